@@ -1,0 +1,90 @@
+# Each target is one command; `make help` lists them.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-dev demo test test-all engines lint types format bench constraints clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Arguments for the command behind a target: make demo ARGS=--once, make test ARGS="-k mrl"
+ARGS ?=
+comma := ,
+# Tried in this order; PYTHON=… names another.
+PYTHONS = $(PYTHON) python3.12 python3.11 python3.13 python3
+USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(VENV)/runtime.stamp ## Install embedstack into .venv
+
+setup-dev: $(VENV)/dev.stamp ## Install what tests, linters and benchmarks need as well
+
+demo: setup ## See it work: no download of weights, no GPU, about a minute (ARGS=--once: then stop)
+	@$(BIN)/embedstack demo $(ARGS)
+
+test: setup-dev ## Run the tests with the embedded engine: needs Python alone
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: engines ## Run the tests with every engine: Ollama, llama-server and vLLM too
+	$(BIN)/python -m pytest --engines=all $(ARGS)
+
+engines: setup-dev ## Build or install the engines that test-all needs (once; 20 minutes and a C++ compiler)
+	$(BIN)/python -m tests.engines
+
+lint: setup-dev ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup-dev ## Check types
+	$(BIN)/mypy
+
+format: setup-dev ## Put style right where a program can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-dev ## Measure the bridge beside its alternatives
+	$(BIN)/python -m benchmarks $(ARGS)
+
+constraints: setup-dev ## Pin the newest versions of all dependencies in constraints.txt
+	@{ sed -n '/^#/p' constraints.txt; \
+	   $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --python-version 3.11 --all-extras pyproject.toml; \
+	} > $(VENV)/constraints.txt
+	@mv $(VENV)/constraints.txt constraints.txt
+
+clean: ## Remove .venv and what the tools left behind; engines and models in the user's cache stay
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/runtime.stamp: pyproject.toml constraints.txt
+	$(call make_venv)
+	$(call install,.)
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/runtime.stamp
+	$(call install,.[dev$(comma)clients])
+	@touch $@
+
+define make_venv
+@$(BIN)/python -c '$(USABLE)' 2>/dev/null && exit; \
+for python in $(PYTHONS); do \
+	if $$python -c '$(USABLE)' 2>/dev/null; then \
+		echo "Setting up $(VENV) with $$($$python --version), once …"; \
+		exec $$python -m venv --clear $(VENV); \
+	fi; \
+done; \
+echo "No Python 3.11 or newer with venv was found (tried: $(strip $(PYTHONS)))." >&2; \
+echo "Install one (Debian, Ubuntu: apt install python3-venv), or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
+exit 1
+endef
+
+# uv installs in seconds what takes pip a minute. Where pip is told of an index or a proxy that uv would not know of, or
+# uv does not come through, pip does it.
+define install
+@echo "Installing $(1) …"
+@export PIP_DISABLE_PIP_VERSION_CHECK=1; \
+{ ! $(BIN)/pip config list | grep -qE 'index|proxy' \
+  && $(BIN)/pip install --quiet --constraint constraints.txt uv \
+  && $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '$(1)'; \
+} || $(BIN)/pip install --quiet --constraint constraints.txt --editable '$(1)'
+endef

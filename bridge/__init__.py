@@ -1,0 +1,5 @@
+"""The bridge: instruction prompts, Matryoshka cuts and checked answers in front of an embedding engine."""
+
+from importlib.metadata import version
+
+__version__ = version("embedstack")

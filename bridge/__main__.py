@@ -1,0 +1,92 @@
+"""`embed-bridge`: read the configuration, choose the engine, serve. Exit codes: 0 ended, 2 configuration, 1 failed."""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from bridge import __version__, app, choose, config
+from bridge.config import ConfigError, Loaded
+from bridge.http_protocol import HttpProtocol
+from bridge.logs import configure
+from bridge.served import served
+from bridge.settings import Settings
+from modelfiles.catalog import CatalogError
+
+log = logging.getLogger("bridge")
+
+# Open WebUI opens a connection for each chunk of a document, thousands at once; uvicorn's own default is 2048.
+BACKLOG = 16_384
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        loaded = config.load(sys.argv[1:] if argv is None else argv, os.environ)
+        if loaded.action == "version":
+            sys.stdout.write(f"embed-bridge {__version__}\n")
+        elif loaded.action == "print-config":
+            sys.stdout.write(loaded.render() + "\n")
+        else:
+            return _serve(loaded)
+    except (ConfigError, CatalogError) as error:
+        sys.stderr.write(f"embed-bridge: {error}\n")
+        return 2
+    return 0
+
+
+def _serve(loaded: Loaded) -> int:
+    configure(loaded.settings.log)
+    for warning in loaded.settings.warnings():
+        log.warning(warning)
+    what = served(loaded)
+    settings = asyncio.run(choose.resolve(loaded.settings, os.environ))
+    backend = choose.backend_for(settings, what.model, what.precision)
+    application = app.build(settings, what, backend)
+    if what.model.note:
+        log.warning("%s: %s", what.model.id, what.model.note)
+    _raise_descriptor_limit()
+    server = uvicorn.Server(_uvicorn(application, settings))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # At its end uvicorn raises the signal again for the handler that it found: this one, so that we exit with 0.
+        signal.signal(number, server.handle_exit)
+    server.run()
+    return 0 if server.started else 1
+
+
+def _raise_descriptor_limit() -> None:
+    """A soft limit of 1,024, many systems' own, is below what Open WebUI opens for one document."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError) as error:  # macOS calls its hard limit infinite and refuses it as a soft one
+        log.warning("the limit of open files stays as it is: %s", error)
+
+
+def _uvicorn(application: ASGIApp, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        host=settings.listen.host,
+        port=settings.listen.port,
+        loop="uvloop",
+        http=HttpProtocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        backlog=BACKLOG,
+        limit_concurrency=settings.limits.connections,
+        proxy_headers=False,  # nothing asks for a client's address or scheme; the middleware runs for every request
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

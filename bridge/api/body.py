@@ -1,0 +1,92 @@
+"""A request's body: read within bounds of size and time, and parsed as Ollama's own JSON decoder would."""
+
+import asyncio
+import json
+import re
+from typing import Any, NoReturn
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+
+from bridge.errors import BadRequest, BodyTimeout, TooLarge, UnsupportedEncoding, shown
+from bridge.settings import Limits
+
+Object = dict[str, Any]
+# What "surrogateescape" makes of a byte that is no UTF-8; no decoded text holds these otherwise.
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+
+
+async def read_object(request: Request, limits: Limits) -> Object:
+    """The JSON object of a body, whatever its Content-Type (curl -d sends a form's), its field names in lower case:
+    to Go `Input` is `input`. May raise 4xx errors."""
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedEncoding(f"The body is encoded as {shown(encoding)}.", "Send it without Content-Encoding.")
+    try:
+        async with asyncio.timeout(limits.body_timeout):
+            body = await _read(request, limits.body_bytes)
+    except TimeoutError as error:
+        raise BodyTimeout(f"The body did not arrive within {limits.body_timeout:g} s.", "Send it in one go.") from error
+    if not body.strip():
+        raise BadRequest("missing request body.", 'Send JSON, as {"model": …, "input": …}.', code="missing_body")
+    value = parse(body)
+    if not isinstance(value, dict):
+        raise BadRequest(
+            f"The body is a JSON {_kind(value)}, not an object.",
+            'Send an object, as {"model": …, "input": …}.',
+            code="invalid_json",
+        )
+    return value if all(map(str.islower, value)) else {name.lower(): given for name, given in value.items()}
+
+
+def parse(body: bytes) -> Any:
+    """JSON as Go reads it: lone surrogates and bytes that are no UTF-8 do not refuse a whole request. BadRequest."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as strict:
+        try:
+            return json.loads(_decoded(body), parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            problem = strict if isinstance(error, RecursionError) else error
+            raise BadRequest(
+                f"The body is not valid JSON: {problem}.", "Correct it at that place.", code="invalid_json"
+            ) from error
+
+
+def _decoded(body: bytes) -> str:
+    """One U+FFFD for each byte that is no UTF-8, as Go writes it; Python's own "replace" writes one for several."""
+    return _NO_UTF8.sub("\ufffd", body.decode("utf-8", "surrogateescape"))
+
+
+async def _read(request: Request, most: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > most:
+        raise _too_large(most)
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most:
+                raise _too_large(most)
+            chunks.append(chunk)
+    except ClientDisconnect as error:
+        raise BadRequest(
+            "The client went away in the middle of its body.", "Send it again.", code="client_disconnected"
+        ) from error
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(
+        f"The body is larger than {most} bytes.",
+        "Send fewer texts a request, or raise limits.body_bytes.",
+        code="body_too_large",
+    )
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _kind(value: Any) -> str:
+    return {list: "array", str: "string", bool: "boolean", type(None): "null"}.get(type(value), "number")

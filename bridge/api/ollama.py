@@ -1,0 +1,113 @@
+"""Ollama's door: /api/embed, the legacy /api/embeddings, and what its clients look at before they embed."""
+
+import time
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from bridge import __version__
+from bridge.api import fields
+from bridge.api.answers import json_answer, notes
+from bridge.api.body import Object, read_object
+from bridge.api.card import ModelCard
+from bridge.errors import BadRequest, UnknownModel, shown
+from bridge.pipeline import Pipeline
+from bridge.request import EmbedRequest
+from bridge.settings import Limits
+
+
+class OllamaDoor:
+    """Requests in Ollama's shape, answers in Ollama's shape."""
+
+    def __init__(self, pipeline: Pipeline, limits: Limits) -> None:
+        self.pipeline = pipeline
+        self.limits = limits
+        self._card = ModelCard(pipeline)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.root, methods=["GET"]),
+            Route("/api/embed", self.embed, methods=["POST"]),
+            Route("/api/embeddings", self.embeddings, methods=["POST"]),
+            Route("/api/tags", self.tags, methods=["GET"]),
+            Route("/api/show", self.show, methods=["POST"]),
+            Route("/api/ps", self.running, methods=["GET"]),
+            Route("/api/version", self.version, methods=["GET"]),
+        ]
+
+    async def embed(self, request: Request) -> Response:
+        started = time.perf_counter_ns()
+        body = await read_object(request, self.limits)
+        wanted = self._wanted(body, request, "input")
+        ignored = fields.ignored_options(body)
+        if not wanted.texts:
+            await self.pipeline.preload(wanted)
+            return json_answer({"model": body["model"], "embeddings": []}, notes(ignored=ignored))
+        result = await self.pipeline.embed(wanted)
+        answer = {
+            "model": body["model"],
+            "embeddings": result.vectors,
+            "total_duration": time.perf_counter_ns() - started,
+            "load_duration": 0,
+            "prompt_eval_count": result.tokens,
+        }
+        return json_answer(answer, notes(result.truncated, ignored))
+
+    async def embeddings(self, request: Request) -> Response:
+        """One text, one vector; an empty prompt gets an empty vector, and nothing is ever cut, as in Ollama."""
+        body = await read_object(request, self.limits)
+        if not body.get("model"):
+            raise self._no_model()
+        if not isinstance(prompt := body.get("prompt"), str | None):
+            raise BadRequest(
+                f"`prompt` is {shown(prompt)}, but must be a string.",
+                "For several texts use /api/embed.",
+                code="invalid_input",
+            )
+        wanted = self._wanted(body, request, "prompt")
+        ignored = fields.ignored_options(body)
+        if not wanted.texts:
+            await self.pipeline.preload(wanted)
+            return json_answer({"embedding": []}, notes(ignored=ignored))
+        result = await self.pipeline.embed(replace(wanted, on_too_long="error"))
+        return json_answer({"embedding": result.vectors[0]}, notes(result.truncated, ignored))
+
+    async def tags(self, _: Request) -> Response:
+        return json_answer({"models": self._card.listed()})
+
+    async def running(self, _: Request) -> Response:
+        return json_answer({"models": await self._card.running()})
+
+    async def show(self, request: Request) -> Response:
+        body = await read_object(request, self.limits)
+        name = body.get("model") or body.get("name")
+        if not isinstance(name, str) or not name:
+            raise self._no_model()
+        self.pipeline.names.resolve(name)
+        return json_answer(self._card.shown())
+
+    async def version(self, _: Request) -> Response:
+        return json_answer({"version": self._card.version(), "bridge": __version__})
+
+    async def root(self, _: Request) -> Response:
+        return PlainTextResponse("Ollama is running")
+
+    def _no_model(self) -> BadRequest:
+        served = ", ".join(self.pipeline.names.listed)
+        return BadRequest("model is required.", f"Name one. Served: {served}.", code="missing_model")
+
+    def _wanted(self, body: Object, request: Request, key: str) -> EmbedRequest:
+        truncate = fields.truncate_of(body)
+        name = fields.model_of(body)
+        if not name:
+            raise UnknownModel("model '' not found.", f"Served: {', '.join(self.pipeline.names.listed)}.")
+        return EmbedRequest(
+            model=name,
+            texts=fields.texts_of(body.get(key), self.limits),
+            hints=fields.hints_of(body, request.headers),
+            dimensions=fields.dimensions_of(body, self.pipeline.model),
+            on_too_long=None if truncate is None else "truncate" if truncate else "error",
+            keep_alive=fields.keep_alive_of(body),
+        )

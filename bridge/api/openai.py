@@ -1,0 +1,91 @@
+"""OpenAI's door: /v1/embeddings (and /embeddings, for a base URL without /v1) and /v1/models."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bridge.api import fields
+from bridge.api.answers import json_answer, notes
+from bridge.api.body import Object, read_object
+from bridge.errors import BadRequest, UnknownModel, shown
+from bridge.mrl import to_base64
+from bridge.pipeline import Pipeline
+from bridge.request import EmbedRequest, EmbedResult
+from bridge.settings import Limits
+
+
+class OpenAIDoor:
+    """Requests in OpenAI's shape, answers in OpenAI's shape."""
+
+    def __init__(self, pipeline: Pipeline, limits: Limits) -> None:
+        self.pipeline = pipeline
+        self.limits = limits
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/embeddings", self.embeddings, methods=["POST"]),
+            Route("/embeddings", self.embeddings, methods=["POST"]),
+            Route("/v1/models", self.models, methods=["GET"]),
+        ]
+
+    async def embeddings(self, request: Request) -> Response:
+        body = await read_object(request, self.limits)
+        encoding = _encoding_of(body)
+        wanted = self._wanted(body, request)
+        result = await self.pipeline.embed(wanted)
+        headers = notes(result.truncated, fields.ignored_options(body))
+        return json_answer(_answer(wanted.model, result, encoding), headers)
+
+    async def models(self, _: Request) -> Response:
+        entries = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "embedstack"}
+            for name in self.pipeline.names.listed
+        ]
+        return json_answer({"object": "list", "data": entries})
+
+    def _wanted(self, body: Object, request: Request) -> EmbedRequest:
+        name = fields.model_of(body)
+        if not name:
+            raise UnknownModel("model '' not found.", f"Served: {', '.join(self.pipeline.names.listed)}.")
+        truncate = fields.truncate_of(body)
+        return EmbedRequest(
+            model=name,
+            texts=self._texts(body),
+            hints=fields.hints_of(body, request.headers),
+            dimensions=fields.dimensions_of(body, self.pipeline.model),
+            on_too_long=None if truncate is None else "truncate" if truncate else "error",
+            keep_alive=fields.keep_alive_of(body),
+        )
+
+    def _texts(self, body: Object) -> tuple[str, ...]:
+        """As in Ollama's /v1: "" is one empty text, and nothing to embed is a mistake."""
+        value = body.get("input")
+        texts = fields.texts_of([value] if value == "" else value, self.limits)
+        if not texts:
+            raise BadRequest("invalid input: nothing to embed.", "Send a string or a list of strings.", code="no_input")
+        return texts
+
+
+def _encoding_of(body: Object) -> str:
+    value = body.get("encoding_format")
+    if value in (None, ""):
+        return "float"
+    if isinstance(value, str) and value.lower() in ("float", "base64"):
+        return value.lower()
+    raise BadRequest(
+        f"`encoding_format` is {shown(value)}, but must be 'float' or 'base64'.",
+        "Leave it out for float.",
+        code="invalid_encoding_format",
+    )
+
+
+def _answer(model: str, result: EmbedResult, encoding: str) -> dict[str, Any]:
+    rows = map(to_base64, result.vectors) if encoding == "base64" else result.vectors
+    return {
+        "object": "list",
+        "data": [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)],
+        "model": model,
+        "usage": {"prompt_tokens": result.tokens, "total_tokens": result.tokens},
+    }

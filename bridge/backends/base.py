@@ -1,0 +1,84 @@
+"""What the pipeline needs of an engine, and the faults by which it tells one trouble from another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tokenizers import Tokenizer
+
+from bridge.errors import EngineUnavailable
+from bridge.request import KeepAlive, Vectors
+
+
+class EngineBusy(EngineUnavailable):
+    """The engine said "later": 503, or a model that is still loading."""
+
+    code = "engine_busy"
+
+
+class EngineDown(EngineUnavailable):
+    """Nothing accepts connections at the engine's address, or the runner behind it is not up: no text did it."""
+
+    code = "engine_down"
+
+
+class EngineDied(EngineUnavailable):
+    """The connection broke within a request, or the runner behind the engine ended; a text may have done it."""
+
+    code = "engine_died"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What an engine says of itself and of the model. `context` in tokens; None where it does not say."""
+
+    kind: str
+    version: str
+    model: str
+    context: int | None
+    dimensions: int | None = None
+    quantisation: str | None = None
+    digest: str = ""
+    size: int = 0
+    modified_at: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors as the engine made them, not yet checked, and the tokens it counted, EOS included."""
+
+    vectors: Vectors
+    tokens: int
+
+
+class Backend(Protocol):
+    """An engine over the wire. Every method raises a BridgeError and nothing else."""
+
+    name: str
+    # Whether `embed` can be asked for float numbers and for base64, so that the two can be compared.
+    offers_base64: bool
+
+    async def start(self) -> None:
+        """Bring up what belongs to the bridge itself. An engine that is not ours is left alone."""
+
+    async def facts(self) -> EngineFacts:
+        """Ask the engine what it is and what it serves. EngineUnavailable, EngineRefused."""
+
+    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+        """Full vectors (n, native) of final texts, in order. EngineError's kinds."""
+
+    async def preload(self, keep_alive: KeepAlive) -> None:
+        """Load the model, and set how long it stays."""
+
+    async def reset(self) -> None:
+        """Unload the model or restart the engine, so that broken state is gone."""
+
+    async def loaded(self) -> Mapping[str, Any] | None:
+        """The engine's own /api/ps entry, empty while the model is unloaded; None where a model is never unloaded."""
+
+    async def tokenizer(self) -> Tokenizer:
+        """The engine's own vocabulary. EngineRefused where it has none to give."""
+
+    async def close(self) -> None:
+        """Give back connections and processes."""

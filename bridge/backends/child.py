@@ -1,0 +1,130 @@
+"""A process of our own: started, watched, restarted with backoff, and stopped with us."""
+
+import asyncio
+import contextlib
+import logging
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from collections.abc import Sequence
+
+import orjson
+
+from bridge.errors import EngineNotReady
+
+log = logging.getLogger(__name__)
+
+FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0  # seconds before a restart
+STEADY = 10.0  # seconds after which an end counts as the first again
+LOG_LINES = 20
+_BLOCK = 65_536  # bytes; by blocks and not by lines, since a line may be longer than any buffer
+
+
+class Child:
+    """Runs `command`, which prints `{"url": …}` when it serves. `url` is None while it does not."""
+
+    def __init__(self, command: Sequence[str], *, start_timeout: float) -> None:
+        self._command = tuple(command)
+        self._start_timeout = start_timeout
+        self._process: Process | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._drains: tuple[asyncio.Task[None], ...] = ()
+        self._serving = asyncio.Event()
+        self._last_lines: deque[str] = deque(maxlen=LOG_LINES)
+        self.url: str | None = None
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """EngineNotReady, with the last lines it wrote, where it ends or does not serve in time."""
+        if self._watcher is None:
+            await self._spawn()
+            self._watcher = asyncio.create_task(self._watch(), name="embedded engine")
+
+    async def wait_serving(self, seconds: float) -> str:
+        """The address, as soon as it serves. TimeoutError."""
+        async with asyncio.timeout(seconds):
+            await self._serving.wait()
+        assert self.url is not None  # noqa: S101 -- set before the event is
+        return self.url
+
+    async def restart(self) -> None:
+        """End the process; the watcher starts the next. Returns when that serves, or TimeoutError."""
+        self.kill()
+        await self.wait_serving(self._start_timeout)
+
+    def kill(self) -> None:
+        """End the process, stuck as it may be; the watcher starts the next."""
+        self._serving.clear()
+        self._kill()
+
+    async def stop(self) -> None:
+        if self._watcher:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+            self._watcher = None
+        self._kill()
+        if self._process:
+            await self._process.wait()
+
+    async def _spawn(self) -> None:
+        self._process = process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+        )
+        self._last_lines.clear()
+        assert process.stdout is not None  # noqa: S101 -- asked for as a pipe
+        assert process.stderr is not None  # noqa: S101 -- likewise
+        errors = asyncio.create_task(self._drain(process.stderr))
+        try:
+            async with asyncio.timeout(self._start_timeout):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            self._kill()
+            line = b""
+        if not line:
+            await process.wait()
+            await errors
+            said = "\n".join(self._last_lines) or "it wrote nothing"
+            raise EngineNotReady(f"The embedded engine did not start: {said}", "Check the GGUF file and the memory.")
+        self._drains = (errors, asyncio.create_task(self._drain(process.stdout)))
+        try:
+            self.url = str(orjson.loads(line)["url"])
+        except (ValueError, TypeError, KeyError) as error:
+            self._kill()
+            await process.wait()
+            raise EngineNotReady(
+                f"The embedded engine wrote {line[:200]!r} where its address belongs.", "Look at the bridge's log."
+            ) from error
+        self._serving.set()
+
+    async def _watch(self) -> None:
+        loop, delay = asyncio.get_running_loop(), FIRST_DELAY
+        while True:
+            started = loop.time()
+            assert self._process is not None  # noqa: S101 -- _spawn ran first
+            status = await self._process.wait()
+            self._serving.clear()
+            self.url = None
+            delay = FIRST_DELAY if loop.time() - started > STEADY else min(delay * 2, LONGEST_DELAY)
+            log.warning("the embedded engine ended with status %s; starting it again in %.1f s", status, delay)
+            await asyncio.sleep(delay)
+            self.restarts += 1
+            try:
+                await self._spawn()
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the next attempt comes
+                log.error("no embedded engine yet: %s", error)
+
+    async def _drain(self, stream: asyncio.StreamReader) -> None:
+        """A pipe that nobody reads stops the process that writes to it."""
+        while block := await stream.read(_BLOCK):
+            for line in block.decode("utf-8", "replace").splitlines():
+                self._last_lines.append(line)
+                log.debug("engine: %s", line)
+
+    def _kill(self) -> None:
+        if self._process and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()

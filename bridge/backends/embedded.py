@@ -1,0 +1,104 @@
+"""llama.cpp inside the bridge's own care: a child process on a loopback port, and the model in a GGUF file."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import orjson
+from tokenizers import Tokenizer
+
+from bridge import vocabulary
+from bridge.backends.base import Embedded, EngineDown, EngineFacts
+from bridge.backends.child import Child
+from bridge.backends.http import EngineClient
+from bridge.backends.openai import OpenAIBackend
+from bridge.errors import EngineNotReady, EngineRefused, EngineTimeout
+from bridge.request import KeepAlive
+
+# Loading 8 GB from a slow disk; a restart for a request in flight is waited for far shorter.
+START_TIMEOUT, RESTART_WAIT = 300.0, 10.0
+
+
+class EmbeddedBackend:
+    """`context` in tokens, `threads` of the CPU (None: llama.cpp chooses), `timeout` of one engine call in seconds."""
+
+    offers_base64 = True
+
+    def __init__(
+        self, gguf: Path, *, model: str, eos_id: int, context: int, threads: int | None, timeout: float
+    ) -> None:
+        self.name = f"embedded {gguf.name}"
+        self._gguf = gguf
+        self._model = model
+        self._eos_id = eos_id
+        self._timeout = timeout
+        options = {"gguf": str(gguf), "alias": model, "context": context, "threads": threads}
+        command = (sys.executable, "-m", "bridge.backends.llama_child", orjson.dumps(options).decode())
+        self._child = Child(command, start_timeout=START_TIMEOUT)
+        self._engine: OpenAIBackend | None = None
+        self._url: str | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid
+
+    async def start(self) -> None:
+        if not self._gguf.is_file():
+            raise EngineNotReady(f"There is no file {self._gguf}.", "Correct engine.gguf.")
+        await self._child.start()
+
+    async def facts(self) -> EngineFacts:
+        facts = await (await self._serving()).facts()
+        size = self._gguf.stat().st_size
+        quantisation = await asyncio.to_thread(vocabulary.quantisation_of, self._gguf)
+        # llama.cpp calls itself b0-unknown there; only the package has a version.
+        version = f"xllamacpp {metadata.version('xllamacpp')}"
+        return replace(facts, kind="embedded", version=version, model=self._model, size=size, quantisation=quantisation)
+
+    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+        try:
+            return await (await self._serving()).embed(texts, as_float=as_float)
+        except EngineTimeout:
+            # It is ours, and stuck: without an end it would hold its one slot, and every later request, for ever.
+            self._child.kill()
+            raise
+
+    async def preload(self, keep_alive: KeepAlive) -> None:
+        """The child has its model loaded for as long as it runs."""
+
+    async def reset(self) -> None:
+        try:
+            await self._child.restart()
+        except TimeoutError as error:
+            raise EngineDown("The embedded engine did not come back.", "Look at the bridge's log.") from error
+
+    async def loaded(self) -> None:
+        """Such an engine never unloads its model."""
+
+    async def tokenizer(self) -> Tokenizer:
+        try:
+            return await asyncio.to_thread(vocabulary.load, self._gguf)
+        except (OSError, ValueError) as error:
+            raise EngineRefused(f"{self._gguf} gives no vocabulary: {error}.", "Fetch the model anew.") from error
+
+    async def close(self) -> None:
+        if self._engine:
+            await self._engine.close()
+        await self._child.stop()
+
+    async def _serving(self) -> OpenAIBackend:
+        """The adapter for the child that serves now: a restarted one has another port."""
+        try:
+            url = await self._child.wait_serving(RESTART_WAIT)
+        except TimeoutError as error:
+            raise EngineDown("The embedded engine is not running.", "Look at the bridge's log for why.") from error
+        if self._engine is None or url != self._url:
+            if self._engine:
+                await self._engine.close()
+            client = EngineClient(url, api_key=None, timeout=self._timeout, connect_timeout=5)
+            self._engine = OpenAIBackend(client, self._model, eos_id=self._eos_id, tokenizer=self._gguf, context=None)
+            self._url = url
+        return self._engine

@@ -1,0 +1,164 @@
+"""Ollama, asked on /api/embed with `truncate: false`: its /v1 drops that field and cuts without a word."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineFacts
+from bridge.backends.http import Answer, EngineClient
+from bridge.backends.wire import to_matrix
+from bridge.checks import BrokenVectors
+from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady, EngineRefused, EngineTimeout, TooLong
+from bridge.request import KeepAlive
+from bridge.vocabulary import Vocabulary
+
+# Ollama answers 400 for whatever its runner did (server/routes.go, EmbedHandler): the text alone tells whose fault.
+# The runner was not up, so no text of ours was at it (llm/llama_server.go, getServerStatus and WaitUntilRunning).
+_RUNNER_DOWN = (
+    "llama-server process",
+    "llama runner process",
+    "timed out waiting for llama",
+    "health resp",
+    "connection refused",
+    "server not responding",
+    "unexpected server status",
+)
+_RUNNER_DIED = ("EOF", "connection reset", "broken pipe", "forcibly closed", "unexpectedly stopped")
+_NOT_A_NUMBER = "NaN or Inf"
+_TOO_LONG = (
+    "exceeds the context length",
+    "exceeds maximum context length",
+    "exceed_context_size",
+    "too large to process",
+)
+
+
+class OllamaBackend:
+    """`model` is the engine's own name for the model."""
+
+    offers_base64 = False
+
+    def __init__(self, client: EngineClient, model: str) -> None:
+        self.name = f"ollama {client.url}"
+        self._client = client
+        self._model = model
+
+    async def start(self) -> None:
+        """Ollama is never the bridge's own."""
+
+    async def facts(self) -> EngineFacts:
+        version = (await self._get("/api/version")).get("version", "")
+        shown = await self._show(verbose=False)
+        info = _object(shown, "model_info")
+        architecture = info.get("general.architecture", "")
+        await self.preload(None)
+        listed = await self._listed("/api/tags")
+        loaded = await self.loaded()
+        return EngineFacts(
+            kind="ollama",
+            version=str(version),
+            model=self._model,
+            context=loaded.get("context_length") or info.get(f"{architecture}.context_length"),
+            dimensions=info.get(f"{architecture}.embedding_length"),
+            quantisation=_object(shown, "details").get("quantization_level"),
+            digest=str(listed.get("digest", "")),
+            size=int(listed.get("size") or 0),
+            modified_at=str(listed.get("modified_at", "")),
+            details=shown,
+        )
+
+    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+        body: dict[str, Any] = {"model": self._model, "input": list(texts), "truncate": False}
+        answer = await self._post("/api/embed", _with_keep_alive(body, keep_alive))
+        return _embedded(answer)
+
+    async def preload(self, keep_alive: KeepAlive) -> None:
+        await self._post("/api/embed", _with_keep_alive({"model": self._model}, keep_alive))
+
+    async def reset(self) -> None:
+        await self._post("/api/embed", {"model": self._model, "keep_alive": 0})
+
+    async def tokenizer(self) -> Tokenizer:
+        info = _object(await self._show(verbose=True), "model_info")
+        try:
+            vocabulary = Vocabulary(
+                tokens=info["tokenizer.ggml.tokens"],
+                merges=info["tokenizer.ggml.merges"],
+                types=info["tokenizer.ggml.token_type"],
+                pre=info["tokenizer.ggml.pre"],
+            )
+            return await asyncio.to_thread(vocabulary.tokenizer)
+        except (KeyError, TypeError, ValueError) as error:
+            raise EngineRefused(
+                f"Ollama gives no vocabulary that could be counted with ({error}).",
+                "Set engine.tokenizer to the model's GGUF or tokenizer.json, or split long texts.",
+            ) from error
+
+    async def loaded(self) -> dict[str, Any]:
+        return await self._listed("/api/ps")
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _show(self, *, verbose: bool) -> dict[str, Any]:
+        return await self._post("/api/show", {"model": self._model, "verbose": verbose})
+
+    async def _listed(self, path: str) -> dict[str, Any]:
+        models = (await self._get(path)).get("models")
+        wanted = {self._model, f"{self._model}:latest"}
+        entries = [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
+        return next((entry for entry in entries if entry.get("name") in wanted), {})
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        return self._read(await self._client.get(path))
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._read(await self._client.post(path, body))
+
+    def _read(self, answer: Answer) -> dict[str, Any]:
+        if answer.status == 200:
+            value: dict[str, Any] = answer.json()
+            return value
+        raise self._fault(answer)
+
+    def _fault(self, answer: Answer) -> BridgeError:
+        said = answer.excerpt()
+        log = "Look at Ollama's log (`ollama serve` prints it; journalctl -u ollama)."
+        if answer.status == 404:
+            return EngineNotReady(
+                f"Ollama at {self._client.url} has no model {self._model!r}.",
+                f"Run `ollama pull {self._model}`, or set engine.model to the name it has there (`ollama ls`).",
+            )
+        if answer.status == 503:
+            return EngineBusy(f"Ollama is busy: {said}", "Try again.")
+        if answer.status == 504:
+            return EngineTimeout(f"A proxy before Ollama gave up waiting: {said}", "Raise its time-out.")
+        if any(mark in said for mark in _TOO_LONG):
+            return TooLong(f"Ollama finds a text too long: {said}", "Split it, or raise num_ctx of the model.")
+        if _NOT_A_NUMBER in said:
+            return BrokenVectors(f"Ollama made a vector that is not finite: {said}", log)
+        if any(mark in said for mark in _RUNNER_DOWN):
+            return EngineDown(f"Ollama's runner does not start: {said}", log)
+        if any(mark in said for mark in _RUNNER_DIED):
+            return EngineDied(f"Ollama's runner ended: {said}", log)
+        return EngineRefused(f"Ollama answered {answer.status}: {said}", log)
+
+
+def _embedded(answer: dict[str, Any]) -> Embedded:
+    rows, tokens = answer.get("embeddings"), answer.get("prompt_eval_count", 0)
+    if not isinstance(rows, list) or not isinstance(tokens, int):
+        raise EngineAnswerInvalid(
+            "Ollama's answer has no `embeddings`.", "Check that engine.url is Ollama's own address."
+        )
+    return Embedded(to_matrix(rows), tokens)
+
+
+def _object(answer: dict[str, Any], key: str) -> dict[str, Any]:
+    value = answer.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _with_keep_alive(body: dict[str, Any], keep_alive: KeepAlive) -> dict[str, Any]:
+    return body if keep_alive is None else body | {"keep_alive": keep_alive}

@@ -1,0 +1,94 @@
+"""Which engine, from the settings; with nothing configured, the Ollama that answers, or three ways on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+from bridge.backends.base import Backend
+from bridge.backends.embedded import EmbeddedBackend
+from bridge.backends.http import EngineClient, without_password
+from bridge.backends.ollama import OllamaBackend
+from bridge.backends.openai import OpenAIBackend
+from bridge.config import ConfigError, ollama_url
+from bridge.settings import Settings
+from modelfiles.catalog import Model
+
+PROBE_TIMEOUT = aiohttp.ClientTimeout(total=5, sock_connect=2)
+
+THREE_WAYS = """\
+No engine is configured, and no Ollama answers at {url}. Three ways on:
+  embed-bridge --demo                   try it now: a small stand-in model, nothing to download
+  embed-bridge --gguf PATH              run a Qwen3-Embedding GGUF with the engine that comes with the bridge
+  embed-bridge --upstream URL           use a running Ollama, vLLM or llama-server"""
+
+
+async def resolve(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """The settings with engine.kind decided. ConfigError where nothing is configured and nothing answers."""
+    engine = settings.engine
+    if engine.kind == "ollama" or (engine.kind is None and not engine.configured):
+        url = engine.base_url or ollama_url(environ)
+        if not engine.configured and not await _answers(url, "/api/version"):
+            raise ConfigError(THREE_WAYS.format(url=without_password(url)))
+        engine = msgspec.structs.replace(engine, kind="ollama", url=url)
+    elif engine.gguf is not None:
+        engine = msgspec.structs.replace(engine, kind="embedded")
+    elif engine.kind is None:
+        engine = msgspec.structs.replace(engine, kind=await _kind_at(str(engine.base_url)))
+    return msgspec.structs.replace(settings, engine=engine)
+
+
+def backend_for(settings: Settings, model: Model, precision: str | None) -> Backend:
+    """The adapter for settings whose engine.kind is decided. `precision` None: what the engine says of itself."""
+    engine = settings.engine
+    eos_id = int(model.header.required["tokenizer.ggml.eos_token_id"])
+    if engine.kind == "embedded":
+        context = engine.context or model.context.recommended
+        return EmbeddedBackend(
+            _gguf(settings, model),
+            model=model.id,
+            eos_id=eos_id,
+            context=context,
+            threads=engine.threads,
+            timeout=engine.timeout,
+        )
+    client = EngineClient(
+        str(engine.base_url), api_key=engine.api_key, timeout=engine.timeout, connect_timeout=engine.connect_timeout
+    )
+    if engine.kind == "ollama":
+        return OllamaBackend(client, engine.model or _ollama_tag(model, precision))
+    return OpenAIBackend(client, engine.model, eos_id=eos_id, tokenizer=engine.tokenizer, context=engine.context)
+
+
+def _ollama_tag(model: Model, precision: str | None) -> str:
+    """The catalogue's id is Ollama's tag for the default precision; the others have tags of their own."""
+    own = [file.tags for file in model.files if file.quantisation == precision != model.default_quantisation]
+    return next((tags[0] for tags in own if tags), model.id)
+
+
+def _gguf(settings: Settings, model: Model) -> Path:
+    if settings.engine.gguf is not None:
+        return settings.engine.gguf
+    if model.id != "demo":
+        raise ConfigError("engine.gguf: the embedded engine needs the model's GGUF file; give its path")
+    # gguf and a model in memory: for the demo alone
+    from modelfiles.demo.build import DemoModelError, build, default_folder
+
+    try:
+        return build(default_folder()).gguf
+    except DemoModelError as error:
+        raise ConfigError(str(error)) from error
+
+
+async def _kind_at(url: str) -> str:
+    """Ollama answers on /api/version; what does not is taken for an OpenAI-shaped engine, up or not yet up."""
+    return "ollama" if await _answers(url, "/api/version") else "openai"
+
+
+async def _answers(url: str, path: str) -> bool:
+    try:
+        async with aiohttp.ClientSession(timeout=PROBE_TIMEOUT) as session, session.get(url + path) as response:
+            return response.status == 200
+    except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError):
+        return False

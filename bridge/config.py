@@ -1,0 +1,137 @@
+"""From defaults, one YAML file, the environment and flags, weak to strong, to `Settings` and where each came from.
+
+A stronger layer replaces a key as a whole: a list or a mapping is not merged with that of a weaker one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from bridge import command_line, layers
+from bridge.layers import ConfigError, Layer
+from bridge.ollama_host import ollama_url
+from bridge.settings import ApiKey, Settings
+from bridge.settings_table import table
+from modelfiles import validation
+
+__all__ = ["Action", "ConfigError", "Loaded", "load", "ollama_url"]
+
+Action = Literal["serve", "print-config", "version"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The configuration.
+
+    Attributes:
+        sources: by key (`engine.url`), where its value came from: `default`, a file, a variable, a flag.
+        action: what the command line asks for.
+        json: whether --print-config is to be JSON.
+        file: the file that was read, if any.
+    """
+
+    settings: Settings
+    sources: dict[str, str]
+    action: Action
+    json: bool = False
+    file: Path | None = None
+
+    def error(self, key: str, problem: str) -> ConfigError:
+        """A ConfigError about a key whose value only proved wrong later, as a name that the catalogue lacks."""
+        owner = ".".join(key.split(".")[:2])
+        return ConfigError(f"{self.sources.get(owner, 'configuration')}: {key}: {problem}")
+
+    def render(self) -> str:
+        """Each key, value and source, for people, or as JSON with `--json`. Secrets are masked."""
+        values = {key: getattr(getattr(self.settings, row.section), row.name) for key, row in table().items()}
+        if self.json:
+            shown = {
+                key: {"value": table()[key].masked(value), "source": self.sources[key]} for key, value in values.items()
+            }
+            return msgspec.json.format(msgspec.json.encode(shown, enc_hook=str)).decode()
+        lines = [(f"{key}: {table()[key].show(value)}", self.sources[key]) for key, value in values.items()]
+        width = min(max(len(line) for line, _ in lines), 60)
+        return "\n".join(f"{line:<{width}}  # {source}" for line, source in lines)
+
+
+def load(argv: Sequence[str], environ: Mapping[str, str]) -> Loaded:
+    """Read the configuration; ConfigError for anything that cannot be used. `--help` prints and exits."""
+    flags = command_line.parse(argv)
+    file = layers.find_file(flags.config, environ)
+    given = {**layers.from_file(file), **layers.from_environment(environ)}
+    given |= layers.choice_of_engine(flags, given)
+    given |= layers.from_flags(flags)
+    settings = _resolve_keys(_build(given), environ, given)
+    sources = {key: given[key].source if key in given else "default" for key in table()}
+    action: Action = "version" if flags.version else "print-config" if flags.print_config else "serve"
+    return Loaded(settings, sources, action, flags.json, file)
+
+
+def _build(given: Layer) -> Settings:
+    document: dict[str, Any] = {}
+    for key, (value, _) in given.items():
+        row = table()[key]
+        document.setdefault(row.section, {})[row.name] = row.normalise(value)
+    _name_keys(document)
+    try:
+        return validation.convert(document, Settings, _path)
+    except validation.InvalidError as error:
+        problem = str(error)
+        if any(row.secret and error.path.startswith(row.key) for row in table().values()):
+            problem = problem.partition(", got ")[0]
+        raise ConfigError(f"{_blame(error.path, given)}: {problem}") from error
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is not Path or not isinstance(value, str) or not value:
+        raise ValueError("not a path")
+    return Path(value).expanduser()
+
+
+def _name_keys(document: dict[str, Any]) -> None:
+    """An API key written as bare text gets a name to appear under in logs and metrics."""
+    keys = document.get("security", {}).get("api_keys")
+    if isinstance(keys, list):
+        document["security"]["api_keys"] = [
+            {"name": f"key{number}", "key": item} if isinstance(item, str) else item
+            for number, item in enumerate(keys, start=1)
+        ]
+
+
+def _blame(path: str, given: Layer) -> str:
+    """Where the wrong value came from; for a section whose values do not go together, every source of it."""
+    owners = [key for key in given if re.match(rf"{re.escape(key)}([.\[]|$)", path)]
+    owners = owners or [key for key in given if key.startswith(f"{path}.")]
+    return ", ".join(dict.fromkeys(given[key].source for key in owners)) or "configuration"
+
+
+def _resolve_keys(settings: Settings, environ: Mapping[str, str], given: Layer) -> Settings:
+    """API keys out of the files and variables that hold them."""
+    security = settings.security
+    if not security.api_keys:
+        return settings
+    source = given["security.api_keys"].source
+    keys = tuple(_resolve_key(key, environ, f"{source}: security.api_keys: {key.name}") for key in security.api_keys)
+    if len({key.name for key in keys}) < len(keys) or len({key.key for key in keys}) < len(keys):
+        raise ConfigError(f"{source}: security.api_keys: a name or a key is given twice")
+    return msgspec.structs.replace(settings, security=msgspec.structs.replace(security, api_keys=keys))
+
+
+def _resolve_key(key: ApiKey, environ: Mapping[str, str], where: str) -> ApiKey:
+    value = key.key
+    if key.key_env is not None:
+        value = environ.get(key.key_env, "")
+    elif key.key_file is not None:
+        try:
+            value = key.key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{where}: {error}") from error
+    if not value:
+        raise ConfigError(f"{where}: {key.key_env or key.key_file} holds no key")
+    return ApiKey(name=key.name, key=value)

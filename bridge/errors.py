@@ -1,0 +1,159 @@
+"""Everything the bridge answers instead of a vector.
+
+BridgeError
+├── BadRequest                 400  the request cannot mean anything
+│   ├── DimensionsOutOfRange   400
+│   └── TooLong                400
+├── Unauthorized               401
+├── Forbidden                  403
+├── UnknownModel               404
+├── NotFound                   404
+├── MethodNotAllowed           405
+├── BodyTimeout                408
+├── TooLarge                   413
+├── UnsupportedEncoding        415
+├── QueueFull                  503
+└── EngineError                502  the engine, not the client, is at fault
+    ├── EngineAnswerInvalid    502
+    ├── EngineRefused          502
+    ├── TextKillsEngine        502
+    ├── EngineUnavailable      503
+    │   └── EngineNotReady     503
+    └── EngineTimeout          504
+
+Each says what happened and why (`message`), what to do next (`advice`), and carries a stable `code`; a door turns it
+into the error shape of its own API.
+"""
+
+import reprlib
+from http import HTTPStatus
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlist = 3, 60, 60, 5
+
+
+def shown(value: object) -> str:
+    """A wrong value as it stands in a message: short whatever was sent, a megabyte or a thousand brackets deep."""
+    # reprlib would sort the keys first, a million of them where a million was sent.
+    if isinstance(value, dict) and len(value) > 5:
+        return f"an object of {len(value)} fields"
+    text = _REPR.repr(value)
+    return text if len(text) <= 80 else text[:80] + "…"
+
+
+class BridgeError(Exception):
+    """An answer that is not a vector. `retry_after` is in seconds, None where a retry would not help."""
+
+    status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+    code: str = "internal_error"
+
+    def __init__(self, message: str, advice: str = "", *, code: str = "", retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+        self.code = code or type(self).code
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+
+class BadRequest(BridgeError):
+    status = HTTPStatus.BAD_REQUEST
+    code = "invalid_request"
+
+
+class DimensionsOutOfRange(BadRequest):
+    code = "dimensions_out_of_range"
+
+    def __init__(self, value: object, lowest: int, native: int) -> None:
+        super().__init__(
+            f"dimensions is {shown(value)}, but must be a whole number from {lowest} to {native}.",
+            f"Leave it out for the model's own {native}.",
+        )
+
+
+class TooLong(BadRequest):
+    code = "input_too_long"
+
+
+class Unauthorized(BridgeError):
+    status = HTTPStatus.UNAUTHORIZED
+    code = "unauthorized"
+
+
+class Forbidden(BridgeError):
+    status = HTTPStatus.FORBIDDEN
+    code = "forbidden"
+
+
+class UnknownModel(BridgeError):
+    status = HTTPStatus.NOT_FOUND
+    code = "model_not_found"
+
+
+class NotFound(BridgeError):
+    status = HTTPStatus.NOT_FOUND
+    code = "not_found"
+
+
+class MethodNotAllowed(BridgeError):
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    code = "method_not_allowed"
+
+
+class BodyTimeout(BridgeError):
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "body_timeout"
+
+
+class TooLarge(BridgeError):
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "request_too_large"
+
+
+class UnsupportedEncoding(BridgeError):
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "unsupported_encoding"
+
+
+class QueueFull(BridgeError):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "queue_full"
+
+
+class EngineError(BridgeError):
+    status = HTTPStatus.BAD_GATEWAY
+    code = "engine_error"
+
+
+class EngineAnswerInvalid(EngineError):
+    """The engine answered 200 with something that is not the vectors asked for."""
+
+    code = "engine_answer_invalid"
+
+
+class EngineRefused(EngineError):
+    """The engine refused a request that the bridge holds to be right."""
+
+    code = "engine_refused"
+
+
+class TextKillsEngine(EngineError):
+    code = "text_kills_engine"
+
+
+class EngineUnavailable(EngineError):
+    """The engine cannot be reached, broke the connection, or said that it is busy or loading."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "engine_unavailable"
+
+
+class EngineNotReady(EngineUnavailable):
+    code = "engine_not_ready"
+
+
+class EngineTimeout(EngineError):
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    code = "engine_timeout"

@@ -1,0 +1,306 @@
+"""Every setting of the bridge, once: name, type, default, limits and help.
+
+`bridge.config` loads these structs; `--help`, embed-bridge.example.yaml and docs/configuration.md are made from them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from modelfiles.catalog import MIN_DIMENSIONS, Task
+
+MIB = 1024**2
+WEEK = 7 * 24 * 3600
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0, le=WEEK, extra={"allowed": "seconds above 0, at most 604800"})]
+Pause = Annotated[float, Meta(ge=0, le=WEEK, extra={"allowed": "seconds, 0 to 604800"})]
+KeepAlive = Annotated[float, Meta(ge=-1, le=1e9, extra={"allowed": "seconds"})]
+Name = Annotated[str, Meta(min_length=1, extra={"allowed": "a name"})]
+Style = Annotated[str, Meta(min_length=1, extra={"allowed": "a style of the catalogue"})]
+TaskName = Annotated[str, Meta(min_length=1, extra={"allowed": "a role or a task"})]
+Precision = Annotated[str, Meta(min_length=1, extra={"allowed": "a precision of the model"})]
+HostName = Annotated[str, Meta(min_length=1, extra={"allowed": "a host name"})]
+Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+\Z", extra={"allowed": "as https://HOST[:PORT]"})]
+Host = Annotated[str, Meta(min_length=1, extra={"allowed": "an IP address or a host name"})]
+Secret = Annotated[str, Meta(min_length=1, extra={"secret": True, "allowed": "text"})]
+Size = Annotated[int, Meta(ge=1, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'"})]
+Url = Annotated[
+    str, Meta(pattern=r"^https?://[^\s/?#]+\S*\Z", extra={"allowed": "http://HOST[:PORT], https://HOST[:PORT]"})
+]
+Duration = Annotated[  # Go's; Ollama refuses text without a unit
+    str,
+    Meta(
+        pattern=r"^-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+\Z",
+        extra={"allowed": "a duration as '5m' or '1h30m'"},
+    ),
+]
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the bridge listens."""
+
+    host: Annotated[
+        Host, Meta(description="Address to listen on. Anything but loopback should have security.api_keys.")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")] = (
+        11435
+    )
+
+
+class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The engine that computes the vectors. With nothing set here, the Ollama at OLLAMA_HOST is looked for."""
+
+    kind: Annotated[
+        Literal["ollama", "openai", "embedded"] | None,
+        Meta(
+            description="Ollama, an OpenAI-shaped server (vLLM, llama-server), or llama.cpp inside the bridge. "
+            "null: found out."
+        ),
+    ] = None
+    url: Annotated[Url | None, Meta(description="Where the engine listens.")] = None
+    model: Annotated[
+        Name | None,
+        Meta(description="The engine's own name for the model. null: the name in model.id."),
+    ] = None
+    api_key: Annotated[Secret | None, Meta(description="Bearer token that the engine asks for.")] = None
+    gguf: Annotated[Path | None, Meta(description="GGUF file for the embedded engine.")] = None
+    tokenizer: Annotated[
+        Path | None,
+        Meta(
+            description="GGUF, tokenizer.json or Hugging Face folder to count tokens with, where the engine does not "
+            "give its vocabulary (openai)."
+        ),
+    ] = None
+    context: Annotated[
+        Annotated[int, Meta(ge=64)] | None,
+        Meta(
+            description="Tokens of context for one text, EOS included. null: what the engine says; "
+            "8192 for the embedded engine.",
+        ),
+    ] = None
+    threads: Annotated[
+        Count | None,
+        Meta(
+            description="Threads of the embedded engine. null: the physical cores; give fewer where others compute too."
+        ),
+    ] = None
+    timeout: Annotated[Seconds, Meta(description="Seconds to wait for an answer to one call.")] = 300.0
+    connect_timeout: Annotated[Seconds, Meta(description="Seconds to wait for a connection.")] = 5.0
+    batch: Annotated[int, Meta(ge=1, le=2048, description="Texts in one call.")] = 32
+    concurrency: Annotated[int, Meta(ge=1, le=1024, description="Calls in flight at once.")] = 1
+    attempts: Annotated[int, Meta(ge=1, le=10, description="Times a call is tried when the engine hiccups.")] = 3
+    quarantine: Annotated[
+        Pause,
+        Meta(description="Seconds for which a text that killed the engine twice is not sent again."),
+    ] = 600.0
+
+    def __post_init__(self) -> None:
+        if self.kind == "embedded" and self.url is not None:
+            raise ValueError("kind 'embedded' takes gguf, not url; remove one of kind and url")
+        if self.gguf is not None and (self.url is not None or self.kind in ("ollama", "openai")):
+            raise ValueError("gguf is for the embedded engine; remove gguf, or kind and url")
+        if self.concurrency > 1 and self.kind in ("ollama", "embedded"):
+            raise ValueError(f"concurrency is {self.concurrency}, but kind {self.kind!r} embeds one text at a time")
+        if self.kind == "openai" and self.url is None:
+            raise ValueError("kind 'openai' needs url")
+
+    @property
+    def configured(self) -> bool:
+        """Whether anything says which engine to use; if not, one is looked for."""
+        return not (self.kind is None and self.url is None and self.gguf is None)
+
+    @property
+    def base_url(self) -> str | None:
+        """`url` without a trailing slash and without the `/v1` that OpenAI clients put there."""
+        return None if self.url is None else self.url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The model that is served."""
+
+    id: Annotated[
+        Name,
+        Meta(
+            description="Model, by any name that the catalogue knows; a name of one precision asks for that precision."
+        ),
+    ] = "qwen3-embedding:4b"
+    precision: Annotated[
+        Precision | None,
+        Meta(
+            description="Precision of the weights behind the engine: Q4_K_M, Q8_0, f16, bf16, ... "
+            "null: what the engine says of itself, else the catalogue's default for the model."
+        ),
+    ] = None
+    catalog: Annotated[Path | None, Meta(description="A catalogue of your own, added to the shipped one.")] = None
+    aliases: Annotated[
+        dict[str, str],
+        Meta(
+            description="Further model names for clients that can send nothing else, "
+            "as {rag-query: 'qwen3-embedding:4b@query,1024'}."
+        ),
+    ] = {}
+    dimensions: Annotated[
+        Annotated[int, Meta(ge=MIN_DIMENSIONS)] | None,
+        Meta(description="Dimensions of a vector when a request asks for none. null: native."),
+    ] = None
+
+
+class TaskOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A task in the configuration: `symmetric` puts the instruction on every text, not on queries alone."""
+
+    instruction: str | None
+    symmetric: bool = False
+
+
+class Prompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is put before a text."""
+
+    style: Annotated[Style, Meta(description="How instruction and text are joined: qwen3 or article-zh.")] = "qwen3"
+    default: Annotated[
+        TaskName, Meta(description="Task of a request that names none; document is what Ollama alone would answer.")
+    ] = "document"
+    tasks: Annotated[
+        dict[str, str | TaskOverride | None],
+        Meta(
+            description="Tasks added or replaced: name to instruction (null: none), or to "
+            "{instruction: ..., symmetric: true} where every text gets it."
+        ),
+    ] = {}
+    special_tokens: Annotated[
+        Literal["keep", "neutralise"],
+        Meta(description="Whether '<|endoftext|>' and its like inside a text stay special tokens."),
+    ] = "keep"
+
+    def merged(self, built_in: Mapping[str, Task]) -> dict[str, Task]:
+        """The catalogue's tasks with ours added. A bare instruction keeps the replaced task's symmetry."""
+        return {**built_in, **{name: self._task(name, built_in.get(name)) for name in self.tasks}}
+
+    def _task(self, name: str, replaced: Task | None) -> Task:
+        given = self.tasks[name]
+        if isinstance(given, TaskOverride):
+            return Task(instruction=given.instruction, symmetric=given.symmetric, source="configuration")
+        symmetric = replaced is not None and replaced.symmetric and given is not None
+        return Task(instruction=given, symmetric=symmetric, source="configuration")
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a request and the queue may hold. Generous: one refusal fails a whole file in Open WebUI."""
+
+    body_bytes: Annotated[Size, Meta(description="Largest request body.")] = 64 * MIB
+    body_timeout: Annotated[Seconds, Meta(description="Seconds a request's body may take to arrive.")] = 30.0
+    texts: Annotated[Count, Meta(description="Most texts in one request.")] = 50_000
+    text_bytes: Annotated[Size, Meta(description="Largest single text, in UTF-8.")] = 16 * MIB
+    queue_texts: Annotated[Count, Meta(description="Most texts waiting, of all requests.")] = 50_000
+    queue_bytes: Annotated[Size, Meta(description="Most bytes of text waiting.")] = 512 * MIB
+    connections: Annotated[
+        Count | None, Meta(description="Most open connections; more are answered 503. null: no limit.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.texts > self.queue_texts:
+            raise ValueError(
+                f"texts ({self.texts}) is above queue_texts ({self.queue_texts}): it could never be queued"
+            )
+        if self.text_bytes > self.queue_bytes:
+            raise ValueError(
+                f"text_bytes ({self.text_bytes}) is above queue_bytes ({self.queue_bytes}): it could never be queued"
+            )
+
+
+class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What holds where a request does not say."""
+
+    on_too_long: Annotated[
+        Literal["error", "truncate"],
+        Meta(description="A text that does not fit and no `truncate` in the request: a 400, or cut as Ollama does."),
+    ] = "error"
+    keep_alive: Annotated[
+        KeepAlive | Duration | None,
+        Meta(
+            description="How long Ollama keeps the model loaded; -1 is for ever, 0 is not at all. "
+            "null: as Ollama is set."
+        ),
+    ] = None
+
+
+class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A key that a client may send; one of `key`, `key_file` and `key_env`, and after loading `key` holds it."""
+
+    name: Name
+    key: Secret | None = None
+    key_file: Path | None = None
+    key_env: str | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("key", "key_file", "key_env") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"'{self.name}' needs one of key, key_file, key_env; it has {' and '.join(given) or 'none'}"
+            )
+
+
+class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who may ask."""
+
+    api_keys: Annotated[
+        tuple[ApiKey, ...],
+        Meta(
+            extra={
+                "secret": True,
+                "allowed": "a list of keys, each text or {name, key}, {name, key_file}, {name, key_env}",
+            },
+            description="Keys of which a request must bring one, as Bearer token. Empty: none is asked for.",
+        ),
+    ] = ()
+    allowed_hosts: Annotated[
+        tuple[HostName, ...],
+        Meta(description="Host names accepted besides loopback and this machine's own name (against DNS rebinding)."),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[Origin, ...],
+        Meta(description="Origins of web pages that may call the bridge, as https://chat.example.org."),
+    ] = ()
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is written to standard error. Never a text, a vector or a key."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level written.")] = "info"
+    format: Annotated[Literal["text", "json"], Meta(description="For people, or one JSON object a line.")] = "text"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole configuration, by section."""
+
+    listen: Listen = Listen()
+    engine: Engine = Engine()
+    model: ModelSettings = ModelSettings()
+    prompts: Prompts = Prompts()
+    limits: Limits = Limits()
+    requests: Requests = Requests()
+    security: Security = Security()
+    log: Log = Log()
+
+    def warnings(self) -> list[str]:
+        """What is allowed but deserves a loud line at start."""
+        if is_loopback(self.listen.host) or self.security.api_keys:
+            return []
+        return [
+            f"listening on {self.listen.host} without an API key: whoever reaches this port can use the engine. "
+            "Set security.api_keys, or listen on 127.0.0.1"
+        ]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")

@@ -1,0 +1,92 @@
+"""Qwen's byte-level BPE tokenizer, built from whatever the engine keeps its vocabulary in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer
+from tokenizers.models import BPE
+from tokenizers.normalizers import NFC
+from tokenizers.pre_tokenizers import ByteLevel, Split
+from tokenizers.pre_tokenizers import Sequence as PreTokenizers
+
+from bridge import gguf_header
+
+# Qwen2's pre-tokenizer (tokenizer.json of every Qwen3-Embedding); "qwen2" in a GGUF means this expression.
+QWEN2_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+# Token types of a GGUF (llama.cpp `llama_token_type`) that are matched before the text is split.
+CONTROL, USER_DEFINED = 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What a GGUF header says of its tokenizer: the tokens by id, the merges by rank, each token's type."""
+
+    tokens: Sequence[str]
+    merges: Sequence[str]
+    types: Sequence[int]
+    pre: str = "qwen2"
+
+    def tokenizer(self) -> Tokenizer:
+        """ValueError where the vocabulary is not Qwen2's kind: counting with another split would be a guess."""
+        if self.pre != "qwen2":
+            raise ValueError(f"the vocabulary is split by {self.pre!r}, not by 'qwen2'")
+        added = [i for i, kind in enumerate(self.types) if kind in (CONTROL, USER_DEFINED)]
+        ids = {token: i for i, token in enumerate(self.tokens)}
+        merges = [_pair(merge) for merge in self.merges]
+        tokenizer = Tokenizer(BPE(vocab=ids, merges=merges))
+        tokenizer.normalizer = NFC()
+        split = Split(Regex(QWEN2_SPLIT), behavior="isolated")
+        byte_level = ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.pre_tokenizer = PreTokenizers([split, byte_level])
+        tokenizer.add_tokens([AddedToken(self.tokens[i], normalized=False, special=False) for i in added])
+        return tokenizer
+
+
+def from_gguf(path: Path) -> Vocabulary:
+    """OSError where it cannot be read, ValueError where it is no GGUF or carries no BPE vocabulary."""
+    header = gguf_header.read(path, [f"tokenizer.ggml.{key}" for key in ("tokens", "merges", "token_type", "pre")])
+
+    def listed(key: str) -> list[gguf_header.Scalar]:
+        value = header.get(f"tokenizer.ggml.{key}")
+        if not isinstance(value, list):
+            raise ValueError(f"{path} has no tokenizer.ggml.{key}: it is not a Qwen3-Embedding GGUF")
+        return value
+
+    return Vocabulary(
+        tokens=[str(token) for token in listed("tokens")],
+        merges=[str(merge) for merge in listed("merges")],
+        types=[int(kind) for kind in listed("token_type")],
+        pre=str(header.get("tokenizer.ggml.pre", "not named")),
+    )
+
+
+def quantisation_of(path: Path) -> str | None:
+    """`Q4_K_M`, `F16`, …: general.file_type by its name in llama.cpp; None where the header does not say."""
+    from gguf import LlamaFileType  # 2 MB and 40 ms that a bridge before another engine never needs
+
+    kind = gguf_header.read(path, ["general.file_type"]).get("general.file_type")
+    if not isinstance(kind, int) or kind not in set(LlamaFileType):
+        return None
+    return LlamaFileType(kind).name.removeprefix("MOSTLY_").removeprefix("ALL_")
+
+
+def load(path: Path) -> Tokenizer:
+    """From a GGUF, a tokenizer.json, or a folder that holds one. OSError or ValueError where that fails."""
+    if path.is_dir():
+        path = path / "tokenizer.json"
+    if path.suffix == ".gguf":
+        return from_gguf(path).tokenizer()
+    if not path.is_file():
+        raise FileNotFoundError(f"no tokenizer at {path}")
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _pair(merge: str) -> tuple[str, str]:
+    left, _, right = merge.partition(" ")
+    return left, right

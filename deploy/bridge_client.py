@@ -1,0 +1,62 @@
+"""The bridge over HTTP, as any client sees it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import requests
+from numpy.typing import NDArray
+
+from deploy.errors import BridgeRefused
+
+TIMEOUT = 120.0  # seconds
+
+
+class BridgeClient:
+    """A bridge at `url`. Whatever keeps it from answering as a bridge does is BridgeRefused."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy of the environment knows no way back to this machine
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether it serves; if not, why."""
+        answer = self._ask("GET", "/readyz")
+        if answer.ok:
+            return True, ""
+        return False, "; ".join(str(backend["reason"]) for backend in _json(answer)["backends"])
+
+    def embed(
+        self, texts: Sequence[str], *, model: str, dimensions: int, role: str | None = None
+    ) -> NDArray[np.float32]:
+        """Unit vectors (texts, dimensions). `role` None: as Ollama itself would, without an instruction."""
+        body: dict[str, Any] = {"model": model, "input": list(texts), "dimensions": dimensions}
+        if role:
+            body["input_type"] = role
+        return np.asarray(self._post("/api/embed", body)["embeddings"], dtype=np.float32)
+
+    def render(self, text: str, *, model: str, role: str) -> str:
+        """The final text that the engine would embed."""
+        answer = self._post("/v1/render", {"model": model, "input": text, "input_type": role})
+        return str(answer["texts"][0]["text"])
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        response = self._ask("POST", path, body)
+        if not response.ok:
+            raise BridgeRefused(f"The bridge answered {response.status_code} to {path}: {response.text}")
+        return _json(response)
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+        try:
+            return self._session.request(method, self.url + path, json=body, timeout=TIMEOUT)
+        except requests.RequestException as error:
+            raise BridgeRefused(f"The bridge at {self.url} gave no answer: {error}") from error
+
+
+def _json(response: requests.Response) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = response.json()
+    except ValueError as error:
+        raise BridgeRefused(f"What answers at {response.url} is no bridge: {response.text[:200]!r}") from error
+    return answer

@@ -1,0 +1,254 @@
+"""What is known of one model, as frozen structs. Every figure has its source in catalog.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+MIN_DIMENSIONS = 32  # "user-defined output dimensions ranging from 32 to ..." (model cards)
+
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", extra={"allowed": "64 hex digits"})]
+Commit = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}\Z", extra={"allowed": "a commit of 40 hex digits"})]
+Positive = Annotated[int, Meta(ge=1)]
+Scalar = bool | int | float | str
+
+
+class CatalogError(ValueError):
+    """A catalogue that cannot be used, or a question it cannot answer; the message names file, key and value."""
+
+
+class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a text is embedded for. `instruction` None: no prefix. `symmetric`: the prefix goes on every text."""
+
+    instruction: str | None
+    symmetric: bool = False
+    source: str
+
+
+class PromptStyle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How an instruction and a text become the final text.
+
+    Attributes:
+        template: with `{instruction}` and `{text}`.
+        tasks: by task name, the template (with `{text}`) that stands in as long as the task's instruction is
+            the catalogue's own.
+    """
+
+    template: str
+    tasks: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        if self.template.count("{instruction}") != 1 or not self.template.endswith("{text}"):
+            raise ValueError("template must hold {instruction} once and end with {text}")
+        for name, template in self.tasks.items():
+            if not template.endswith("{text}"):
+                raise ValueError(f"tasks.{name} must end with {{text}}, got {template!r}")
+
+    def template_for(self, task: str) -> str:
+        """The template for a built-in task with its own instruction; it may or may not hold `{instruction}`."""
+        return self.tasks.get(task, self.template)
+
+
+class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One GGUF. `repository` and `revision` are None for a file that is built on this machine.
+
+    Attributes:
+        quantisation: as llama.cpp names it, `Q4_K_M`; `f16`.
+        bytes: exact size.
+        sha256: of the file, as in the Hub's LFS entry.
+        reason: why a figure is None; such a file is not `selectable`.
+        tags: names of Ollama's library that mean this file and no other.
+    """
+
+    quantisation: str
+    repository: str | None
+    revision: Commit | None
+    file: str
+    bytes: Positive | None
+    sha256: Sha256 | None
+    reason: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.selectable and self.reason is None:
+            raise ValueError(f"{self.quantisation}: bytes or sha256 is null and no reason is given")
+        if (self.repository is None) != (self.revision is None):
+            raise ValueError(f"{self.quantisation}: repository and revision go together")
+
+    @property
+    def selectable(self) -> bool:
+        """Whether the file can be fetched and verified."""
+        return self.bytes is not None and self.sha256 is not None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that mean this file and no other: Ollama's tags, then `hf.co/<repository>:<quantisation>`."""
+        hub = (f"hf.co/{self.repository}:{self.quantisation}",) if self.repository else ()
+        return (*self.tags, *hub)
+
+
+class Safetensors(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The Hugging Face folder that vLLM serves; its precision is part of every name and fingerprint."""
+
+    repository: str
+    revision: Commit
+    precision: str = "bf16"
+    sha256: Sha256 | None
+    reason: str | None = None
+
+
+class Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Tokens: what the model was trained for, and the `num_ctx` to start an engine with."""
+
+    trained: Positive
+    recommended: Positive
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """GGUF header facts.
+
+    Attributes:
+        required: key to value that must be there (a float as f32); anything else gives wrong vectors.
+        forbidden: key to value that must not be there; an absent key is good.
+        expected: key to value whose absence deserves a warning.
+        lengths: key of an array to the length expected of it; a difference deserves a warning.
+    """
+
+    required: dict[str, Scalar]
+    forbidden: dict[str, Scalar] = {}
+    expected: dict[str, Scalar] = {}
+    lengths: dict[str, int] = {}
+
+
+class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Cosines of `queries` (rows) with `documents` (columns) at one precision and output dimension."""
+
+    precision: str
+    dimensions: Positive
+    matrix: tuple[tuple[float, ...], ...]
+    source: str
+    tolerance: float | None = None
+
+
+class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Golden texts, already rendered: what must reach the engine byte for byte.
+
+    Attributes:
+        texts: final texts.
+        tokens: of each text, its one EOS included.
+        queries, documents: indices into `texts`; the rows and columns of every score matrix.
+        scores: published or computed, by precision and dimension.
+        tolerances: by precision, how far a score may lie from its reference.
+        margin: how far the best document of each query must lie above every other one; None: not asked.
+    """
+
+    texts: tuple[str, ...]
+    tokens: tuple[int, ...]
+    queries: tuple[int, ...]
+    documents: tuple[int, ...]
+    scores: tuple[Scores, ...] = ()
+    tolerances: dict[str, float] = {}
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.texts) != len(self.tokens):
+            raise ValueError(f"{len(self.texts)} texts but {len(self.tokens)} token counts")
+        if any(not 0 <= i < len(self.texts) for i in (*self.queries, *self.documents)):
+            raise ValueError(f"queries and documents are indices below {len(self.texts)}")
+        for scores in self.scores:
+            if [len(row) for row in scores.matrix] != [len(self.documents)] * len(self.queries):
+                raise ValueError(f"scores for {scores.precision} are not {len(self.queries)} x {len(self.documents)}")
+
+    def scores_for(self, precision: str) -> tuple[Scores, ...]:
+        """What an engine at this precision is held against, each with its tolerance; empty when nothing is known.
+
+        A precision without scores of its own is held against the others' with its own, wider tolerance: no
+        scores of the 4B at Q4_K_M were ever published.
+        """
+        tolerance = self.tolerances.get(precision)
+        if tolerance is None:
+            return ()
+        own = [scores for scores in self.scores if scores.precision == precision]
+        nearest = own or [scores for scores in self.scores if scores.precision == self.scores[0].precision]
+        return tuple(msgspec.structs.replace(s, tolerance=s.tolerance or tolerance) for s in nearest)
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One model: everything the bridge and the toolkit may assume about it.
+
+    Attributes:
+        id: the catalogue's name for it, which is also Ollama's where Ollama has it.
+        display: what lists show, None for `id`.
+        names: further names that mean it at any precision.
+        dimensions: native size of a vector; `min_dimensions` the least a cut may leave.
+        kv_bytes_per_token: of the f16 key/value cache, for one token of context.
+        reasons: by key, why a figure here is None.
+        note: what a person must know before trusting its vectors.
+    """
+
+    id: str
+    hub_id: str | None
+    display: str | None = None
+    names: tuple[str, ...] = ()
+    parameters: Positive | None
+    dimensions: Positive
+    min_dimensions: Positive = MIN_DIMENSIONS
+    context: Context
+    kv_bytes_per_token: Positive | None
+    reasons: dict[str, str] = {}
+    note: str | None = None
+    style: str = "qwen3"
+    tasks: dict[str, Task]
+    header: Header
+    default_quantisation: str
+    safetensors: Safetensors | None = None
+    files: tuple[ModelFile, ...]
+    reference: Reference | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("parameters", "kv_bytes_per_token"):
+            if getattr(self, key) is None and key not in self.reasons:
+                raise ValueError(f"{key} is null and `reasons` does not say why")
+        if self.default_quantisation not in [f.quantisation for f in self.files if f.selectable]:
+            raise ValueError(f"default_quantisation {self.default_quantisation!r} is not a selectable file")
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Every precision this model can be served at, the default first."""
+        rest = [f.quantisation for f in self.files if f.quantisation != self.default_quantisation]
+        return (self.default_quantisation, *rest, *([self.safetensors.precision] if self.safetensors else []))
+
+    def precision(self, name: str) -> str:
+        """The catalogue's spelling of a precision (`F16`, `fp16` -> `f16`); CatalogError when there is none."""
+        wanted = name.casefold().replace("fp16", "f16")
+        for known in self.precisions:
+            if known.casefold() == wanted:
+                return known
+        raise CatalogError(f"{self.id} has no precision {name!r}; known: {', '.join(self.precisions)}")
+
+    def file(self, quantisation: str | None = None) -> ModelFile:
+        """The GGUF at a quantisation, None for the default; CatalogError when it cannot be chosen, with the reason."""
+        wanted = self.precision(quantisation or self.default_quantisation)
+        for file in self.files:
+            if file.quantisation == wanted:
+                if file.selectable:
+                    return file
+                raise CatalogError(f"{self.id} at {wanted} cannot be chosen: {file.reason}")
+        raise CatalogError(f"{self.id} at {wanted} is a folder of safetensors, not a GGUF")
+
+    def names_for(self, precision: str) -> tuple[str, ...]:
+        """Names that mean this model served at `precision`; the first is the one to show.
+
+        A GGUF's own names count only at its own precision: `qwen3-embedding:4b-q8_0` is another model, with
+        other vectors, than `qwen3-embedding:4b` at Q4_K_M.
+        """
+        general = [self.display or self.id, self.id, *self.names, *([self.hub_id] if self.hub_id else [])]
+        gguf = [f for f in self.files if f.quantisation == precision]
+        special = [name for f in gguf for name in (*f.names, *_repository_names(f))]
+        return tuple(dict.fromkeys([*general, *special]))
+
+
+def _repository_names(file: ModelFile) -> tuple[str, ...]:
+    return (f"hf.co/{file.repository}", file.repository) if file.repository else ()

@@ -1,0 +1,95 @@
+"""A real `embed-bridge` process on a free port, as a person would start it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.engines.process import free_port
+
+READY_TIMEOUT = 120.0  # seconds; an engine behind it may load a model first
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A running bridge: its base URL, process id and log file."""
+
+    url: str
+    pid: int
+    log: Path
+
+    def ready(self) -> dict[str, Any]:
+        answer: dict[str, Any] = requests.get(f"{self.url}/readyz", timeout=10).json()
+        return answer
+
+    def wait_settled(self) -> dict[str, Any]:
+        """What /readyz says once the gate has judged the engine, for good or bad."""
+        until = time.monotonic() + READY_TIMEOUT
+        while time.monotonic() < until:
+            state = self.ready()
+            if state["ready"] or state["backends"][0]["checks"]:
+                return state
+            time.sleep(0.05)
+        raise AssertionError(f"no verdict on the engine within {READY_TIMEOUT:.0f} s: {state}")
+
+    def post(self, path: str, body: object, **kwargs: Any) -> requests.Response:
+        return requests.post(self.url + path, json=body, timeout=kwargs.pop("timeout", 120), **kwargs)
+
+    def embed(self, *texts: str, **fields: object) -> list[list[float]]:
+        """Vectors of texts through /api/embed; the answer must be 200."""
+        response = self.post("/api/embed", {"model": "demo", "input": list(texts), **fields})
+        assert response.status_code == 200, response.text
+        vectors: list[list[float]] = response.json()["embeddings"]
+        return vectors
+
+
+@contextmanager
+def bridge(*arguments: str, wait_ready: bool = True, env: Mapping[str, str] | None = None) -> Iterator[Bridge]:
+    """`embed-bridge ARGUMENTS` until the block ends. AssertionError, with its log, where it does not become ready.
+
+    `wait_ready` False waits only until it listens: its engine may be wrong or away on purpose.
+    """
+    with tempfile.TemporaryDirectory(prefix="embed-bridge-") as folder:
+        log = Path(folder) / "log.txt"
+        url = f"http://127.0.0.1:{(port := free_port())}"
+        command = [sys.executable, "-m", "bridge", *arguments, "--listen", f"127.0.0.1:{port}"]
+        passed = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_BRIDGE_", "OLLAMA"))}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**passed, **(env or {})}
+            )
+        try:
+            _wait(process, url + ("/readyz" if wait_ready else "/healthz"), log)
+            yield Bridge(url, process.pid, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    until = time.monotonic() + READY_TIMEOUT
+    said = ""
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            answer = requests.get(url, timeout=5)
+            if answer.status_code == 200:
+                return
+            said = answer.text
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"the bridge did not become ready: {said}\n{log.read_text(errors='replace')[-3000:]}")

@@ -1,0 +1,92 @@
+"""Which engines the tests run against: the embedded one by default, every one with `--engines=all`, or a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from modelfiles.demo.build import DemoFiles, build, default_folder
+from tests.engines.locate import ENGINES, locate
+from tests.engines.run import STARTED
+from tests.random_fixture import RandomFixture, make
+from tests.stacks import EMBEDDED, Served, Stacks
+
+ALL = (EMBEDDED, *ENGINES)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engines",
+        default=EMBEDDED,
+        help=f"engines to test against: all, or a comma-separated list of {', '.join(ALL)}. A missing one is an error.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*engines): deselected unless all of these engines are tested against")
+    missing = [name for name in selected(config) if name != EMBEDDED and locate(name) is None]
+    if missing:
+        raise pytest.UsageError(f"not installed: {', '.join(missing)}; run `make engines`")
+
+
+def selected(config: pytest.Config) -> tuple[str, ...]:
+    """The engines asked for, in a fixed order. UsageError for a name that is none."""
+    given = str(config.getoption("--engines"))
+    names = ALL if given == "all" else tuple(given.split(","))
+    if unknown := set(names) - set(ALL):
+        raise pytest.UsageError(f"--engines: no such engine: {', '.join(sorted(unknown))}; known: {', '.join(ALL)}")
+    return tuple(name for name in ALL if name in names)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", selected(metafunc.config), scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What cannot run is not collected at all, so that a skip never hides a check."""
+    here = set(selected(config))
+    missing = [item for item in items if not set(_needs(item)) <= here]
+    config.hook.pytest_deselected(items=missing)
+    items[:] = [item for item in items if item not in set(missing)]
+
+
+def _needs(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(str(name) for marker in item.iter_markers("needs") for name in marker.args)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ran = ", ".join(sorted(config.stash.get(RAN, set()) | STARTED)) or "none"
+    terminalreporter.write_line(f"engines that ran: {ran}")
+
+
+RAN = pytest.StashKey[set[str]]()
+
+
+@pytest.fixture(scope="session")
+def demo() -> DemoFiles:
+    """The demo model, built once and kept in the cache."""
+    return build(default_folder())
+
+
+@pytest.fixture(scope="session")
+def random_fixture(tmp_path_factory: pytest.TempPathFactory) -> RandomFixture:
+    """The random-weights fixture, built once and kept in the cache."""
+    return make(tmp_path_factory.mktemp("random"))
+
+
+@pytest.fixture(scope="session")
+def stacks(demo: DemoFiles, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Stacks]:
+    """Engines with the demo model and bridges before them, each started once, at first use."""
+    with Stacks(Served("demo", demo.gguf, demo.hf), tmp_path_factory.mktemp("stacks")) as running:
+        yield running
+    pytestconfig.stash[RAN] = pytestconfig.stash.get(RAN, set()) | running.versions
+
+
+@pytest.fixture(scope="module")
+def random_stacks(random_fixture: RandomFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
+    """The same with the random-weights fixture; stopped with the module, since two of everything is a lot of memory."""
+    served = Served("random", random_fixture.gguf, random_fixture.hf, random_fixture.catalog_arguments)
+    with Stacks(served, tmp_path_factory.mktemp("random-stacks")) as running:
+        yield running

@@ -1,0 +1,362 @@
+"""What a request would become, whether the bridge serves, and what clients look at before they embed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from bridge import __version__
+from modelfiles import catalog
+from modelfiles.demo.build import DemoFiles
+from tests.bridge_process import Bridge
+from tests.bridge_process import bridge as start
+from tests.engines.process import free_port
+from tests.integration.doors import EMBEDDING, EVERY, RENDER, Door, name, refusal
+
+WEB_SEARCH = "Given a web search query, retrieve relevant passages that answer the query"
+STS = "Retrieve semantically similar text"
+DEMO = catalog.load().models["demo"]
+SERVED = "demo:stand-in"
+
+
+@pytest.fixture(scope="module")
+def away() -> Iterator[Bridge]:
+    """A bridge whose engine is not there."""
+    url = f"http://127.0.0.1:{free_port()}"
+    with start("--upstream", url, "--set", "engine.kind=ollama", "--set", "model.id=demo", wait_ready=False) as running:
+        yield running
+
+
+def get(bridge: Bridge, path: str) -> requests.Response:
+    return requests.get(bridge.url + path, timeout=60)
+
+
+def render(bridge: Bridge, text: object, headers: dict[str, str] | None = None, **fields: Any) -> dict[str, Any]:
+    response = bridge.post("/v1/render", RENDER.body(text, **fields), headers=headers)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+# --- /v1/render -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "header", "expected"),
+    [
+        ({}, None, ("document", "document", None, "default", 2560)),
+        ({"input_type": "query"}, None, ("query", "query", WEB_SEARCH, "body input_type", 2560)),
+        ({"task": "STS", "dimensions": 64}, None, ("query", "sts", STS, "body task", 64)),
+        ({"prompt_name": "document", "task": "sts"}, None, ("document", "sts", STS, "body task, prompt_name", 2560)),
+        ({"prompt_name": "passage", "task": "code"}, None, ("document", "code", None, "body task, prompt_name", 2560)),
+        ({}, "search_query", ("query", "query", WEB_SEARCH, "header X-Embed-Task", 2560)),
+        ({"model": "demo@query,1024"}, None, ("query", "query", WEB_SEARCH, "model alias", 1024)),
+        ({"model": "demo@query", "task": "sts"}, "document", ("query", "sts", STS, "body task", 2560)),
+        ({"instruction": "Find it"}, None, ("query", "instruction", "Find it", "body instruction", 2560)),
+        ({"instruction": "", "task": "sts"}, None, ("query", "instruction", None, "body instruction", 2560)),
+    ],
+)
+def test_render_tells_role_and_source(
+    bridge: Bridge, fields: dict[str, Any], header: str | None, expected: tuple[object, ...]
+) -> None:
+    """Which role and task, whose instruction, who said so, how many dimensions, and the very text."""
+    told = render(bridge, "公司年假", {"X-Embed-Task": header} if header else None, **fields)
+
+    role, task, instruction, source, dimensions = expected
+    prefix = f"Instruct: {instruction}\nQuery:" if instruction else ""
+    text = prefix + "公司年假"
+    assert told == {
+        "model": fields.get("model", "demo"),
+        "role": role,
+        "task": task,
+        "instruction": instruction,
+        "source": source,
+        "dimensions": dimensions,
+        "limit_tokens": 8190,
+        "texts": [{"text": text, "bytes": len(text.encode()), "surely_fits": True}],
+    }
+
+
+@pytest.mark.parametrize("door", EMBEDDING, ids=name)
+@pytest.mark.parametrize("fields", [{"input_type": "query"}, {"task": "code"}, {"instruction": "e\u0301"}, {}], ids=str)
+def test_what_is_rendered_is_what_is_embedded(bridge: Bridge, door: Door, fields: dict[str, Any]) -> None:
+    """The text that render shows, sent as it is, has the vector of the request that it stands for."""
+    (shown,) = render(bridge, "가나 ①", **fields)["texts"]
+    asked = door.vectors(bridge.post(door.path, door.body("가나 ①", **fields)))
+
+    np.testing.assert_allclose(asked, bridge.embed(shown["text"]), rtol=0, atol=1e-6)
+
+
+def test_render_counts_bytes_and_says_what_may_not_fit(bridge: Bridge) -> None:
+    """Within the limit in bytes a text surely fits; beyond it, only counting could tell, which render does not do."""
+    told = render(bridge, ["年" * 2730, "年" * 2731, "x" * 8190, "x" * 8191, ""])["texts"]
+
+    assert [(one["bytes"], one["surely_fits"]) for one in told] == [
+        (8190, True),
+        (8193, False),
+        (8190, True),
+        (8191, False),
+        (0, True),
+    ]
+
+
+def test_render_of_nothing_still_tells_the_role(bridge: Bridge) -> None:
+    """To see what an alias or a header means, no text is needed."""
+    nothings: tuple[object, ...] = (None, "", [])
+    for nothing in nothings:
+        told = render(bridge, nothing, model="demo@query")
+
+        assert (told["role"], told["texts"]) == ("query", [])
+
+
+def test_render_needs_no_engine(away: Bridge) -> None:
+    """Prompts can be looked at before anything is installed; the limit is the engine's and not known yet."""
+    told = render(away, "x", input_type="query")
+
+    assert (told["role"], told["limit_tokens"]) == ("query", None)
+    assert told["texts"] == [{"text": f"Instruct: {WEB_SEARCH}\nQuery:x", "bytes": 92, "surely_fits": None}]
+
+
+# --- alive, ready, measured -------------------------------------------------------------------------------------------
+
+
+def test_a_serving_bridge_is_alive_and_ready(bridge: Bridge) -> None:
+    """With what it serves and every check that its engine has passed."""
+    assert get(bridge, "/healthz").json() == {"status": "ok", "version": __version__}
+    answer = get(bridge, "/readyz")
+    told = answer.json()
+    (backend,) = told["backends"]
+
+    assert (answer.status_code, told["ready"], told["model"], told["precision"]) == (200, True, "demo", "f16")
+    assert "stand-in" in told["note"]
+    assert (backend["ready"], backend["reason"], backend["next"]) == (True, None, None)
+    assert (backend["engine"], backend["engine_model"]) == ("embedded", "demo")
+    assert {"token counts", "unit norm", "single = batch", "base64 = float"} <= {c["check"] for c in backend["checks"]}
+    assert all(check["ok"] for check in backend["checks"])
+
+
+def test_a_bridge_without_its_engine_is_alive_and_says_why_it_is_not_ready(away: Bridge) -> None:
+    """An orchestrator must not restart it, and must not send it traffic either."""
+    assert get(away, "/healthz").status_code == 200
+    answer = get(away, "/readyz")
+    (backend,) = answer.json()["backends"]
+
+    assert (answer.status_code, answer.json()["ready"], backend["ready"]) == (503, False, False)
+    assert "No engine answers at http://127.0.0.1:" in backend["reason"]
+    assert "Start it" in backend["next"]
+
+
+@pytest.mark.parametrize("door", EMBEDDING, ids=name)
+def test_without_its_engine_a_request_is_told_to_come_back(away: Bridge, door: Door) -> None:
+    """In the door's shape, with a time; a preload too, since it would have been a lie to say that it is done."""
+    for text in ("x", "") if door.path.startswith("/api") else ("x",):
+        response = away.post(door.path, door.body(text))
+        refused = door.refused(response)
+
+        assert (refused.status, refused.code) == (503, "engine_not_ready")
+        assert "No engine answers" in refused.message
+        assert int(response.headers["Retry-After"]) > 0
+
+
+def test_without_its_engine_the_bridge_still_introduces_itself(away: Bridge) -> None:
+    """Lists and cards come from the catalogue; nothing is loaded; the metrics say that the engine is out."""
+    assert [entry["name"] for entry in get(away, "/api/tags").json()["models"]] == [SERVED, "demo:latest"]
+    assert get(away, "/api/ps").json() == {"models": []}
+    assert away.post("/api/show", {"model": "demo"}).json()["capabilities"] == ["embedding"]
+    assert get(away, "/api/version").json()["version"].count(".") == 2
+    assert metrics(away)["embed_bridge_engine_ready", ()] == 0
+
+
+def metrics(bridge: Bridge) -> dict[tuple[str, tuple[str, ...]], float]:
+    """Every sample by its name and the values of its labels, buckets left out."""
+    response = get(bridge, "/metrics")
+    assert response.headers["Content-Type"].startswith("text/plain; version=")
+    samples = [s for family in text_string_to_metric_families(response.text) for s in family.samples]
+    return {(s.name, tuple(s.labels.values())): s.value for s in samples if "le" not in s.labels}
+
+
+def test_every_request_is_counted_by_path_and_status(bridge: Bridge) -> None:
+    """Paths that do not exist share one label, so that nobody can fill the memory with them."""
+    before = metrics(bridge)
+    bridge.embed("x")
+    bridge.post("/v1/embeddings", {"model": "nothing", "input": "x"})
+    for n in range(5):
+        get(bridge, f"/no/such/path/{n}")
+    requests.post(bridge.url + "//api/embed/", json={"model": "demo", "input": "x"}, timeout=60)
+    after = metrics(bridge)
+
+    def more(path: str, status: str) -> float:
+        key = ("embed_bridge_request_seconds_count", (path, status))
+        return after.get(key, 0) - before.get(key, 0)
+
+    assert (more("/api/embed", "200"), more("/v1/embeddings", "404"), more("other", "404")) == (2, 1, 5)
+    assert not [labels for _, labels in after if any("/no/such" in label for label in labels)]
+    assert (after["embed_bridge_engine_ready", ()], after["embed_bridge_queue_texts", ()]) == (1, 0)
+    assert after["process_resident_memory_bytes", ()] > 0
+
+
+# --- what clients look at first ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/readyz", "/metrics", "/api/tags", "/api/ps", "/api/version", "/v1/models"]
+)
+def test_head_is_get_without_a_body(bridge: Bridge, path: str) -> None:
+    """`HEAD /` is how Ollama's own command line asks whether anybody is there."""
+    head = requests.head(bridge.url + path, timeout=60)
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Type"] == get(bridge, path).headers["Content-Type"]
+    assert int(head.headers["Content-Length"]) > 0
+
+
+def test_the_root_says_what_ollamas_does(bridge: Bridge) -> None:
+    """Clients compare the text."""
+    answer = get(bridge, "/")
+
+    assert answer.text == "Ollama is running"
+    assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+def test_version_is_an_ollama_version(bridge: Bridge) -> None:
+    """Clients refuse an Ollama that is too old; the bridge's own version stands beside it."""
+    answer = get(bridge, "/api/version").json()
+
+    assert [part.isdigit() for part in answer["version"].split(".")] == [True] * 3
+    assert answer["bridge"] == __version__
+
+
+def test_tags_lists_the_model_as_ollama_would(bridge: Bridge, demo: DemoFiles) -> None:
+    """Every field of Ollama's, by the name that says what it is and by the one that clients ask for."""
+    models = get(bridge, "/api/tags").json()["models"]
+
+    assert [entry["name"] for entry in models] == [SERVED, "demo:latest"]
+    for entry in models:
+        modified = entry.pop("modified_at")
+        assert datetime.fromisoformat(modified).tzinfo is not None
+        assert entry == {
+            "name": entry["name"],
+            "model": entry["name"],
+            "size": demo.gguf.stat().st_size,
+            "digest": demo.sha256,
+            "details": {
+                "parent_model": DEMO.note,
+                "format": "gguf",
+                "family": "qwen3",
+                "families": ["qwen3"],
+                "parameter_size": "24M",
+                "quantization_level": "F16",
+                "context_length": 8192,
+                "embedding_length": 2560,
+            },
+            "capabilities": ["embedding"],
+        }
+
+
+def test_every_listed_name_can_be_asked_for(bridge: Bridge) -> None:
+    """What a client finds in a list it may put into its next request."""
+    listed = {entry["name"] for entry in get(bridge, "/api/tags").json()["models"]}
+    listed |= {entry["id"] for entry in get(bridge, "/v1/models").json()["data"]}
+
+    for model in listed:
+        assert len(bridge.embed("x", model=model)) == 1
+        assert bridge.post("/api/show", {"model": model}).status_code == 200
+
+
+def test_ps_shows_the_loaded_model(bridge: Bridge) -> None:
+    """The embedded engine keeps it for as long as it runs."""
+    (entry,) = get(bridge, "/api/ps").json()["models"]
+
+    assert (entry["name"], entry["context_length"], entry["size_vram"]) == (SERVED, 8192, 0)
+    assert datetime.fromisoformat(entry["expires_at"]) > datetime.now(UTC)
+    assert entry["details"]["embedding_length"] == 2560
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"model": "demo"},
+        {"name": "demo"},
+        {"model": SERVED},
+        {"model": "demo@query,64"},
+        {"model": "DEMO:latest", "verbose": True},
+    ],
+    ids=str,
+)
+def test_show_is_the_models_card(bridge: Bridge, body: dict[str, object]) -> None:
+    """What LangChain, Open WebUI and others read from it: dimensions, context, pooling, EOS, capability."""
+    answer = bridge.post("/api/show", body).json()
+    info = answer["model_info"]
+
+    assert info["general.architecture"] == "qwen3"
+    assert (info["qwen3.embedding_length"], info["qwen3.context_length"], info["qwen3.pooling_type"]) == (
+        2560,
+        40960,
+        3,
+    )
+    assert info["tokenizer.ggml.add_eos_token"] is True
+    assert answer["capabilities"] == ["embedding"]
+    assert answer["details"]["quantization_level"] == "F16"
+    assert "stand-in" in answer["details"]["parent_model"]
+    assert answer["parameters"].split() == ["num_ctx", "8192"]
+    assert {"license", "modelfile", "template", "modified_at"} <= set(answer)
+
+
+def test_models_is_openais_list(bridge: Bridge) -> None:
+    """For clients that fill a menu from it."""
+    answer = get(bridge, "/v1/models").json()
+
+    assert answer["object"] == "list"
+    assert [entry["id"] for entry in answer["data"]] == [SERVED, "demo"]
+    assert all((entry["object"], entry["owned_by"]) == ("model", "embedstack") for entry in answer["data"])
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/metrics", "/api/tags", "/api/ps", "/api/version", "/v1/models", "/"]
+)
+def test_a_page_that_is_only_read_cannot_be_posted_to(bridge: Bridge, path: str) -> None:
+    """405 with the methods that are allowed."""
+    response = requests.post(bridge.url + path, json={}, timeout=60)
+
+    assert (response.status_code, response.headers["X-Embed-Error"]) == (405, "method_not_allowed")
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD"}
+
+
+# --- methods and paths ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("door", EVERY, ids=name)
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_a_wrong_method_is_refused(bridge: Bridge, door: Door, method: str) -> None:
+    """With the right one in the message and in the header that HTTP has for it."""
+    response = requests.request(method, bridge.url + door.path, timeout=60)
+    refused = door.refused(response)
+
+    assert (refused.status, refused.code) == (405, "method_not_allowed")
+    assert refused.message == f"{method} is not allowed for {door.path}. Use POST."
+    assert response.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("path", "openai"),
+    [
+        ("/api/embedding", False),
+        ("/api", False),
+        ("/api/pull", False),
+        ("/v1/nothing", True),
+        ("/v1/", False),
+        ("/x%0Ay", False),
+    ],
+)
+def test_an_unknown_path_is_refused(bridge: Bridge, path: str, openai: bool) -> None:
+    """In the shape of the API it would belong to."""
+    refused = refusal(requests.post(bridge.url + path, json={}, timeout=60), openai=openai)
+
+    assert (refused.status, refused.code) == (404, "not_found")
+    assert "docs/api.md" in refused.message

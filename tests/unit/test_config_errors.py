@@ -1,0 +1,144 @@
+"""A configuration that cannot be used is refused with its place, key, value and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.config import ConfigError, load
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file to configure with; no configuration of the machine or of this repository is in reach."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    return tmp_path / "bridge.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("engine: {ulr: x}", "engine.ulr: unknown key; did you mean 'engine.url'?"),
+        ("engin: {url: x}", "engin: unknown section; did you mean 'engine'?"),
+        ("engine: ollama", "engine: expected keys below it, got 'ollama'"),
+        ("- engine", "expected sections, as `engine:`, got ['engine']"),
+        ("engine: {kind: olama}", "engine.kind: expected 'ollama', 'openai', 'embedded' or null, got 'olama'"),
+        ("engine: {url: 'localhost:1'}", "engine.url: expected http://HOST[:PORT], https://HOST[:PORT] or null, got"),
+        ("engine: {timeout: 0}", "engine.timeout: expected seconds above 0, at most 604800, got 0"),
+        ("engine: {timeout: .nan}", "engine.timeout: expected seconds above 0, at most 604800, got nan"),
+        ("engine: {gguf: 3}", "engine.gguf: expected a path or null, got 3"),
+        ("engine: {gguf: ''}", "engine.gguf: expected a path or null, got ''"),
+        ("engine: {batch: true}", "engine.batch: expected an integer from 1 to 2048, got true"),
+        ("engine: {kind: embedded, url: 'http://x'}", "engine: kind 'embedded' takes gguf, not url"),
+        ("engine: {kind: ollama, gguf: x}", "engine: gguf is for the embedded engine"),
+        ("engine: {kind: openai}", "engine: kind 'openai' needs url"),
+        ("listen: {port: 65536}", "listen.port: expected an integer from 0 to 65535, got 65536"),
+        ("model: {dimensions: 31}", "model.dimensions: expected an integer from 32 or null, got 31"),
+        ("model: {aliases: {a: 3}}", "model.aliases.a: expected text, got 3"),
+        ("prompts: {tasks: {a: {symmetric: true}}}", "prompts.tasks.a.instruction: missing; expected text or null"),
+        (
+            "limits: {body_bytes: 3 parsecs}",
+            "limits.body_bytes: expected a size: bytes, or as '64 MiB', got '3 parsecs'",
+        ),
+        ("limits: {texts: 60000}", "limits: texts (60000) is above queue_texts (50000)"),
+        ("limits: {queue_bytes: 1 MiB}", "limits: text_bytes (16777216) is above queue_bytes (1048576)"),
+        (
+            "requests: {keep_alive: '300'}",
+            "requests.keep_alive: expected seconds, a duration as '5m' or '1h30m' or null",
+        ),
+        ("security: {allowed_origins: [x]}", "security.allowed_origins[0]: expected as https://HOST[:PORT], got 'x'"),
+        (
+            "security: {api_keys: [{name: a}]}",
+            "security.api_keys[0]: 'a' needs one of key, key_file, key_env; it has none",
+        ),
+        ("security: {api_keys: [{name: a, key: k, key_env: K}]}", "security.api_keys[0]: 'a' needs one of"),
+        ("security: {api_keys: [{name: a, key_env: K}]}", "security.api_keys: a: K holds no key"),
+        ("security: {api_keys: [{name: a, key_file: none}]}", "security.api_keys: a: [Errno 2]"),
+        ("security: {api_keys: [k, k]}", "security.api_keys: a name or a key is given twice"),
+        (
+            "security: {api_keys: [{name: a, key: k}, {name: a, key: l}]}",
+            "security.api_keys: a name or a key is given twice",
+        ),
+        ("log: {level: trace}", "log.level: expected 'debug', 'info', 'warning' or 'error', got 'trace'"),
+        ("log: {level: info}\nlog: {level: debug}", "line 2: key 'log' is given twice"),
+        ("log: [", "line 1: "),
+    ],
+)
+def test_an_error_in_a_file_names_file_key_value_and_what_is_allowed(file: Path, text: str, problem: str) -> None:
+    """Every mistake in a file is refused with the file, the key, what was found and what is allowed."""
+    file.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ConfigError) as caught:
+        load(["--config", str(file)], {})
+
+    assert str(caught.value).startswith(f"{file}: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("LISTEN_PROT", "1", "no such setting; did you mean 'EMBED_BRIDGE_LISTEN_PORT'?"),
+        ("LISTEN_PORT", "x", "listen.port: expected an integer from 0 to 65535, got 'x'"),
+        ("MODEL_ALIASES", "{a", "model.aliases: expected a mapping, got '{a'"),
+        ("ENGINE_KIND", "vllm", "engine.kind: expected 'ollama', 'openai', 'embedded' or null, got 'vllm'"),
+    ],
+)
+def test_an_error_in_a_variable_names_it(name: str, value: str, problem: str) -> None:
+    """A mistake in the environment is refused with the variable, the key, what was found and what is allowed."""
+    with pytest.raises(ConfigError) as caught:
+        load([], {f"EMBED_BRIDGE_{name}": value})
+
+    assert str(caught.value) == f"EMBED_BRIDGE_{name}: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (["--set", "listen.port=x"], "--set: listen.port: expected an integer from 0 to 65535, got 'x'"),
+        (["--set", "listen.prot=1"], "--set: listen.prot: no such setting; did you mean 'listen.port'?"),
+        (["--set", "listen.port"], "--set: expected KEY=VALUE, got 'listen.port'"),
+        (["--listen", "8080"], "--listen: expected HOST:PORT, got '8080'"),
+        (["--listen", ":99999"], "--listen: listen.port: expected an integer from 0 to 65535, got 99999"),
+        (["--upstream", "gpu:1"], "--upstream: engine.url: expected http://HOST[:PORT]"),
+        (["--demo", "--gguf", "x"], "argument --gguf: not allowed with argument --demo; see embed-bridge --help"),
+        (["--dem"], "unrecognized arguments: --dem; see embed-bridge --help"),
+        (["--json"], "--json: goes with --print-config"),
+    ],
+)
+def test_an_error_in_a_flag_names_it(flags: list[str], problem: str) -> None:
+    """A mistake on the command line is refused by the flag."""
+    with pytest.raises(ConfigError) as caught:
+        load(flags, {})
+
+    assert str(caught.value).startswith(problem)
+
+
+def test_values_that_do_not_go_together_name_every_source() -> None:
+    """Where two layers contradict each other, both are named."""
+    with pytest.raises(ConfigError, match=r"^EMBED_BRIDGE_ENGINE_URL, --set: engine: kind 'embedded' takes gguf, not"):
+        load(["--set", "engine.kind=embedded"], {"EMBED_BRIDGE_ENGINE_URL": "http://x"})
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"EMBED_BRIDGE_SECURITY_API_KEYS": "[hunter2, {x"},
+        {"EMBED_BRIDGE_SECURITY_API_KEYS": "[{name: a, kee: hunter2}]"},
+    ],
+)
+def test_an_error_never_shows_a_key(variables: dict[str, str]) -> None:
+    """A key that is written wrongly does not reach the terminal or the log."""
+    with pytest.raises(ConfigError) as caught:
+        load([], variables)
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_wrong_secret_in_a_file_is_not_shown(file: Path) -> None:
+    """A key of digits that YAML takes for a number is refused without being printed."""
+    file.write_text("engine: {api_key: 12345}")
+
+    with pytest.raises(ConfigError, match=r"engine\.api_key: expected text or null") as caught:
+        load(["--config", str(file)], {})
+
+    assert "12345" not in str(caught.value)

@@ -1,0 +1,220 @@
+"""What the files around the code promise: Makefile, README, pins, workflows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from typer.testing import CliRunner
+
+from bridge import command_line
+from deploy.cli import app
+from tests.engines.machine import PACKAGE_OF
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+# What lies in a checkout but is not part of it.
+FOREIGN = {
+    ".git",
+    ".venv",
+    "__pycache__",
+    ".hypothesis",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    "build",
+    "dist",
+    "results",
+}
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def _read(name: str | Path) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@cache
+def _project() -> dict[str, Any]:
+    return tomllib.loads(_read("pyproject.toml"))
+
+
+@cache
+def _pins() -> dict[str, str]:
+    lines = [line for line in _read("constraints.txt").splitlines() if line and not line.startswith("#")]
+    return dict(line.split("==") for line in lines)
+
+
+def _make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = ["/usr/bin/env", "make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def _targets() -> set[str]:
+    phony = re.search(r"^\.PHONY: (.*)$", _read("Makefile"), re.MULTILINE)
+    assert phony
+    return set(phony[1].split())
+
+
+def _code(document: Path) -> str:
+    """The code of a document: its blocks and the spans in backticks."""
+    text = _read(document)
+    return "\n".join([*re.findall(r"```.*?```", text, re.DOTALL), *re.findall(r"(?<!`)`[^`]+`(?!`)", text)])
+
+
+def _files() -> Iterator[Path]:
+    for path in ROOT.rglob("*"):
+        if path.is_file() and not FOREIGN & set(path.relative_to(ROOT).parts) and ".egg-info" not in str(path):
+            yield path
+
+
+def _requirements() -> list[Requirement]:
+    project = _project()["project"]
+    extras = project["optional-dependencies"].values()
+    lines = [*project["dependencies"], *_project()["build-system"]["requires"], *(line for e in extras for line in e)]
+    return [Requirement(line) for line in lines]
+
+
+def test_make_alone_lists_every_target() -> None:
+    """`make` is `make help`, and no target is left out of the list."""
+    listed = re.findall(r"^  make (\S+) +\S", _make().stdout, re.MULTILINE)
+
+    assert set(listed) == _targets()
+    assert len(listed) == len(set(listed))
+
+
+def test_make_says_which_python_it_needs(tmp_path: Path) -> None:
+    """Without a Python that it can use, make names what it tried and how to get one."""
+    (tmp_path / "Makefile").write_text(_read("Makefile"))
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+
+    done = _make("setup", "PYTHONS=python-that-is-not-there /bin/false", cwd=tmp_path)
+
+    assert done.returncode != 0
+    assert "tried: python-that-is-not-there /bin/false" in done.stderr
+    assert "apt install python3-venv" in done.stderr
+    assert "make setup PYTHON=" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_make_commands_in_the_documents_exist(document: Path) -> None:
+    """Nobody reads of a target that is not there."""
+    named = {word for line in re.findall(r"\bmake ((?:[a-z-]+ ?)+)", _code(document)) for word in line.split()}
+
+    assert named <= _targets()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_flags_and_verbs_in_the_documents_exist(document: Path) -> None:
+    """Every flag of `embed-bridge` and every verb of `embedstack` that is written about can be typed."""
+    code = _code(document)
+    flags = {
+        flag for line in re.findall(r"embed-bridge( --[^\n`|#]*)", code) for flag in re.findall(r"--[a-z-]+", line)
+    }
+    verbs = {tuple(words.split()) for words in re.findall(r"embedstack((?: [a-z]+)+)", code)}
+    known = command_line._parser().format_help()
+    wrong = [verb for verb in verbs if CliRunner().invoke(app, [*verb, "--help"]).exit_code]
+
+    assert {flag for flag in flags if flag not in known} == set()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    """A relative link names a file that is there."""
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", _read(document))
+
+    assert [target for target in targets if not (ROOT / document).parent.joinpath(target).exists()] == []
+
+
+def test_the_readme_names_both_ways_in() -> None:
+    """The two set-up commands stand in its first screen."""
+    first = _read("README.md").splitlines()[:40]
+
+    assert any(line.startswith("$ make demo") for line in first)
+    assert any(line.startswith("$ make test") for line in first)
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    """`.ci/run` runs lint, types, `make test` and every engine, by the same targets that people type."""
+    stages = re.findall(r"^stage '[^']*' make (\S+)$", _read(".ci/run"), re.MULTILINE)
+
+    assert stages == ["setup-dev", "lint", "types", "test", "engines", "test-all"]
+
+
+def test_ci_installs_what_the_engines_need() -> None:
+    """Every system package that an engine's recipe may ask for is one that `.ci/run` brings to an empty machine."""
+    installed = set(re.findall(r"missing\+=\(([^)]*)\)", _read(".ci/run")))
+
+    assert set(PACKAGE_OF.values()) <= {name for names in installed for name in names.split()}
+
+
+def test_pins_are_names_and_versions_alone() -> None:
+    """constraints.txt is sorted, and holds neither hashes nor hosts nor markers."""
+    lines = [line for line in _read("constraints.txt").splitlines() if not line.startswith("#")]
+
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.+!]*", line)] == []
+    assert lines == sorted(lines, key=lambda line: line.split("==")[0])
+    assert len(lines) == len(_pins())
+
+
+def test_every_requirement_is_pinned_to_a_version_that_it_allows() -> None:
+    """Runtime, extras and build backend."""
+    wrong = [str(r) for r in _requirements() if _pins().get(canonicalize_name(r.name)) not in r.specifier]
+
+    assert wrong == []
+
+
+def test_what_the_requirements_bring_along_is_pinned_too() -> None:
+    """Every distribution that an installed requirement asks for, however indirectly, stands in constraints.txt."""
+    missing, seen, waiting = set(), set(), [(r, frozenset(r.extras)) for r in _requirements()]
+    while waiting:
+        requirement, extras = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        if name not in _pins():
+            missing.add(name)
+            continue
+        for line in distribution(name).requires or []:
+            wanted = Requirement(line)
+            if not wanted.marker or any(wanted.marker.evaluate({"extra": extra}) for extra in extras or {""}):
+                waiting.append((wanted, frozenset(wanted.extras)))
+
+    assert missing == set()
+
+
+def test_the_changelog_knows_this_version() -> None:
+    """The version in pyproject.toml has an entry."""
+    assert f"\n## {_project()['project']['version']} " in _read("CHANGELOG.md")
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_pin_their_actions_and_may_only_read(workflow: Path) -> None:
+    """Each action is a full commit with its version beside it; the token can read the contents and no more."""
+    text = workflow.read_text()
+    uses = re.findall(r"uses: (.*)", text)
+
+    assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+    assert uses
+    assert [line for line in uses if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+    assert ".ci/run" in text
+
+
+def test_no_file_names_a_persons_machine() -> None:
+    """Neither home folders nor the place where somebody's checkout lies."""
+    place = re.compile(rb"(?<![\w.~$}])/(?:home/(?!someone\b)|Users/|root/|work/)[a-z]")
+
+    assert [str(path.relative_to(ROOT)) for path in _files() if place.search(path.read_bytes())] == []
