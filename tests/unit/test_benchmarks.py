@@ -1,0 +1,183 @@
+"""The benchmarks measure what they say: run for real but briefly, with the bridge alone, and no time is asserted."""
+
+import base64
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks.client import AnswerError, whole_length
+from benchmarks.figures import AIMS, Aim, percentile
+from benchmarks.measures import QUICK
+from benchmarks.missing import MissingError
+from benchmarks.shapes import OLLAMA, OPENAI, OPENAI_BASE64, OPENAI_FLOAT, TEXT, Shape
+from benchmarks.subjects import Subject
+from benchmarks.upstream import Known, Script
+from tests.engines.process import free_port
+
+KNOWN = (Known("one", 2, [1.0, 0.0]), Known(TEXT, 5, [0.6, -0.8]))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    file = tmp_path_factory.mktemp("bench") / "figures" / "quick.json"
+    assert command.main(["--quick", "--json", str(file)]) == 0
+    found: Mapping[str, Any] = orjson.loads(file.read_bytes())
+    return found
+
+
+def test_one_run_measures_the_bridge_on_both_doors_beside_the_upstream_itself(report: Mapping[str, Any]) -> None:
+    """Every benchmark has a row for each shape, and each row rests on answers."""
+    measured = {(row["benchmark"], row["subject"], row["shape"]) for row in report["rows"]}
+    openai = [shape.name for shape in OPENAI]
+    bridges = {("bridge", shape) for shape in openai} | {("bridge before Ollama", OLLAMA.name)}
+    direct = {("direct", shape) for shape in (*openai, OLLAMA.name)}
+
+    assert report["failed"] == []
+    assert {(name, *case) for name in ("latency", "throughput") for case in bridges | direct} <= measured
+    assert {("memory", "bridge", OPENAI_FLOAT.name), ("memory", "bridge before Ollama", OLLAMA.name)} <= measured
+    assert all(row["requests"] > 0 for row in report["rows"])
+
+
+def test_figures_come_with_the_machine_and_the_aims(report: Mapping[str, Any]) -> None:
+    """Whoever reads the JSON alone knows what it was measured on, with what, and what was hoped for."""
+    assert report["machine"]["cores"] >= 1
+    assert report["versions"]["bridge"]
+    assert report["aims"]["throughput"] == {"figure": "requests/s", "at_most": None, "at_least": 4000}
+
+
+def test_memory_is_that_of_the_process_and_its_figures_are_plausible(report: Mapping[str, Any]) -> None:
+    """A Python process with NumPy in it: neither nothing nor gigabytes."""
+    rows = [row for row in report["rows"] if row["benchmark"] == "memory"]
+
+    assert all(10 < row["figures"]["RSS, MB"]["median"] < 1000 for row in rows)
+
+
+def test_direct_adds_nothing_to_itself(report: Mapping[str, Any]) -> None:
+    """Added latency is the difference to the same shape asked directly in the same round."""
+    added = [row["figures"]["added p50, ms"] for row in _rows(report, "latency", "direct")]
+
+    assert added[0] == {"median": 0, "low": 0, "high": 0}
+    assert all(spread["median"] == 0 for spread in added)
+
+
+def test_what_cannot_be_measured_is_named_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rest is measured all the same."""
+    monkeypatch.setattr(command, "upstream", _no_upstream)
+    monkeypatch.setattr(command, "starts", lambda *_: {"bridge": _missing})
+
+    assert command.main(["memory", "--quick"]) == 1
+    assert "not measured: bridge: it is not installed: do this" in capsys.readouterr().out
+
+
+def test_who_fails_in_the_middle_is_taken_out_and_named() -> None:
+    """Nobody listens on its port; the others would be measured without it."""
+    gone = Subject("gone", "1.0", free_port(), os.getpid(), (OLLAMA,))
+    subjects, failed = [gone], list[str]()
+
+    assert command._measured("throughput", subjects, QUICK, failed) == []
+    assert subjects == []
+    assert re.match(r"throughput, gone: .*refused", failed[0], re.IGNORECASE)
+
+
+def test_a_benchmark_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the names of those that do."""
+    with pytest.raises(SystemExit) as ended:
+        command.main(["speed"])
+
+    assert ended.value.code == 2
+    assert "no benchmark speed; there are memory, latency, throughput" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shape", [*OPENAI, OLLAMA], ids=lambda shape: shape.name)
+def test_the_scripted_upstream_answers_with_the_vector_of_the_real_engine(shape: Shape) -> None:
+    """In every shape, and a text that it does not know gets the last one."""
+    script = Script(KNOWN)
+
+    assert _vector(script, shape, "one").tolist() == [1, 0]
+    assert np.array([0.6, -0.8], np.float32).tolist() == _vector(script, shape, "another").tolist()
+
+
+def test_the_scripted_upstream_counts_tokens_and_keeps_the_order() -> None:
+    """As the start-up gate asks of every engine."""
+    answer = orjson.loads(_body(Script(KNOWN).answer(b"/api/embed", orjson.dumps({"input": [TEXT, "one", TEXT]}))))
+
+    assert answer["prompt_eval_count"] == 12
+    assert [round(row[0], 6) for row in answer["embeddings"]] == [0.6, 1.0, 0.6]
+
+
+def test_a_shape_reads_base64_as_little_endian_float32() -> None:
+    """What OpenAI's `encoding_format: base64` means."""
+    row = base64.b64encode(np.array([0.5, -2], "<f4").tobytes()).decode()
+
+    assert OPENAI_BASE64.vector(orjson.dumps({"data": [{"embedding": row}]})).tolist() == [0.5, -2]
+
+
+@pytest.mark.parametrize("received", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"])
+def test_an_answer_has_no_length_until_its_head_is_whole(received: bytes) -> None:
+    """More of it may come with the next packet."""
+    assert whole_length(received) is None
+
+
+def test_the_length_of_an_answer_is_that_of_head_and_body() -> None:
+    """Whichever way the header is written."""
+    head = b"HTTP/1.1 200 OK\r\nserver: x\r\ncontent-length:5\r\n\r\n"
+
+    assert len(head) + 5 == whole_length(head + b"12")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"],
+)
+def test_an_answer_that_is_no_whole_200_ends_the_measurement(head: bytes) -> None:
+    """An error would otherwise count as a very fast answer."""
+    with pytest.raises(AnswerError, match="not a 200"):
+        whole_length(head)
+
+
+def test_aims_are_reached_at_their_bound() -> None:
+    """On the right side of it, too."""
+    assert AIMS["latency"].met(0.6)
+    assert not AIMS["latency"].met(0.61)
+    assert AIMS["throughput"].met(4000)
+    assert not AIMS["throughput"].met(3999)
+    assert [str(Aim("x", at_most=80)), str(Aim("x", at_least=4000))] == ["≤ 80", "≥ 4,000"]
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    """By nearest rank."""
+    values = [float(value) for value in range(100, 0, -1)]
+
+    assert [percentile(values, 50), percentile(values, 95), percentile([7.0], 95)] == [51, 96, 7]
+
+
+def _rows(report: Mapping[str, Any], benchmark: str, subject: str) -> list[Mapping[str, Any]]:
+    return [row for row in report["rows"] if (row["benchmark"], row["subject"]) == (benchmark, subject)]
+
+
+def _vector(script: Script, shape: Shape, text: str) -> Any:
+    body = orjson.dumps({"input": [text], **shape.fields})
+    return shape.vector(_body(script.answer(shape.path.encode(), body)))
+
+
+def _body(answer: bytes) -> bytes:
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+@contextmanager
+def _no_upstream(_folder: Path, _cores: object) -> Iterator[Subject]:
+    yield Subject("direct", "", 0, 0, ())
+
+
+def _missing() -> Any:
+    raise MissingError("it is not installed: do this")
