@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*engines): deselected unless all of these engines are tested against")
+    config.addinivalue_line("markers", "thorough: takes long; runs with --engines=all, not in the quick `make test`")
     missing = [name for name in selected(config) if name != EMBEDDED and locate(name) is None]
     if missing:
         raise pytest.UsageError(f"not installed: {', '.join(missing)}; run `make engines`")
@@ -53,7 +54,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needs(item: pytest.Item) -> tuple[str, ...]:
-    return tuple(str(name) for marker in item.iter_markers("needs") for name in marker.args)
+    named = tuple(str(name) for marker in item.iter_markers("needs") for name in marker.args)
+    return ALL if item.get_closest_marker("thorough") else named
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -49,6 +49,7 @@ def test_the_suite_accepts_the_right_models(
         assert disagreements(openai_embed(url, base), references[base], THRESHOLDS[base]) == []
 
 
+@pytest.mark.thorough
 def test_the_parity_suite_refuses(control: Control, wrong: Path, references: dict[str, Expected]) -> None:
     """Each control differs from the reference for most texts, in vectors or in token counts."""
     with llama_child(wrong, model="wrong") as url:

@@ -41,6 +41,7 @@ def test_distinct_texts_are_far_apart(expected: Expected) -> None:
     assert (unit @ unit.T - 2 * np.eye(len(unit))).max() < 0.9
 
 
+@pytest.mark.thorough
 def test_every_engine_agrees_with_numpy(stack: Stack, expected: Expected) -> None:
     """Vectors at every cut, token counts and batches are those of the reference, on every engine behind the bridge."""
     assert disagreements(openai_embed(stack.bridge.url, "random"), expected, AGREE) == []

@@ -16,6 +16,8 @@ import pytest
 from deploy import __version__
 from modelfiles.demo.build import DemoFiles
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("bridge", "deploy", "modelfiles")
 
