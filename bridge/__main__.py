@@ -9,13 +9,13 @@ import sys
 from collections.abc import Sequence
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge import __version__, app, choose, config
 from bridge.config import ConfigError, Loaded
 from bridge.http_protocol import HttpProtocol
 from bridge.logs import configure
-from bridge.served import served
+from bridge.served import Served, served
 from bridge.settings import Settings
 from modelfiles.catalog import CatalogError
 
@@ -27,36 +27,66 @@ BACKLOG = 16_384
 
 def main(argv: Sequence[str] | None = None) -> int:
     try:
-        loaded = config.load(sys.argv[1:] if argv is None else argv, os.environ)
+        given = sys.argv[1:] if argv is None else argv
+        loaded = config.load(given, os.environ)
         if loaded.action == "version":
             sys.stdout.write(f"embed-bridge {__version__}\n")
         elif loaded.action == "print-config":
             sys.stdout.write(loaded.render() + "\n")
         else:
-            return _serve(loaded)
+            return _serve(loaded, given)
     except (ConfigError, CatalogError) as error:
         sys.stderr.write(f"embed-bridge: {error}\n")
         return 2
     return 0
 
 
-def _serve(loaded: Loaded) -> int:
+def _serve(loaded: Loaded, argv: Sequence[str]) -> int:
     configure(loaded.settings.log)
     for warning in loaded.settings.warnings():
         log.warning(warning)
     what = served(loaded)
-    settings = asyncio.run(choose.resolve(loaded.settings, os.environ))
-    backend = choose.backend_for(settings, what.model, what.precision)
-    application = app.build(settings, what, backend)
+    settings = loaded.settings
+    engines = asyncio.run(choose.resolve(settings, os.environ))
+    bridge = app.Bridge(settings, what, choose.members(settings, engines, what.model, what.precision))
     if what.model.note:
         log.warning("%s: %s", what.model.id, what.model.note)
     _raise_descriptor_limit()
-    server = uvicorn.Server(_uvicorn(application, settings))
+    server = uvicorn.Server(_uvicorn(_rereading(bridge, argv, what), settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         # At its end uvicorn raises the signal again for the handler that it found: this one, so that we exit with 0.
         signal.signal(number, server.handle_exit)
     server.run()
     return 0 if server.started else 1
+
+
+def _rereading(bridge: app.Bridge, argv: Sequence[str], what: Served) -> ASGIApp:
+    """The application, which reads its engines from the configuration again at each SIGHUP."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def reread() -> None:
+        task = asyncio.get_running_loop().create_task(_reread(bridge, argv, what))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reread)
+        await bridge.app(scope, receive, send)
+
+    return application
+
+
+async def _reread(bridge: app.Bridge, argv: Sequence[str], what: Served) -> None:
+    """A configuration that cannot be used changes nothing."""
+    try:
+        settings = config.load(argv, os.environ).settings
+        engines = await choose.resolve(settings, os.environ)
+        bridge.reconfigure(choose.members(settings, engines, what.model, what.precision))
+    except (ConfigError, CatalogError) as error:
+        log.error("the configuration is left as it was: %s", error)
+    else:
+        log.info("the configuration was read again; what is not pool or engine takes a restart")
 
 
 def _raise_descriptor_limit() -> None:

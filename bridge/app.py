@@ -1,4 +1,4 @@
-"""The application: settings and a backend in, ASGI out."""
+"""The application: settings and engines in, ASGI out."""
 
 import gc
 import logging
@@ -17,54 +17,84 @@ from bridge.api.guard import Guard
 from bridge.api.ollama import OllamaDoor
 from bridge.api.openai import OpenAIDoor
 from bridge.api.ops import OpsDoor
-from bridge.backends.base import Backend
-from bridge.engine import Engine, Limits
+from bridge.cache.cache import Cache, open_cache
 from bridge.errors import BridgeError, MethodNotAllowed, NotFound
+from bridge.gate import Gate
+from bridge.golden import GoldenStore
 from bridge.pipeline import Defaults, Pipeline
+from bridge.pool import Member, Pool
 from bridge.prompts import Prompts
+from bridge.quarantine import Quarantine
 from bridge.served import Served
 from bridge.settings import Settings
+from bridge.supply import Supply
 from bridge.telemetry import Telemetry
+from bridge.traffic.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 
 
-def build(settings: Settings, what: Served, backend: Backend) -> ASGIApp:
-    """A bridge that begins to bring up its engine when the server starts, and gives it back when that stops."""
-    telemetry = Telemetry()
-    pipeline = _pipeline(settings, what, backend, telemetry)
-    doors = (
-        OllamaDoor(pipeline, settings.limits),
-        OpenAIDoor(pipeline, settings.limits),
-        OpsDoor(pipeline, settings.limits, telemetry),
-    )
+class Bridge:
+    """The running parts: an ASGI application, and the engines behind it, which can change while it runs."""
+
+    def __init__(self, settings: Settings, what: Served, members: Sequence[Member]) -> None:
+        self._members = members
+        self._telemetry = Telemetry()
+        self.cache = open_cache(settings.cache, what.model.dimensions)
+        self.pool, self.pipeline = _road(settings, what, self.cache, self._telemetry)
+        self.app = self._application(settings)
+
+    def reconfigure(self, members: Sequence[Member]) -> None:
+        """Engines that are new are brought up, those that are gone finish what they have, the others stay untouched."""
+        asked = {member.backend.name: member for member in members}
+        for engine in [engine for engine in self.pool.engines if engine.name not in asked]:
+            log.info("%s is taken out", engine.name)
+            self.pool.remove(engine)
+        here = {engine.name for engine in self.pool.engines}
+        for name, member in asked.items():
+            if name not in here:
+                log.info("%s is added", name)
+                self.pool.add(member).open()
+
+    def _application(self, settings: Settings) -> ASGIApp:
+        doors = (
+            OllamaDoor(self.pipeline, settings.limits, self._telemetry),
+            OpenAIDoor(self.pipeline, settings.limits, self._telemetry),
+            OpsDoor(self.pipeline, settings, self._telemetry),
+        )
+        routes = [route for door in doors for route in door.routes()]
+        handlers = {BridgeError: _refuse, HTTPException: _no_route, Exception: _crash}
+        app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+        app.router.redirect_slashes = False
+        return Guard(_direct(routes, app), settings.security, self._telemetry, [route.path for route in routes])
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         _spare_the_collector()
-        pipeline.engine.open()
+        for member in self._members:
+            self.pool.add(member).open()
         try:
             yield
         finally:
-            await pipeline.engine.close()
-
-    routes = [route for door in doors for route in door.routes()]
-    handlers = {BridgeError: _refuse, HTTPException: _no_route, Exception: _crash}
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
-    app.router.redirect_slashes = False
-    return Guard(_direct(routes, app), settings.security, telemetry, [route.path for route in routes])
+            await self.pool.close()
+            await self.cache.close()
 
 
-def _pipeline(settings: Settings, what: Served, backend: Backend, telemetry: Telemetry) -> Pipeline:
-    limits = Limits(
-        concurrency=settings.engine.concurrency if settings.engine.kind == "openai" else 1,
-        batch=settings.engine.batch,
-        attempts=settings.engine.attempts,
-        quarantine=settings.engine.quarantine,
-        queue_texts=settings.limits.queue_texts,
-        queue_bytes=settings.limits.queue_bytes,
-        context=settings.engine.context,
+def _road(settings: Settings, what: Served, cache: Cache, telemetry: Telemetry) -> tuple[Pool, Pipeline]:
+    quarantine = Quarantine(settings.engine.quarantine)
+    supply = Supply(cache, quarantine)
+    gate = Gate(
+        what.model,
+        what.precision,
+        GoldenStore(cache.folder),
+        style=settings.prompts.style,
+        special_tokens=settings.prompts.special_tokens,
     )
+    scheduler = Scheduler(
+        texts=settings.limits.queue_texts, size=settings.limits.queue_bytes, bulk_share=settings.traffic.bulk_share
+    )
+    pool = Pool(gate, scheduler, quarantine, telemetry, patience=settings.engine.patience, done=supply.landed)
+    supply.pool = pool
     prompts = Prompts(
         what.tasks,
         what.style,
@@ -77,8 +107,7 @@ def _pipeline(settings: Settings, what: Served, backend: Backend, telemetry: Tel
         on_too_long=settings.requests.on_too_long,
         keep_alive=settings.requests.keep_alive,
     )
-    engine = Engine(backend, what.model, what.precision, limits)
-    return Pipeline(what.model, settings.model.aliases, prompts, engine, defaults, telemetry)
+    return pool, Pipeline(what.model, settings.model.aliases, prompts, supply, defaults, telemetry)
 
 
 def _direct(routes: Sequence[Route], app: ASGIApp) -> ASGIApp:

@@ -16,11 +16,12 @@ class BrokenVectors(EngineAnswerInvalid):
     """NaN, infinity, zero, not of length 1: the engine's state, not the request, is at fault; a reload may mend it."""
 
     code = "engine_vectors_broken"
+    about_text = True
 
 
-def check(vectors: Vectors, *, count: int, dimensions: int, first: int = 0, unit: bool = False) -> Vectors:
-    """The vectors (count, dimensions) float32 as they came, which `unit` wants of length 1. `first` is the index of
-    the first text in the client's request. EngineAnswerInvalid or BrokenVectors, naming the text.
+def check(vectors: Vectors, *, count: int, dimensions: int, unit: bool = False) -> Vectors:
+    """The vectors (count, dimensions) float32 as they came, which `unit` wants of length 1. EngineAnswerInvalid or
+    BrokenVectors.
     """
     if vectors.ndim != 2 or vectors.shape[0] != count:
         got = vectors.shape[0] if vectors.ndim else 0
@@ -36,7 +37,8 @@ def check(vectors: Vectors, *, count: int, dimensions: int, first: int = 0, unit
     if good.all():
         return vectors
     index = int(np.argmin(good))
-    raise BrokenVectors(f"The engine's vector for text {first + index} is {_fault(float(squares[index]))}.", _ADVICE)
+    which = "vector" if count == 1 else f"vector for text {index}"
+    raise BrokenVectors(f"The engine's {which} is {_fault(float(squares[index]))}.", _ADVICE)
 
 
 def _fault(square: float) -> str:

@@ -1,6 +1,6 @@
-"""Which engine, from the settings; with nothing configured, the Ollama that answers, or three ways on."""
+"""Which engines, from the settings; with nothing configured, the Ollama that answers, or three ways on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +12,9 @@ from bridge.backends.http import EngineClient, without_password
 from bridge.backends.ollama import OllamaBackend
 from bridge.backends.openai import OpenAIBackend
 from bridge.config import ConfigError, ollama_url
+from bridge.engine import Limits
+from bridge.pool import Member
+from bridge.settings import Engine as EngineSettings
 from bridge.settings import Settings
 from modelfiles.catalog import Model
 
@@ -24,24 +27,53 @@ No engine is configured, and no Ollama answers at {url}. Three ways on:
   embed-bridge --upstream URL           use a running Ollama, vLLM or llama-server"""
 
 
-async def resolve(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """The settings with engine.kind decided. ConfigError where nothing is configured and nothing answers."""
-    engine = settings.engine
+async def resolve(settings: Settings, environ: Mapping[str, str]) -> tuple[EngineSettings, ...]:
+    """The engines, each with its kind decided. ConfigError where nothing is configured and nothing answers."""
+    return tuple([await _resolved(engine, environ) for engine in _asked(settings)])
+
+
+def members(settings: Settings, engines: Sequence[EngineSettings], model: Model, precision: str | None) -> list[Member]:
+    """An adapter for each engine whose kind is decided, and how it may be used."""
+    return [Member(_backend(engine, settings, model, precision), _limits(engine)) for engine in engines]
+
+
+def _asked(settings: Settings) -> Sequence[EngineSettings]:
+    """`engine` itself, or one for each of the pool: what an upstream does not say is as in `engine`."""
+    if not settings.pool.upstreams:
+        return [settings.engine]
+    said = [
+        {name: value for name, value in msgspec.structs.asdict(upstream).items() if value is not None}
+        for upstream in settings.pool.upstreams
+    ]
+    return [msgspec.structs.replace(settings.engine, **given) for given in said]
+
+
+async def _resolved(engine: EngineSettings, environ: Mapping[str, str]) -> EngineSettings:
     if engine.kind == "ollama" or (engine.kind is None and not engine.configured):
         url = engine.base_url or ollama_url(environ)
         if not engine.configured and not await _answers(url, "/api/version"):
             raise ConfigError(THREE_WAYS.format(url=without_password(url)))
-        engine = msgspec.structs.replace(engine, kind="ollama", url=url)
-    elif engine.gguf is not None:
-        engine = msgspec.structs.replace(engine, kind="embedded")
-    elif engine.kind is None:
-        engine = msgspec.structs.replace(engine, kind=await _kind_at(str(engine.base_url)))
-    return msgspec.structs.replace(settings, engine=engine)
+        return msgspec.structs.replace(engine, kind="ollama", url=url)
+    if engine.gguf is not None:
+        return msgspec.structs.replace(engine, kind="embedded")
+    if engine.kind is None:
+        return msgspec.structs.replace(engine, kind=await _kind_at(str(engine.base_url)))
+    return engine
 
 
-def backend_for(settings: Settings, model: Model, precision: str | None) -> Backend:
-    """The adapter for settings whose engine.kind is decided. `precision` None: what the engine says of itself."""
-    engine = settings.engine
+def _limits(engine: EngineSettings) -> Limits:
+    return Limits(
+        concurrency=engine.concurrency if engine.kind == "openai" else 1,
+        batch=engine.batch,
+        attempts=engine.attempts,
+        slice_bytes=engine.slice_bytes,
+        gather=engine.gather,
+        context=engine.context,
+    )
+
+
+def _backend(engine: EngineSettings, settings: Settings, model: Model, precision: str | None) -> Backend:
+    """`precision` None: what the engine says of itself."""
     eos_id = int(model.header.required["tokenizer.ggml.eos_token_id"])
     if engine.kind == "embedded":
         context = engine.context or model.context.recommended

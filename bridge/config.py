@@ -83,9 +83,9 @@ def _build(given: Layer) -> Settings:
         return validation.convert(document, Settings, _path)
     except validation.InvalidError as error:
         problem = str(error)
-        if any(row.secret and error.path.startswith(row.key) for row in table().values()):
+        if any(row.secret and error.path.startswith(row.key) for row in table().values()) or "api_key" in error.path:
             problem = problem.partition(", got ")[0]
-        raise ConfigError(f"{_blame(error.path, given)}: {problem}") from error
+        raise ConfigError(f"{_blame(error.path, given, problem)}: {problem}") from error
 
 
 def _path(kind: type, value: Any) -> Any:
@@ -95,7 +95,10 @@ def _path(kind: type, value: Any) -> Any:
 
 
 def _name_keys(document: dict[str, Any]) -> None:
-    """An API key written as bare text gets a name to appear under in logs and metrics."""
+    """Bare text for an engine is its URL; a key as bare text gets a name to appear under in logs and metrics."""
+    upstreams = document.get("pool", {}).get("upstreams")
+    if isinstance(upstreams, list):
+        document["pool"]["upstreams"] = [{"url": item} if isinstance(item, str) else item for item in upstreams]
     keys = document.get("security", {}).get("api_keys")
     if isinstance(keys, list):
         document["security"]["api_keys"] = [
@@ -104,8 +107,10 @@ def _name_keys(document: dict[str, Any]) -> None:
         ]
 
 
-def _blame(path: str, given: Layer) -> str:
-    """Where the wrong value came from; for a section whose values do not go together, every source of it."""
+def _blame(path: str, given: Layer, problem: str) -> str:
+    """Where the wrong value came from; for values that do not go together, every source of them."""
+    if not path:
+        return ", ".join(dict.fromkeys(given[key].source for key in given if key in problem)) or "configuration"
     owners = [key for key in given if re.match(rf"{re.escape(key)}([.\[]|$)", path)]
     owners = owners or [key for key in given if key.startswith(f"{path}.")]
     return ", ".join(dict.fromkeys(given[key].source for key in owners)) or "configuration"
@@ -134,4 +139,4 @@ def _resolve_key(key: ApiKey, environ: Mapping[str, str], where: str) -> ApiKey:
             raise ConfigError(f"{where}: {error}") from error
     if not value:
         raise ConfigError(f"{where}: {key.key_env or key.key_file} holds no key")
-    return ApiKey(name=key.name, key=value)
+    return ApiKey(name=key.name, key=value, lane=key.lane, admin=key.admin)

@@ -1,41 +1,56 @@
-"""The one engine behind the bridge: brought up, examined, and only then asked for vectors."""
+"""One engine behind the bridge: brought up, examined, used, and brought back when it has gone."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from tokenizers import Tokenizer
-
-from bridge import parity
-from bridge.backends.base import Backend, Embedded, EngineFacts
-from bridge.errors import BridgeError, EngineNotReady
-from bridge.length import LengthGuard, limit_of
+from bridge.backends.base import Backend, EngineDown, EngineFacts
+from bridge.checks import BrokenVectors
+from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady
+from bridge.gate import Gate, Verdict
 from bridge.parity import Finding
-from bridge.queue import EngineQueue
 from bridge.request import KeepAlive
-from bridge.retry import Quarantine, Resilient
-from modelfiles.catalog import CatalogError, Model
+from bridge.retry import Outcome, Resilient
 
 log = logging.getLogger(__name__)
 
 # Seconds between attempts to bring up an engine that is not there yet, or not right yet.
 FIRST_RETRY, LONGEST_RETRY = 2.0, 60.0
+# The same for one that served and went away: it may be back at once.
+FIRST_RETURN, LONGEST_RETURN = 0.2, 5.0
+# Seconds between two looks, while there is traffic, at what the engine serves: a model can be replaced under its name.
+LOOK = 5.0
+# These embed one text after another: many texts in a call gain nothing, and a query would wait for all of them.
+SERIAL = frozenset({"ollama", "embedded", "llama-server"})
+
+Phase = Literal["starting", "ready", "away", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How an engine may be used: requests at once, texts a call, attempts a call, seconds of quarantine, and tokens of
-    context, None for as many as the engine has."""
+    """How an engine may be used. `concurrency` calls at once, `batch` texts and `slice_bytes` bytes a call, `gather`
+    seconds to wait for more of them (None: by the engine's kind); `attempts` a call; `context` in tokens, None for as
+    many as the engine has.
+    """
+
+    concurrency: int | None = None
+    batch: int = 32
+    attempts: int = 3
+    slice_bytes: int | None = None
+    gather: float | None = None
+    context: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The limits for the kind of engine it turned out to be."""
 
     concurrency: int
-    batch: int
-    attempts: int
-    quarantine: float
-    queue_texts: int
-    queue_bytes: int
-    context: int | None = None
+    slice_bytes: int
+    gather: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,127 +60,183 @@ class Ready:
     facts: EngineFacts
     precision: str
     context: int
-    length: LengthGuard
+    use: Use
 
 
 @dataclass(slots=True)
 class State:
     """For /readyz: what the engine is, or why it is out."""
 
+    phase: Phase = "starting"
     reason: str = "starting"
     advice: str = "Wait a moment."
     findings: tuple[Finding, ...] = field(default=())
 
 
 class Engine:
-    """`precision` None: what the engine says, else the catalogue's default."""
+    """`changed` is called whenever it begins or ceases to serve; `others` tells whether another engine serves."""
 
-    def __init__(self, backend: Backend, model: Model, precision: str | None, limits: Limits) -> None:
+    def __init__(
+        self, backend: Backend, gate: Gate, limits: Limits, *, changed: Callable[[], None], others: Callable[[], bool]
+    ) -> None:
         self.backend = backend
-        self.model = model
+        self.name = backend.name
         self.state = State()
-        self.queue = EngineQueue(concurrency=limits.concurrency, texts=limits.queue_texts, size=limits.queue_bytes)
-        self._wanted = precision
-        self._batch = limits.batch
-        self._concurrency = limits.concurrency
-        self._context = limits.context
-        self._resilient = Resilient(
-            backend,
-            dimensions=model.dimensions,
-            attempts=limits.attempts,
-            quarantine=Quarantine(limits.quarantine),
-        )
-        self._ready: Ready | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.ready: Ready | None = None  # kept while it is away
+        self.in_flight = 0
+        self.idle = asyncio.Event()
+        self.alone = False  # a suspect is with it, and nothing else may be
+        self.draining = False
+        self._gate = gate
+        self.limits = limits
+        self._changed = changed
+        self._others = others
+        self._resilient = Resilient(backend, dimensions=gate.model.dimensions, attempts=limits.attempts)
+        self._identity = ""
+        self._looked = 0.0
+        self._lost = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
         self.settled = asyncio.Event()
 
     @property
-    def ready(self) -> Ready:
-        """EngineNotReady, with the reason, until the gate has passed."""
-        if self._ready is None:
-            raise EngineNotReady(f"The engine is not ready: {self.state.reason}", self.state.advice, retry_after=5)
-        return self._ready
-
-    @property
     def is_ready(self) -> bool:
-        return self._ready is not None
+        return self.state.phase == "ready"
 
     @property
-    def precision(self) -> str:
-        """What is served; until that is known, what is wanted."""
-        return self._ready.precision if self._ready else self._wanted or self.model.default_quantisation
+    def serves(self) -> bool:
+        return self.is_ready and not self.draining
+
+    @property
+    def free(self) -> int:
+        """Calls that it could take now."""
+        if self.ready is None or not self.serves or self.alone:
+            return 0
+        return max(0, self.ready.use.concurrency - self.in_flight)
 
     def open(self) -> None:
         """Begin to bring the engine up; `settled` is set at the first verdict, good or bad."""
-        self._task = asyncio.create_task(self._bring_up(), name="engine start-up")
+        self._life = asyncio.create_task(self._live(), name=f"engine {self.name}")
 
     async def close(self) -> None:
-        if self._task:
-            self._task.cancel()
+        if self._life:
+            self._life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await self._life
         await self.backend.close()
 
-    async def embed(self, texts: Sequence[str], keep_alive: KeepAlive) -> list[Embedded]:
-        """Checked vectors of final texts, in order, one `Embedded` an engine call."""
-        self._resilient.admit(texts)
-        size = sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
-        async with self.queue.turn(len(texts), size):
-            return [
-                await self._resilient.embed(texts[start : start + self._batch], keep_alive, start)
-                for start in range(0, len(texts), self._batch)
-            ]
+    async def embed(self, texts: Sequence[str], keep_alive: KeepAlive) -> list[Outcome]:
+        """A checked row or an error for each text. EngineUnavailable, EngineTimeout where the engine is at fault."""
+        await self._look_now_and_then()
+        outcomes = await self._resilient.embed(texts, keep_alive)
+        doubt = next((one for one in outcomes if isinstance(one, EngineAnswerInvalid)), None)
+        if doubt is not None and not isinstance(doubt, BrokenVectors):
+            self.gone(doubt)
+        return outcomes
+
+    def gone(self, error: BridgeError) -> None:
+        """It failed: nothing more is sent until it is back and has been checked again."""
+        if self.is_ready:
+            self._out("away", error.message, error.advice)
+            self._lost.set()
+            self._changed()
+
+    async def _live(self) -> None:
+        while True:
+            await self._bring_up()
+            while self.is_ready:
+                self._lost.clear()
+                self._changed()
+                await self._lost.wait()
+                await self._bring_back()
 
     async def _bring_up(self) -> None:
         delay = FIRST_RETRY
-        while self._ready is None:
-            self.state.findings = ()
+        while not self.is_ready:
             try:
                 await self.backend.start()
                 await self._examine()
             except BridgeError as error:
-                self._out(error.message, error.advice)
+                self._out("away" if self.ready else "starting", error.message, error.advice)
             except Exception:
-                log.exception("the engine's start-up failed")
-                self._out("its start-up failed unexpectedly", "See the bridge's log.")
+                log.exception("%s: the start-up failed", self.name)
+                self._out("refused", "its start-up failed unexpectedly", "See the bridge's log.")
             self.settled.set()
-            # A verdict does not change by the second, and each examination loads the model of an idle engine.
-            delay = min(delay * 2, LONGEST_RETRY) if self.state.findings else FIRST_RETRY
-            if self._ready is None:
+            if not self.is_ready:
+                self._changed()
+                # A verdict does not change by the second, and each examination loads the model of an idle engine.
+                delay = min(delay * 2, LONGEST_RETRY) if self.state.phase == "refused" else FIRST_RETRY
                 await asyncio.sleep(delay)
+
+    async def _bring_back(self) -> None:
+        """To `ready` after the cheap check, or out of this with another phase: then all is examined anew."""
+        delay = FIRST_RETURN
+        while True:
+            try:
+                await self.backend.start()
+                if await self.backend.identity() != self._identity:
+                    self._out("away", "what it serves has changed", "It is examined again.")
+                    return
+                findings = await self._gate.recheck(self.backend)
+                if not all(finding.ok for finding in findings):
+                    return
+                self._serve()
+                return
+            except BridgeError as error:
+                self._out("away", error.message, error.advice)
+            except Exception:
+                log.exception("%s: the reconnect failed", self.name)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_RETURN)
 
     async def _examine(self) -> None:
         facts = await self.backend.facts()
-        precision = self._precision(facts)
-        findings = await parity.examine(self.backend, facts, self.model, precision, self._concurrency)
-        self.state.findings = findings
-        failed = [f"{finding.check}: {finding.detail}" for finding in findings if not finding.ok]
-        if failed:
-            raise EngineNotReady(
-                f"{self.backend.name} fails the parity gate: {'; '.join(failed)}.",
-                "Its vectors would be wrong. Check the model file, its pooling and EOS, and the engine's version.",
-            )
-        context = min(facts.context or self.model.context.recommended, self.model.context.trained)
-        context = min(context, self._context or context)  # llama.cpp rounds what it is given up
-        self._ready = Ready(facts, precision, context, LengthGuard(limit_of(context), self._tokenizer))
-        self.state.reason = self.state.advice = ""
-        log.info("%s serves %s at %s, context %d", self.backend.name, self.model.id, precision, context)
+        use = self._use(facts)
+        verdict = await self._gate.examine(self.backend, facts, use.concurrency, others=self._others)
+        self.state.findings = verdict.findings
+        if verdict.failed:
+            self._refuse(verdict)
+            return
+        self._identity, self._looked = await self.backend.identity(), asyncio.get_running_loop().time()
+        model = self._gate.model
+        context = min(facts.context or model.context.recommended, model.context.trained)
+        context = min(context, self.limits.context or context)  # llama.cpp rounds what it is given up
+        self.ready = Ready(facts, verdict.precision, context, use)
+        self._serve()
+        log.info("%s serves %s at %s, context %d", self.name, model.id, verdict.precision, context)
 
-    def _precision(self, facts: EngineFacts) -> str:
-        """The configured one; else the engine's own word, where the catalogue knows it; else the default."""
-        if self._wanted:
-            return self._wanted
-        if facts.kind == "vllm" and self.model.safetensors:
-            return self.model.safetensors.precision
-        with contextlib.suppress(CatalogError):
-            if facts.quantisation:
-                return self.model.precision(facts.quantisation)
-        return self.model.default_quantisation
+    def _refuse(self, verdict: Verdict) -> None:
+        self._out(
+            "refused",
+            f"{self.name} fails the parity gate: {'; '.join(verdict.failed)}.",
+            "Its vectors would be wrong. Check the model file, its pooling and EOS, and the engine's version.",
+        )
 
-    def _out(self, reason: str, advice: str) -> None:
+    def _use(self, facts: EngineFacts) -> Use:
+        given, serial = self.limits, facts.kind in SERIAL
+        return Use(
+            concurrency=given.concurrency or (1 if serial else 4),
+            slice_bytes=given.slice_bytes or (512 if serial else 65_536),
+            gather=(0.0 if serial else 0.002) if given.gather is None else given.gather,
+        )
+
+    async def _look_now_and_then(self) -> None:
+        """EngineDown where the engine serves something else by now, or nothing: it is examined, and asked again."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked < LOOK:
+            return
+        self._looked = now
+        if await self.backend.identity() != self._identity:
+            raise EngineDown(f"{self.name} serves another model now.", "It is examined before anything is sent to it.")
+
+    def _serve(self) -> None:
+        self.state.phase, self.state.reason, self.state.advice = "ready", "", ""
+
+    def _out(self, phase: Phase, reason: str, advice: str) -> None:
         if reason != self.state.reason:
-            log.warning("not ready: %s %s", reason, advice)
-        self.state.reason, self.state.advice = reason, advice
+            log.warning("%s is out: %s %s", self.name, reason, advice)
+        self.state.phase, self.state.reason, self.state.advice = phase, reason, advice
 
-    async def _tokenizer(self) -> Tokenizer:
-        return await self.backend.tokenizer()
+
+def not_ready(state: State) -> EngineNotReady:
+    """For a request that cannot be served, and why."""
+    return EngineNotReady(f"The engine is not ready: {state.reason}", state.advice, retry_after=5)

@@ -12,7 +12,9 @@ BridgeError
 ├── BodyTimeout                408
 ├── TooLarge                   413
 ├── UnsupportedEncoding        415
+├── ClientGone                 499  nobody is left to read the answer
 ├── QueueFull                  503
+├── DeadlineMissed             503
 └── EngineError                502  the engine, not the client, is at fault
     ├── EngineAnswerInvalid    502
     ├── EngineRefused          502
@@ -25,8 +27,10 @@ Each says what happened and why (`message`), what to do next (`advice`), and car
 into the error shape of its own API.
 """
 
+import copy
 import reprlib
 from http import HTTPStatus
+from typing import Self
 
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlist = 3, 60, 60, 5
@@ -46,6 +50,8 @@ class BridgeError(Exception):
 
     status: int = HTTPStatus.INTERNAL_SERVER_ERROR
     code: str = "internal_error"
+    # Whether one text of a request is at fault; a request of several is told which.
+    about_text: bool = False
 
     def __init__(self, message: str, advice: str = "", *, code: str = "", retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -56,6 +62,12 @@ class BridgeError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()
+
+    def at(self, index: int) -> Self:
+        """The same error, naming the text by its place in the request."""
+        located = copy.copy(self)
+        located.message = f"input {index}: {self.message}"
+        return located
 
 
 class BadRequest(BridgeError):
@@ -75,6 +87,7 @@ class DimensionsOutOfRange(BadRequest):
 
 class TooLong(BadRequest):
     code = "input_too_long"
+    about_text = True
 
 
 class Unauthorized(BridgeError):
@@ -122,6 +135,20 @@ class QueueFull(BridgeError):
     code = "queue_full"
 
 
+class DeadlineMissed(BridgeError):
+    """The client's own time runs out before an engine is free."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "deadline_missed"
+
+
+class ClientGone(BridgeError):
+    """Nobody is left to read the answer; the status stands in logs and metrics alone."""
+
+    status = 499
+    code = "client_gone"
+
+
 class EngineError(BridgeError):
     status = HTTPStatus.BAD_GATEWAY
     code = "engine_error"
@@ -141,6 +168,7 @@ class EngineRefused(EngineError):
 
 class TextKillsEngine(EngineError):
     code = "text_kills_engine"
+    about_text = True
 
 
 class EngineUnavailable(EngineError):

@@ -1,17 +1,102 @@
-"""HTTP as every client speaks it: an offer to change the protocol is declined, and the request answered."""
+"""HTTP as every client speaks it, and what becomes of a client that goes or stalls."""
 
+import asyncio
 import re
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from bridge.departure import Departure
 
 # Java's HttpClient offers h2c with every first request. A server may ignore that (RFC 9110, 7.8), and Ollama does; the
 # parser under uvicorn instead stops there and drops the body, since the rest might be another protocol.
 _OFFER = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
-_HEAD = 8192  # bytes in which the offer is looked for; JSON has no place for such a line
+# What may go on, in the bytes that come next, as that offer or as the end of the head.
+_BEGUN = re.compile(rb"\r(\n(\r|u(p(g(r(a(de?)?)?)?)?)?)?)?\Z", re.IGNORECASE)
+# Seconds in which the head of a request must arrive; uvicorn itself waits for ever.
+HEAD_TIMEOUT = 30.0
+# Bytes of a head that does not end; neither uvicorn nor its parser has a bound.
+MOST_HEAD = 64 * 1024
 
 
 class HttpProtocol(HttpToolsProtocol):
+    _held = b""
+    _head_size = 0
+    _head_begun = False
+    _in_body = False
+    _head_timer: asyncio.TimerHandle | None = None
+    _running: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+        # Of pipelined requests uvicorn tells the last one alone.
+        for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.scope["departure"].happen()  # type: ignore[typeddict-item]  # ours, see on_message_begin
+
     def data_received(self, data: bytes) -> None:
-        if _OFFER.search(data, 0, _HEAD):
+        super().data_received(data if self._in_body else self._head(data))
+        if self._head_begun:
+            self._head_size += len(data)
+            if self._head_size > MOST_HEAD:
+                self._refuse_head()
+        if self._head_timer is None and (self._head_begun or self._idle()):
+            self._wait_for_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_begun, self._head_size = True, 0
+        self.scope["departure"] = Departure()  # type: ignore[typeddict-unknown-key]  # no other way leads to the endpoint
+
+    def on_headers_complete(self) -> None:
+        self._head_begun, self._in_body = False, True
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _head(self, data: bytes) -> bytes:
+        """A head's bytes without the offer of another protocol, however they are split; a body is never touched."""
+        data, self._held = self._held + data, b""
+        end = data.find(b"\r\n\r\n")
+        if _OFFER.search(data, 0, end if end >= 0 else len(data)):
             data = _OFFER.sub(b"\r\nX-Declined-Upgrade:", data, count=1)
-        super().data_received(data)
+        if end < 0 and (begun := _BEGUN.search(data)):
+            data, self._held = data[: begun.start()], data[begun.start() :]
+        return data
+
+    def _idle(self) -> bool:
+        """Whether nothing is being answered and uvicorn, which stops its own timer at any byte, waits for nothing."""
+        return self.timeout_keep_alive_task is None and (self._running is None or self._running.response_complete)
+
+    def _wait_for_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._give_up)
+
+    def _give_up(self) -> None:
+        """An answer that is on its way still goes out: the next head may be late because that one is."""
+        if self._running is None or self._running.response_complete:
+            self.transport.close()
+        else:
+            self._wait_for_head()
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse_head(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+            self.transport.write(b"content-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.close()

@@ -84,13 +84,15 @@ def _beside(file: Path, setting: Setting, value: Any) -> Any:
     if setting.is_path and isinstance(value, str) and value:
         return str(file.parent / Path(value).expanduser())
     if isinstance(value, list):
-        return [
-            {**item, "key_file": str(file.parent / Path(item["key_file"]).expanduser())}
-            if isinstance(item, dict) and isinstance(item.get("key_file"), str)
-            else item
-            for item in value
-        ]
+        return [_item_beside(file, item) for item in value]
     return value
+
+
+def _item_beside(file: Path, item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    paths = {name: item[name] for name in ("key_file", "tokenizer") if isinstance(item.get(name), str)}
+    return {**item, **{name: str(file.parent / Path(path).expanduser()) for name, path in paths.items()}}
 
 
 def from_environment(environ: Mapping[str, str]) -> Layer:

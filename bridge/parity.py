@@ -11,15 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from bridge.backends.base import Backend, Embedded, EngineFacts
-from bridge.checks import check
-from bridge.errors import EngineError
+from bridge.checks import UNIT, check
+from bridge.errors import EngineAnswerInvalid, EngineError
 from bridge.mrl import cut
 from bridge.request import Vectors
 from modelfiles.catalog import Model, Scores
 
 SAME = 0.999  # cosine of one text embedded twice, at any precision (Ollama's own integration tests ask as much)
 DISTINCT = 0.9999  # above this two different texts have been answered with one vector
-UNIT = 1e-3  # how far a norm may lie from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +30,42 @@ class Finding:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """All findings about an engine, and its own vectors of the golden texts where it made any."""
+
+    findings: tuple[Finding, ...]
+    vectors: Vectors | None = None
+
+
 async def examine(
-    backend: Backend, facts: EngineFacts, model: Model, precision: str, concurrency: int = 1
-) -> tuple[Finding, ...]:
-    """All findings about an engine that will get `concurrency` calls at once. EngineError where it does not answer."""
+    backend: Backend,
+    facts: EngineFacts,
+    model: Model,
+    precision: str,
+    concurrency: int = 1,
+    stored: Vectors | None = None,
+) -> Examined:
+    """An engine that will get `concurrency` calls at once. `stored` are golden vectors that it must agree with, made by
+    an earlier run or by another engine of the pool. EngineError where it does not answer.
+
+    With n golden texts it takes n + 1 calls, one more where base64 is offered, and 2 * concurrency more where several
+    calls will be in flight.
+    """
     findings = [_quantisation(facts, precision)]
     reference = model.reference
     if reference is None:
-        return (*findings, Finding("reference", ok=False, detail=f"the catalogue has no golden texts for {model.id}"))
+        return Examined((*findings, _no_reference(model)))
     try:
         single = [await backend.embed([text]) for text in reference.texts]
         batch = await backend.embed(reference.texts)
         vectors = _checked(single, model.dimensions)
-        together = check(batch.vectors, count=len(reference.texts), dimensions=model.dimensions)
+        together = _one(batch, len(vectors), model.dimensions)
+        floats = await backend.embed(reference.texts, as_float=True) if backend.offers_base64 else batch
+        as_floats = _one(floats, len(vectors), model.dimensions)
+        beside = await _beside_others(backend, reference.texts, vectors, concurrency) if concurrency > 1 else None
     except EngineError as error:
-        if error.code in ("engine_answer_invalid", "engine_vectors_broken"):
-            return (*findings, Finding("answer", ok=False, detail=error.message))
-        raise
+        return Examined((*findings, _wrong_answer(error)))
     findings += [
         Finding("dimensions", ok=True, detail=str(model.dimensions)),
         _norms(vectors),
@@ -56,25 +74,67 @@ async def examine(
         _distinct(vectors),
     ]
     if backend.offers_base64:
-        floats = await backend.embed(reference.texts, as_float=True)
-        findings.append(_identical(together, check(floats.vectors, count=len(together), dimensions=model.dimensions)))
+        findings.append(_identical(together, as_floats))
     findings += [_scores(vectors, reference.queries, reference.documents, s) for s in reference.scores_for(precision)]
-    if concurrency > 1:
-        findings.append(await _beside_others(backend, reference.texts, vectors, concurrency))
+    if beside is not None:
+        findings.append(beside)
     if reference.margin is not None:
         findings.append(_margin(vectors, reference.queries, reference.documents, reference.margin))
-    return tuple(findings)
+    if stored is not None:
+        findings.append(_as_before(vectors, stored))
+    return Examined(tuple(findings), vectors)
+
+
+async def recheck(backend: Backend, model: Model, golden: Vectors) -> tuple[Finding, ...]:
+    """One call, after a reconnect: are they still the same vectors? EngineError where the engine does not answer."""
+    reference = model.reference
+    if reference is None:
+        return (_no_reference(model),)
+    try:
+        answer = await backend.embed(reference.texts)
+        vectors = _one(answer, len(golden), model.dimensions)
+    except EngineError as error:
+        return (_wrong_answer(error),)
+    return (_norms(vectors), _tokens(reference.tokens, reference.tokens, answer.tokens), _as_before(vectors, golden))
+
+
+def _no_reference(model: Model) -> Finding:
+    return Finding("reference", ok=False, detail=f"the catalogue has no golden texts for {model.id}")
+
+
+def _wrong_answer(error: EngineError) -> Finding:
+    """The finding for an answer that is no set of vectors; any other error is raised again."""
+    if not isinstance(error, EngineAnswerInvalid):
+        raise error
+    return Finding("answer", ok=False, detail=error.message)
 
 
 async def _beside_others(backend: Backend, texts: Sequence[str], vectors: Vectors, concurrency: int) -> Finding:
-    """The same texts in as many calls at once as the engine will get: parallel slots have mixed up their answers
-    (llama.cpp #26282)."""
+    """The same texts in as many calls at once as the engine will get, and other texts beside them: parallel slots have
+    mixed up their answers (llama.cpp #26282)."""
     starts = [turn % len(texts) for turn in range(concurrency)]
-    answers = await asyncio.gather(*(backend.embed([*texts[start:], *texts[:start]]) for start in starts))
+    calls = [backend.embed([*texts[start:], *texts[:start]]) for start in starts]
+    others = [backend.embed([f"{text} {turn}" for text in texts]) for turn in range(concurrency)]
+    answers = (await asyncio.gather(*(call for pair in zip(calls, others, strict=True) for call in pair)))[::2]
     rows = [np.roll(answer.vectors, start, axis=0) for answer, start in zip(answers, starts, strict=True)]
     if any(row.shape != vectors.shape for row in rows):
         return Finding("calls at once", ok=False, detail="answers of another shape")
     return _agreement("calls at once", np.concatenate([vectors] * concurrency), np.concatenate(rows))
+
+
+def _one(answer: Embedded, count: int, dimensions: int) -> Vectors:
+    return check(answer.vectors, count=count, dimensions=dimensions)
+
+
+def _as_before(vectors: Vectors, stored: Vectors) -> Finding:
+    """Other weights under the same name show here, however plausible their scores."""
+    if stored.shape != vectors.shape:
+        return Finding("stored vectors", ok=False, detail=f"shape {vectors.shape}, stored {stored.shape}")
+    finding = _agreement("stored vectors", vectors, stored)
+    if finding.ok:
+        return finding
+    hint = "the weights have changed under one name; if that is meant, run `embedstack cache clear`"
+    return Finding(finding.check, ok=False, detail=f"{finding.detail}: {hint}")
 
 
 def _checked(answers: Sequence[Embedded], dimensions: int) -> Vectors:

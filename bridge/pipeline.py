@@ -1,18 +1,20 @@
-"""The road of every request: resolve the model, render, fit, queue and embed, cut."""
+"""The road of every request: resolve the model, render, fit, find or embed, cut."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bridge.engine import Engine
+from bridge.departure import Departure
 from bridge.errors import BadRequest, DimensionsOutOfRange, EngineAnswerInvalid, TooLong, shown
-from bridge.length import Fitted, LengthGuard
+from bridge.length import LengthGuard
 from bridge.mrl import cut
 from bridge.names import Alias, Names
-from bridge.prompts import Prompt, Prompts
-from bridge.request import EmbedRequest, EmbedResult, KeepAlive, OnTooLong, Vectors
+from bridge.prompts import QUERY, Prompt, Prompts
+from bridge.request import EmbedRequest, EmbedResult, KeepAlive, OnTooLong, Row, Vectors
+from bridge.supply import Supply, Wanted
 from bridge.telemetry import Telemetry
 from modelfiles.catalog import Model
 
@@ -38,19 +40,20 @@ class Plan:
 
 
 class Pipeline:
-    """One model, its prompts and names, and the engine that serves it."""
+    """One model, its prompts and names, and the engines that serve it."""
 
     def __init__(
         self,
         model: Model,
         aliases: Mapping[str, str],
         prompts: Prompts,
-        engine: Engine,
+        supply: Supply,
         defaults: Defaults,
         telemetry: Telemetry,
     ) -> None:
         self.model = model
-        self.engine = engine
+        self.supply = supply
+        self.pool = supply.pool
         self._aliases = aliases
         self._prompts = prompts
         self._defaults = defaults
@@ -60,32 +63,46 @@ class Pipeline:
     @property
     def names(self) -> Names:
         """A tag of one precision means the model only while that precision is served."""
-        precision = self.engine.precision
+        precision = self.pool.precision
         if precision not in self._names:
             self._names = {precision: Names(self.model.names_for(precision), self._aliases, model=self.model.id)}
         return self._names[precision]
 
-    async def embed(self, request: EmbedRequest) -> EmbedResult:
+    async def embed(self, request: EmbedRequest, departure: Departure | None = None) -> EmbedResult:
+        """`departure` tells when the client has gone: then what nobody else waits for is not computed."""
         plan = self.plan(request)
-        length = self.engine.ready.length
+        length, fingerprint = self.pool.length(), self.pool.fingerprint
         truncate = (request.on_too_long or self._defaults.on_too_long) == "truncate"
-        fitted = await _fit(length, plan.texts, truncate=truncate)
-        _check_prompt_kept(fitted, plan.prompt, length.limit)
-        texts = [one.text for one in fitted]
-        calls = await self.engine.embed(texts, self._keep_alive(request))
-        cuts = [_cut(call.vectors, plan.dimensions) for call in calls]
-        vectors = cuts[0] if len(cuts) == 1 else np.concatenate(cuts)
-        truncated = tuple(i for i, one in enumerate(fitted) if one.truncated)
+        texts, truncated = await _fit(length, plan, truncate=truncate)
+        lane = request.caller.lane or ("interactive" if plan.prompt.role == QUERY else "bulk")
+        keys = [fingerprint.key(text) for text in texts]
+        wanted = Wanted(texts, keys, lane, request.caller, self._keep_alive(request))
+        supplied = await self.supply.rows(wanted, departure)
         if truncated:
             self._telemetry.observe_truncated(len(truncated))
             log.info("%d of %d texts were cut to %d tokens", len(truncated), len(texts), length.limit)
-        return EmbedResult(vectors, sum(call.tokens for call in calls), truncated)
+        return EmbedResult(
+            vectors=self._vectors(supplied.rows, plan.dimensions),
+            tokens=sum(row.tokens for row in supplied.rows),
+            lane=lane,
+            fingerprint=fingerprint.id,
+            found=supplied.found,
+            stages=supplied.stages,
+            truncated=truncated,
+        )
+
+    def _vectors(self, rows: Sequence[Row], dimensions: int) -> Sequence[Vectors]:
+        if dimensions == self.model.dimensions:
+            return [row.vector for row in rows]  # of length 1 already
+        return list(_cut(np.stack([row.vector[:dimensions] for row in rows]), dimensions))
 
     async def preload(self, request: EmbedRequest) -> None:
         """What a request without input asks for, as in Ollama: load the model, and set how long it stays."""
         self.plan(request)
-        _ = self.engine.ready
-        await self.engine.backend.preload(self._keep_alive(request))
+        self.pool.length()
+        self.pool.admit()
+        keep_alive = self._keep_alive(request)
+        await asyncio.gather(*(e.backend.preload(keep_alive) for e in self.pool.engines if e.serves))
 
     def plan(self, request: EmbedRequest) -> Plan:
         """UnknownModel, DimensionsOutOfRange, or BadRequest for roles."""
@@ -111,9 +128,9 @@ class Pipeline:
         return self._defaults.keep_alive if request.keep_alive is None else request.keep_alive
 
 
-def _check_prompt_kept(fitted: Sequence[Fitted], prompt: Prompt, limit: int) -> None:
+def _check_prompt_kept(text: str, prompt: Prompt, limit: int) -> None:
     """A cut that leaves nothing but the instruction would give every text the same vector."""
-    if any(one.truncated and len(one.text) <= len(prompt.prefix) for one in fitted):
+    if len(text) <= len(prompt.prefix):
         raise TooLong(
             f"The instruction alone fills the {limit} tokens that fit; no text would be left after the cut.",
             "Shorten the instruction.",
@@ -130,5 +147,12 @@ def _cut(vectors: Vectors, dimensions: int) -> Vectors:
         ) from error
 
 
-async def _fit(length: LengthGuard, texts: Sequence[str], *, truncate: bool) -> list[Fitted]:
-    return [await length.fit(text, index, truncate=truncate) for index, text in enumerate(texts)]
+async def _fit(length: LengthGuard, plan: Plan, *, truncate: bool) -> tuple[Sequence[str], tuple[int, ...]]:
+    """The texts, each of which fits, and the places of those that had to be cut for it."""
+    if all(map(length.surely_fits, plan.texts)):
+        return plan.texts, ()
+    fitted = [await length.fit(text, index, truncate=truncate) for index, text in enumerate(plan.texts)]
+    truncated = tuple(index for index, one in enumerate(fitted) if one.truncated)
+    for index in truncated:
+        _check_prompt_kept(fitted[index].text, plan.prompt, length.limit)
+    return [one.text for one in fitted], truncated

@@ -1,5 +1,6 @@
 """What travels down the road: every door makes an EmbedRequest, and turns an EmbedResult into its own wire shape."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,6 +10,15 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 OnTooLong = Literal["error", "truncate"]
 KeepAlive = str | int | float | None
+Lane = Literal["interactive", "bulk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One text's full unit vector (d,) float32, read-only, and its tokens, EOS included."""
+
+    vector: Vectors
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,20 @@ NO_HINTS = PromptHints()
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `flow`: the key's name or the address, and the user behind it; clients take turns by it. `lane` None:
+    by the role. `timeout`: seconds after which the client has no use for the answer.
+    """
+
+    flow: tuple[str, ...] = ("",)
+    lane: Lane | None = None
+    timeout: float | None = None
+
+
+ANYONE = Caller()
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedRequest:
     """Texts to embed, in order. `dimensions` None: the model's default. `on_too_long` None: the configured policy."""
 
@@ -33,12 +57,36 @@ class EmbedRequest:
     dimensions: int | None = None
     on_too_long: OnTooLong | None = None
     keep_alive: KeepAlive = None
+    caller: Caller = ANYONE
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Of a request's texts: how many were in the cache, how many were on their way for somebody else (or stood twice in
+    the request), and how many were sent to an engine for it."""
+
+    hit: int = 0
+    joined: int = 0
+    miss: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Seconds: looking in the cache, waiting for an engine, and from the first text at an engine to the last vector."""
+
+    cache: float = 0.0
+    queue: float = 0.0
+    engine: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedResult:
-    """Unit vectors (n, k) float32 in the order of the texts; `tokens` counts the whole request, EOS included."""
+    """Unit vectors (k,) float32, one a text and in their order; `tokens` counts the whole request, EOS included."""
 
-    vectors: Vectors
+    vectors: Sequence[Vectors]
     tokens: int
+    lane: Lane
+    fingerprint: str
+    found: Found
+    stages: Stages
     truncated: tuple[int, ...] = field(default=())

@@ -30,6 +30,8 @@ HostName = Annotated[str, Meta(min_length=1, extra={"allowed": "a host name"})]
 Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+\Z", extra={"allowed": "as https://HOST[:PORT]"})]
 Host = Annotated[str, Meta(min_length=1, extra={"allowed": "an IP address or a host name"})]
 Secret = Annotated[str, Meta(min_length=1, extra={"secret": True, "allowed": "text"})]
+Share = Annotated[float, Meta(ge=0, lt=1, extra={"allowed": "a share, 0 to below 1"})]
+Bound = Annotated[int, Meta(ge=0, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'; 0 is none"})]
 Size = Annotated[int, Meta(ge=1, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'"})]
 Url = Annotated[
     str, Meta(pattern=r"^https?://[^\s/?#]+\S*\Z", extra={"allowed": "http://HOST[:PORT], https://HOST[:PORT]"})
@@ -94,7 +96,31 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     timeout: Annotated[Seconds, Meta(description="Seconds to wait for an answer to one call.")] = 300.0
     connect_timeout: Annotated[Seconds, Meta(description="Seconds to wait for a connection.")] = 5.0
     batch: Annotated[int, Meta(ge=1, le=2048, description="Texts in one call.")] = 32
-    concurrency: Annotated[int, Meta(ge=1, le=1024, description="Calls in flight at once.")] = 1
+    concurrency: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)] | None,
+        Meta(
+            description="Calls in flight at once at one engine. null: 1 at Ollama, llama-server and the embedded "
+            "engine, 4 at any other; Ollama and the embedded engine embed one text at a time whatever is asked."
+        ),
+    ] = None
+    slice_bytes: Annotated[
+        Annotated[int, Meta(ge=1, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'"})] | None,
+        Meta(
+            description="Bytes of text after which a call takes no further text; what a query may have to wait for. "
+            "null: 512 at Ollama, llama-server and the embedded engine, which gain nothing from many; else 64 KiB."
+        ),
+    ] = None
+    gather: Annotated[
+        Annotated[float, Meta(ge=0, le=0.1, extra={"allowed": "seconds, 0 to 0.1"})] | None,
+        Meta(
+            description="Seconds for which single texts are gathered into one call while others are in flight. "
+            "null: 0 at Ollama, llama-server and the embedded engine; else 0.002."
+        ),
+    ] = None
+    patience: Annotated[
+        Pause,
+        Meta(description="Seconds for which waiting requests are kept when an engine that served has gone away."),
+    ] = 30.0
     attempts: Annotated[int, Meta(ge=1, le=10, description="Times a call is tried when the engine hiccups.")] = 3
     quarantine: Annotated[
         Pause,
@@ -106,10 +132,8 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ValueError("kind 'embedded' takes gguf, not url; remove one of kind and url")
         if self.gguf is not None and (self.url is not None or self.kind in ("ollama", "openai")):
             raise ValueError("gguf is for the embedded engine; remove gguf, or kind and url")
-        if self.concurrency > 1 and self.kind in ("ollama", "embedded"):
+        if (self.concurrency or 1) > 1 and self.kind in ("ollama", "embedded"):
             raise ValueError(f"concurrency is {self.concurrency}, but kind {self.kind!r} embeds one text at a time")
-        if self.kind == "openai" and self.url is None:
-            raise ValueError("kind 'openai' needs url")
 
     @property
     def configured(self) -> bool:
@@ -120,6 +144,31 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def base_url(self) -> str | None:
         """`url` without a trailing slash and without the `/v1` that OpenAI clients put there."""
         return None if self.url is None else self.url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One engine of a pool. What is null here is as in `engine`."""
+
+    url: Url
+    kind: Literal["ollama", "openai"] | None = None
+    model: Name | None = None
+    api_key: Secret | None = None
+    tokenizer: Path | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=1024)] | None = None
+
+
+class Pool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Several engines of one model at one precision, in place of `engine.url`. Read again on SIGHUP."""
+
+    upstreams: Annotated[
+        tuple[Upstream, ...],
+        Meta(
+            extra={
+                "allowed": "a list of engines, each a URL or {url, kind, model, api_key, tokenizer, concurrency}",
+            },
+            description="The engines. What one does not say is as in `engine`.",
+        ),
+    ] = ()
 
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -214,6 +263,26 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             )
 
 
+class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who goes first. Queries overtake documents between two calls to an engine; clients take turns."""
+
+    bulk_share: Annotated[
+        Share, Meta(description="Least share of the engines that documents keep while queries never end.")
+    ] = 0.1
+
+
+class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Vectors that have been computed: none is computed twice."""
+
+    memory: Annotated[Bound, Meta(description="Bytes of vectors kept in memory. 0: none.")] = 64 * MIB
+    disk: Annotated[
+        Bound, Meta(description="Bytes of vectors kept on disk; those not used for longest go first. 0: none.")
+    ] = 2048 * MIB
+    folder: Annotated[
+        Path | None, Meta(description="Where they are kept. null: embedstack/bridge in the user's cache folder.")
+    ] = None
+
+
 class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What holds where a request does not say."""
 
@@ -234,6 +303,8 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A key that a client may send; one of `key`, `key_file` and `key_env`, and after loading `key` holds it."""
 
     name: Name
+    lane: Literal["interactive", "bulk"] | None = None
+    admin: bool = False
     key: Secret | None = None
     key_file: Path | None = None
     key_env: str | None = None
@@ -254,9 +325,10 @@ class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Meta(
             extra={
                 "secret": True,
-                "allowed": "a list of keys, each text or {name, key}, {name, key_file}, {name, key_env}",
+                "allowed": "a list of keys, each text or {name, key, lane, admin}; key_file or key_env in place of key",
             },
-            description="Keys of which a request must bring one, as Bearer token. Empty: none is asked for.",
+            description="Keys of which a request must bring one, as Bearer token. Empty: none is asked for. "
+            "`lane: interactive` lets all that comes with a key go first; `admin: true` opens the admin routes.",
         ),
     ] = ()
     allowed_hosts: Annotated[
@@ -281,12 +353,24 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     listen: Listen = Listen()
     engine: Engine = Engine()
+    pool: Pool = Pool()
     model: ModelSettings = ModelSettings()
     prompts: Prompts = Prompts()
     limits: Limits = Limits()
     requests: Requests = Requests()
+    traffic: Traffic = Traffic()
+    cache: Cache = Cache()
     security: Security = Security()
     log: Log = Log()
+
+    def __post_init__(self) -> None:
+        if self.engine.kind == "openai" and self.engine.url is None and not self.pool.upstreams:
+            raise ValueError("engine.kind 'openai' needs engine.url")
+        if self.pool.upstreams and self.engine.configured and (self.engine.url or self.engine.kind == "embedded"):
+            raise ValueError("pool.upstreams and engine.url (or an embedded engine) are both set; remove one of them")
+        urls = [upstream.url.rstrip("/") for upstream in self.pool.upstreams]
+        if len(set(urls)) < len(urls):
+            raise ValueError("pool.upstreams names one URL twice; remove one of the two")
 
     def warnings(self) -> list[str]:
         """What is allowed but deserves a loud line at start."""

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 import yaml
 
-from bridge.settings import MIB, Settings
+from bridge.settings import MIB, Settings, Upstream
 from modelfiles import validation
 
 ENV_PREFIX = "EMBED_BRIDGE_"
@@ -90,6 +90,11 @@ class Setting:
         """The value as it may be shown: no key, no password in a URL."""
         if self.secret and value:
             return "********"
+        if isinstance(value, tuple):
+            return tuple(self.masked(item) for item in value)
+        if isinstance(value, Upstream):
+            key = "********" if value.api_key else None
+            return msgspec.structs.replace(value, url=self.masked(value.url), api_key=key)
         return re.sub(r"//\S*@", "//********@", value) if isinstance(value, str) else value
 
     def show(self, value: Any) -> str:

@@ -13,11 +13,15 @@ TIMEOUT = 120.0  # seconds
 
 
 class BridgeClient:
-    """A bridge at `url`. Whatever keeps it from answering as a bridge does is BridgeRefused."""
+    """A bridge at `url`, asked with an API key if it wants one. Whatever keeps it from answering as a bridge does is
+    BridgeRefused.
+    """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, key: str | None = None) -> None:
+        self.url = url.rstrip("/")
         self._session = requests.Session()
+        if key:
+            self._session.headers["Authorization"] = f"Bearer {key}"
         self._session.trust_env = False  # a proxy of the environment knows no way back to this machine
 
     def ready(self) -> tuple[bool, str]:
@@ -41,6 +45,24 @@ class BridgeClient:
         answer = self._post("/v1/render", {"model": model, "input": text, "input_type": role})
         return str(answer["texts"][0]["text"])
 
+    def cache(self) -> dict[str, Any]:
+        """What the cache holds, as /v1/cache tells it."""
+        return self._admin("GET")
+
+    def clear_cache(self) -> None:
+        self._admin("DELETE")
+
+    def _admin(self, method: str) -> dict[str, Any]:
+        response = self._ask(method, "/v1/cache")
+        if response.status_code in (401, 403):
+            raise BridgeRefused(
+                f"The bridge at {self.url} wants an administrator's key.",
+                "Give one of its security.api_keys that has `admin: true`, in EMBEDSTACK_KEY or with --key.",
+            )
+        if not response.ok:
+            raise BridgeRefused(f"The bridge answered {response.status_code} to /v1/cache: {response.text}")
+        return _json(response)
+
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         response = self._ask("POST", path, body)
         if not response.ok:
@@ -51,7 +73,9 @@ class BridgeClient:
         try:
             return self._session.request(method, self.url + path, json=body, timeout=TIMEOUT)
         except requests.RequestException as error:
-            raise BridgeRefused(f"The bridge at {self.url} gave no answer: {error}") from error
+            raise BridgeRefused(
+                f"The bridge at {self.url} gave no answer: {error}", "Start it, or name its address with --url."
+            ) from error
 
 
 def _json(response: requests.Response) -> dict[str, Any]:

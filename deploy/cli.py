@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.commands import cache as cache_command
 from deploy.commands import demo as demo_command
 from deploy.commands import model as model_command
 from deploy.commands import version as version_command
@@ -23,8 +24,30 @@ app = typer.Typer(
 )
 model = typer.Typer(help="The models.", no_args_is_help=True)
 app.add_typer(model, name="model")
+cache = typer.Typer(help="The vectors that a running bridge keeps.", no_args_is_help=True)
+app.add_typer(cache, name="cache")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for scripts.")]
+
+Url = Annotated[str, typer.Option("--url", help="Where the bridge listens.")]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", envvar="EMBEDSTACK_KEY", help="An administrator's key, if it has any.", show_envvar=True),
+]
+
+
+@cache.command("stats", epilog="Example: embedstack cache stats --json")
+def cache_stats(url: Url = cache_command.DEFAULT_URL, key: Key = None, as_json: Json = False) -> None:
+    """Say how many vectors are kept, where, and how the disk is."""
+    with reporting("cache stats", as_json=as_json) as report:
+        report.show(cache_command.stats(url, key))
+
+
+@cache.command("clear", epilog="Example: embedstack cache clear")
+def cache_clear(url: Url = cache_command.DEFAULT_URL, key: Key = None, as_json: Json = False) -> None:
+    """Forget every vector, and what the model was known by: after a change of weights under one name."""
+    with reporting("cache clear", as_json=as_json) as report:
+        report.show(cache_command.clear(url, key))
 
 
 @app.command(epilog="Example: embedstack demo --once")

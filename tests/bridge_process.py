@@ -54,19 +54,32 @@ class Bridge:
 
 
 @contextmanager
-def bridge(*arguments: str, wait_ready: bool = True, env: Mapping[str, str] | None = None) -> Iterator[Bridge]:
+def bridge(
+    *arguments: str,
+    wait_ready: bool = True,
+    cached: bool = False,
+    env: Mapping[str, str] | None = None,
+    soft_files: int | None = None,
+) -> Iterator[Bridge]:
     """`embed-bridge ARGUMENTS` until the block ends. AssertionError, with its log, where it does not become ready.
 
-    `wait_ready` False waits only until it listens: its engine may be wrong or away on purpose.
+    Without a cache unless `cached`, so that every request reaches the engine. `wait_ready` False waits only until it
+    listens: its engine may be wrong or away on purpose. `soft_files` is the soft limit of open files it starts with.
     """
     with tempfile.TemporaryDirectory(prefix="embed-bridge-") as folder:
         log = Path(folder) / "log.txt"
         url = f"http://127.0.0.1:{(port := free_port())}"
-        command = [sys.executable, "-m", "bridge", *arguments, "--listen", f"127.0.0.1:{port}"]
+        own = [f"cache.folder={Path(folder) / 'cache'}"] if cached else ["cache.memory=0", "cache.disk=0"]
+        sets = [part for setting in own for part in ("--set", setting)]
+        command = [sys.executable, "-m", "bridge", *sets, *arguments, "--listen", f"127.0.0.1:{port}"]
         passed = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_BRIDGE_", "OLLAMA"))}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**passed, **(env or {})}
+                [*_limited(soft_files), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**passed, **(env or {})},
             )
         try:
             _wait(process, url + ("/readyz" if wait_ready else "/healthz"), log)
@@ -78,6 +91,10 @@ def bridge(*arguments: str, wait_ready: bool = True, env: Mapping[str, str] | No
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _limited(soft_files: int | None) -> list[str]:
+    return [] if soft_files is None else ["sh", "-c", f'ulimit -S -n {soft_files}; exec "$@"', "sh"]
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -1,5 +1,6 @@
 """What leaves a door: JSON, the headers that say what was done, and each API's own error shape."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ import orjson
 from starlette.responses import Response
 
 from bridge.errors import BridgeError
+from bridge.request import EmbedResult, Found, Stages
+from bridge.telemetry import Telemetry
 
 JSON = "application/json; charset=utf-8"
 # A header that names thousands of texts would be refused by clients and proxies (8 KiB is a common bound).
@@ -18,17 +21,49 @@ def json_answer(value: dict[str, Any], headers: dict[str, str] | None = None) ->
     return Response(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), media_type=JSON, headers=headers)
 
 
-def notes(truncated: Sequence[int] = (), ignored: Sequence[str] = ()) -> dict[str, str]:
-    """Headers for what a client would want to know: texts that were cut, options that were not obeyed."""
-    headers = {}
-    if truncated:
-        named = ",".join(map(str, truncated[:_MOST_NAMED]))
-        headers["X-Embed-Truncated"] = (
-            named if len(truncated) <= _MOST_NAMED else f"{named}, ... {len(truncated)} in all"
-        )
+def embed_answer(
+    value: dict[str, Any], result: EmbedResult, ignored: Sequence[str], door: str, told: Telemetry
+) -> Response:
+    """The vectors, and in headers what was done for them."""
+    began = time.perf_counter()
+    body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    encode = time.perf_counter() - began
+    told.observe_answer(door, result, encode)
+    headers = {
+        "X-Embed-Cache": _found(result.found),
+        "X-Embed-Fingerprint": result.fingerprint,
+        "Server-Timing": _timing(result.stages, encode),
+    }
+    if result.truncated:
+        headers["X-Embed-Truncated"] = _places(result.truncated)
     if ignored:
         headers["X-Embed-Ignored"] = ",".join(ignored)
-    return headers
+    return Response(body, media_type=JSON, headers=headers)
+
+
+def ignored_note(ignored: Sequence[str]) -> dict[str, str]:
+    """Options that were not obeyed, for an answer without vectors."""
+    return {"X-Embed-Ignored": ",".join(ignored)} if ignored else {}
+
+
+def _places(truncated: Sequence[int]) -> str:
+    named = ",".join(map(str, truncated[:_MOST_NAMED]))
+    return named if len(truncated) <= _MOST_NAMED else f"{named}, ... {len(truncated)} in all"
+
+
+def _found(found: Found) -> str:
+    """One word where it holds for every text, else how many of each."""
+    counts = {"hit": found.hit, "joined": found.joined, "miss": found.miss}
+    some = [name for name, count in counts.items() if count]
+    return some[0] if len(some) == 1 else ", ".join(f"{name}={counts[name]}" for name in some)
+
+
+def _timing(stages: Stages, encode: float) -> str:
+    """Milliseconds, as https://www.w3.org/TR/server-timing/ has them."""
+    return (
+        f"cache;dur={stages.cache * 1000:.3f}, queue;dur={stages.queue * 1000:.3f}, "
+        f"engine;dur={stages.engine * 1000:.3f}, encode;dur={encode * 1000:.3f}"
+    )
 
 
 def error_answer(path: str, error: BridgeError) -> Response:

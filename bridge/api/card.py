@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bridge.backends.base import EngineFacts
 from bridge.pipeline import Pipeline
 
 # The Ollama whose API the bridge keeps; told to clients that ask an engine which is not Ollama.
@@ -21,9 +22,9 @@ class ModelCard:
 
     async def running(self) -> list[dict[str, Any]]:
         """The one model, while it is loaded, with the engine's own word on memory and expiry where it has one."""
-        if not self._pipeline.engine.is_ready:
+        if not self._pipeline.pool.is_ready:
             return []
-        engine_says = await self._pipeline.engine.backend.loaded()
+        engine_says = await self._pipeline.pool.main.backend.loaded()
         if engine_says is not None and not engine_says:
             return []
         entry = self._entry(self._pipeline.names.listed[0])
@@ -35,13 +36,12 @@ class ModelCard:
         return [entry | own]
 
     def shown(self) -> dict[str, Any]:
-        engine = self._pipeline.engine
-        if engine.is_ready and engine.ready.facts.kind == "ollama":
-            return dict(engine.ready.facts.details)
+        if (facts := self._facts()) is not None and facts.kind == "ollama":
+            return dict(facts.details)
         model = self._pipeline.model
         return {
             "license": "apache-2.0",
-            "modelfile": f"# {model.id} at {engine.precision}\n",
+            "modelfile": f"# {model.id} at {self._pipeline.pool.precision}\n",
             "parameters": f"{'num_ctx':<30} {self._context()}",
             "template": "{{ .Prompt }}",
             "details": self._details(),
@@ -51,14 +51,12 @@ class ModelCard:
         }
 
     def version(self) -> str:
-        engine = self._pipeline.engine
-        if engine.is_ready and engine.ready.facts.kind == "ollama":
-            return engine.ready.facts.version
+        if (facts := self._facts()) is not None and facts.kind == "ollama":
+            return facts.version
         return OLLAMA_API
 
     def _entry(self, name: str) -> dict[str, Any]:
-        engine = self._pipeline.engine
-        facts = engine.ready.facts if engine.is_ready else None
+        facts = self._facts()
         tagged = name if ":" in name else f"{name}:latest"
         return {
             "name": tagged,
@@ -78,18 +76,23 @@ class ModelCard:
             "family": "qwen3",
             "families": ["qwen3"],
             "parameter_size": _size(model.parameters),
-            "quantization_level": self._pipeline.engine.precision.upper(),  # Ollama writes F16
+            "quantization_level": self._pipeline.pool.precision.upper(),  # Ollama writes F16
             "context_length": self._context(),
             "embedding_length": model.dimensions,
         }
 
     def _context(self) -> int:
-        engine = self._pipeline.engine
-        return engine.ready.context if engine.is_ready else self._pipeline.model.context.trained
+        ready = self._pipeline.pool.main.ready
+        return ready.context if ready else self._pipeline.model.context.trained
+
+    def _facts(self) -> EngineFacts | None:
+        """What the engine that speaks for all said of itself; None before it was ready."""
+        ready = self._pipeline.pool.main.ready
+        return ready.facts if ready else None
 
     def _digest(self) -> str:
         """The catalogue's sha256 of the weights at the served precision; zeros where it has none (a Hub folder)."""
-        model, precision = self._pipeline.model, self._pipeline.engine.precision
+        model, precision = self._pipeline.model, self._pipeline.pool.precision
         digests = [file.sha256 for file in model.files if file.quantisation == precision]
         return next((digest for digest in digests if digest), "0" * 64)
 

@@ -1,14 +1,17 @@
 """Fields that several doors share, checked by type and bound; every refusal names the field and the value."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.requests import Request
+
 from bridge.api.body import Object
 from bridge.errors import BadRequest, DimensionsOutOfRange, TooLarge, shown
 from bridge.prompts import ROLE_FIELDS
-from bridge.request import KeepAlive, PromptHints
-from bridge.settings import Limits
+from bridge.request import Caller, KeepAlive, Lane, PromptHints
+from bridge.settings import WEEK, ApiKey, Limits
 from modelfiles.catalog import Model
 
 # Go's time.ParseDuration, which is what Ollama reads a keep_alive string with.
@@ -16,6 +19,7 @@ _DURATION = re.compile(
     r"[+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))*|[+-]?0",
     re.ASCII,
 )
+_LONGEST_USER = 200  # characters of a name that a client gives its user
 _LONGEST_KEPT = 9e9  # seconds; Go counts nanoseconds in 64 bits
 # Options of Ollama that differ from the loaded runner's reload the model (server/sched.go, needsReload).
 RELOADING_OPTIONS = frozenset(
@@ -71,6 +75,42 @@ def hints_of(body: Object, headers: Mapping[str, str]) -> PromptHints:
     """What body and header say of the role. Empty strings say nothing."""
     fields = tuple((name, value) for name in ROLE_FIELDS if (value := _string(body, name)))
     return PromptHints(fields, _string(body, "instruction"), headers.get("x-embed-task") or None)
+
+
+def caller_of(request: Request) -> Caller:
+    """Whose turn it is, and in which lane: the key, else the address, and the user whom Open WebUI names. Who invents
+    users shares his own turns among them."""
+    scope, headers = request.scope, request.headers
+    key: ApiKey | None = scope.get("key")
+    client = scope.get("client")
+    owner = f"key {key.name}" if key else str(client[0]) if client else ""
+    user = headers.get("x-openwebui-user-id", "")[:_LONGEST_USER]
+    lane = _lane(headers.get("x-embed-lane")) or (key.lane if key else None)
+    return Caller((owner, user), lane, _timeout(headers.get("x-request-timeout")))
+
+
+def _lane(value: str | None) -> Lane | None:
+    if not value:
+        return None
+    if value.lower() in ("interactive", "bulk"):
+        return "interactive" if value.lower() == "interactive" else "bulk"
+    raise BadRequest(
+        f"X-Embed-Lane is {shown(value)}, but must be interactive or bulk.", "Correct it.", code="invalid_lane"
+    )
+
+
+def _timeout(value: str | None) -> float | None:
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= WEEK:
+        raise BadRequest(
+            f"X-Request-Timeout is {shown(value)}, but must be seconds above 0.", "Send 2.5.", code="invalid_timeout"
+        )
+    return seconds
 
 
 def keep_alive_of(body: Object) -> KeepAlive:

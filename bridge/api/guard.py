@@ -25,7 +25,9 @@ _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
 _CORS = {"Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS", "Access-Control-Max-Age": "86400"}
 # Spares almost every request the parsing of an address.
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_EXPOSED = "X-Embed-Error, X-Embed-Truncated, X-Embed-Ignored"
+_EXPOSED = (
+    "X-Embed-Error, X-Embed-Truncated, X-Embed-Ignored, X-Embed-Cache, X-Embed-Fingerprint, Server-Timing, Retry-After"
+)
 
 
 class Guard:
@@ -69,7 +71,7 @@ class Guard:
             self._check_origin(origin)
             if origin and scope["method"] == "OPTIONS":
                 return Response(status_code=204, headers=_preflight(headers))
-            self._check_key(scope["path"], headers)
+            scope["key"] = self._key(scope["path"], headers)
         except BridgeError as error:
             return error_answer(scope["path"], error)
         return None
@@ -97,16 +99,19 @@ class Guard:
         scheme, _, host = origin.lower().partition("://")
         return origin.lower() in self._origins or (scheme in ("http", "https") and _is_loopback(_hostname(host)))
 
-    def _check_key(self, path: str, headers: Headers) -> None:
+    def _key(self, path: str, headers: Headers) -> ApiKey | None:
+        """The key that the request brought; None where none is asked for. Unauthorized."""
         if not self._keys or path in _OPEN_PATHS:
-            return
+            return None
         scheme, _, given = headers.get("authorization", "").partition(" ")
         given = given.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        if not _known(given, self._keys):
+        key = _known(given, self._keys)
+        if key is None:
             raise Unauthorized(
                 "No valid API key was sent." if given else "This service asks for an API key.",
                 "Send `Authorization: Bearer KEY` with a key from security.api_keys.",
             )
+        return key
 
     def _cors(self, origin: str | None) -> list[tuple[bytes, bytes]]:
         """For an answer that a page will read; a refused origin gets no permission to read why."""
@@ -135,11 +140,11 @@ class _Measured:
         await self._send(message)
 
 
-def _known(given: str, keys: Sequence[ApiKey]) -> bool:
+def _known(given: str, keys: Sequence[ApiKey]) -> ApiKey | None:
     """Every key is compared, and each in constant time, so that the time tells neither which nor how much matched."""
     sent = given.encode("latin-1")  # as the header's bytes came: a key may be any UTF-8
     matches = [hmac.compare_digest(sent, (key.key or "").encode()) for key in keys]
-    return any(matches)
+    return keys[matches.index(True)] if any(matches) else None
 
 
 def _preflight(headers: Headers) -> dict[str, str]:

@@ -9,21 +9,25 @@ from starlette.routing import Route
 
 from bridge import __version__
 from bridge.api import fields
-from bridge.api.answers import json_answer, notes
+from bridge.api.answers import embed_answer, ignored_note, json_answer
 from bridge.api.body import Object, read_object
 from bridge.api.card import ModelCard
 from bridge.errors import BadRequest, UnknownModel, shown
 from bridge.pipeline import Pipeline
 from bridge.request import EmbedRequest
 from bridge.settings import Limits
+from bridge.telemetry import Telemetry
+
+DOOR = "ollama"
 
 
 class OllamaDoor:
     """Requests in Ollama's shape, answers in Ollama's shape."""
 
-    def __init__(self, pipeline: Pipeline, limits: Limits) -> None:
+    def __init__(self, pipeline: Pipeline, limits: Limits, telemetry: Telemetry) -> None:
         self.pipeline = pipeline
         self.limits = limits
+        self._telemetry = telemetry
         self._card = ModelCard(pipeline)
 
     def routes(self) -> list[Route]:
@@ -44,8 +48,8 @@ class OllamaDoor:
         ignored = fields.ignored_options(body)
         if not wanted.texts:
             await self.pipeline.preload(wanted)
-            return json_answer({"model": body["model"], "embeddings": []}, notes(ignored=ignored))
-        result = await self.pipeline.embed(wanted)
+            return json_answer({"model": body["model"], "embeddings": []}, ignored_note(ignored))
+        result = await self.pipeline.embed(wanted, request.scope.get("departure"))
         answer = {
             "model": body["model"],
             "embeddings": result.vectors,
@@ -53,7 +57,7 @@ class OllamaDoor:
             "load_duration": 0,
             "prompt_eval_count": result.tokens,
         }
-        return json_answer(answer, notes(result.truncated, ignored))
+        return embed_answer(answer, result, ignored, DOOR, self._telemetry)
 
     async def embeddings(self, request: Request) -> Response:
         """One text, one vector; an empty prompt gets an empty vector, and nothing is ever cut, as in Ollama."""
@@ -70,9 +74,9 @@ class OllamaDoor:
         ignored = fields.ignored_options(body)
         if not wanted.texts:
             await self.pipeline.preload(wanted)
-            return json_answer({"embedding": []}, notes(ignored=ignored))
-        result = await self.pipeline.embed(replace(wanted, on_too_long="error"))
-        return json_answer({"embedding": result.vectors[0]}, notes(result.truncated, ignored))
+            return json_answer({"embedding": []}, ignored_note(ignored))
+        result = await self.pipeline.embed(replace(wanted, on_too_long="error"), request.scope.get("departure"))
+        return embed_answer({"embedding": result.vectors[0]}, result, ignored, DOOR, self._telemetry)
 
     async def tags(self, _: Request) -> Response:
         return json_answer({"models": self._card.listed()})
@@ -110,4 +114,5 @@ class OllamaDoor:
             dimensions=fields.dimensions_of(body, self.pipeline.model),
             on_too_long=None if truncate is None else "truncate" if truncate else "error",
             keep_alive=fields.keep_alive_of(body),
+            caller=fields.caller_of(request),
         )

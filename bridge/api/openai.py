@@ -7,21 +7,25 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bridge.api import fields
-from bridge.api.answers import json_answer, notes
+from bridge.api.answers import embed_answer, json_answer
 from bridge.api.body import Object, read_object
 from bridge.errors import BadRequest, UnknownModel, shown
 from bridge.mrl import to_base64
 from bridge.pipeline import Pipeline
 from bridge.request import EmbedRequest, EmbedResult
 from bridge.settings import Limits
+from bridge.telemetry import Telemetry
+
+DOOR = "openai"
 
 
 class OpenAIDoor:
     """Requests in OpenAI's shape, answers in OpenAI's shape."""
 
-    def __init__(self, pipeline: Pipeline, limits: Limits) -> None:
+    def __init__(self, pipeline: Pipeline, limits: Limits, telemetry: Telemetry) -> None:
         self.pipeline = pipeline
         self.limits = limits
+        self._telemetry = telemetry
 
     def routes(self) -> list[Route]:
         return [
@@ -34,9 +38,9 @@ class OpenAIDoor:
         body = await read_object(request, self.limits)
         encoding = _encoding_of(body)
         wanted = self._wanted(body, request)
-        result = await self.pipeline.embed(wanted)
-        headers = notes(result.truncated, fields.ignored_options(body))
-        return json_answer(_answer(wanted.model, result, encoding), headers)
+        ignored = fields.ignored_options(body)
+        result = await self.pipeline.embed(wanted, request.scope.get("departure"))
+        return embed_answer(_answer(wanted.model, result, encoding), result, ignored, DOOR, self._telemetry)
 
     async def models(self, _: Request) -> Response:
         entries = [
@@ -57,6 +61,7 @@ class OpenAIDoor:
             dimensions=fields.dimensions_of(body, self.pipeline.model),
             on_too_long=None if truncate is None else "truncate" if truncate else "error",
             keep_alive=fields.keep_alive_of(body),
+            caller=fields.caller_of(request),
         )
 
     def _texts(self, body: Object) -> tuple[str, ...]:

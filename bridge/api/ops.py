@@ -1,5 +1,6 @@
 """The bridge's own routes: is it alive, is it ready and if not why, metrics, and what a request would become."""
 
+from dataclasses import asdict
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -11,18 +12,21 @@ from bridge import __version__
 from bridge.api import fields
 from bridge.api.answers import json_answer
 from bridge.api.body import read_object
+from bridge.engine import Engine
+from bridge.errors import Forbidden
 from bridge.pipeline import Pipeline
-from bridge.request import EmbedRequest
-from bridge.settings import Limits
+from bridge.request import EmbedRequest, Lane
+from bridge.settings import ApiKey, Settings, is_loopback
 from bridge.telemetry import Telemetry
 
 
 class OpsDoor:
     """Probes, metrics and /v1/render."""
 
-    def __init__(self, pipeline: Pipeline, limits: Limits, telemetry: Telemetry) -> None:
+    def __init__(self, pipeline: Pipeline, settings: Settings, telemetry: Telemetry) -> None:
         self.pipeline = pipeline
-        self.limits = limits
+        self.limits = settings.limits
+        self._keys = settings.security.api_keys
         self._telemetry = telemetry
 
     def routes(self) -> list[Route]:
@@ -31,6 +35,8 @@ class OpsDoor:
             Route("/readyz", self.ready, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/v1/render", self.render, methods=["POST"]),
+            Route("/v1/cache", self.cache_stats, methods=["GET"]),
+            Route("/v1/cache", self.cache_clear, methods=["DELETE"]),
         ]
 
     async def alive(self, _: Request) -> Response:
@@ -38,13 +44,40 @@ class OpsDoor:
 
     async def ready(self, _: Request) -> Response:
         answer = json_answer(self._readiness())
-        answer.status_code = 200 if self.pipeline.engine.is_ready else 503
+        answer.status_code = 200 if self.pipeline.pool.is_ready else 503
         return answer
 
     async def metrics(self, _: Request) -> Response:
-        engine = self.pipeline.engine
-        self._telemetry.observe_engine(ready=engine.is_ready, waiting=engine.queue.waiting_texts)
+        scheduler = self.pipeline.pool.scheduler
+        waiting: dict[Lane, int] = {lane: scheduler.waiting(lane) for lane in ("interactive", "bulk")}
+        self._telemetry.observe_queue(waiting, scheduler.waiting_bytes)
+        for engine in self.pipeline.pool.engines:
+            self._telemetry.observe_gate(engine.name, {f.check: f.ok for f in engine.state.findings})
+        stats = await self.pipeline.supply.cache.stats()
+        self._telemetry.observe_cache("memory", stats.memory_entries, stats.memory_bytes)
+        if stats.disk:
+            self._telemetry.observe_cache("disk", stats.disk.entries, stats.disk.bytes)
         return Response(generate_latest(self._telemetry.registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def cache_stats(self, request: Request) -> Response:
+        self._check_admin(request)
+        return json_answer(asdict(await self.pipeline.supply.cache.stats()))
+
+    async def cache_clear(self, request: Request) -> Response:
+        """The vectors go, and what was kept to know the model again."""
+        self._check_admin(request)
+        await self.pipeline.supply.cache.clear()
+        self.pipeline.pool.gate.forget()
+        return json_answer({"cleared": True})
+
+    def _check_admin(self, request: Request) -> None:
+        """A key with `admin: true`; where no key is asked for at all, a client on this machine."""
+        key: ApiKey | None = request.scope.get("key")
+        if key.admin if key else not self._keys and _is_local(request):
+            return
+        raise Forbidden(
+            "This needs an admin key.", "Give a key of security.api_keys `admin: true`, and send it.", code="not_admin"
+        )
 
     async def render(self, request: Request) -> Response:
         """The request's texts as they would reach the engine, and why; nothing is embedded, no tokenizer is loaded."""
@@ -56,7 +89,7 @@ class OpsDoor:
             dimensions=fields.dimensions_of(body, self.pipeline.model),
         )
         plan = self.pipeline.plan(wanted)
-        length = self.pipeline.engine.ready.length if self.pipeline.engine.is_ready else None
+        length = self.pipeline.pool.length() if self.pipeline.pool.main.ready else None
         return json_answer(
             {
                 "model": wanted.model,
@@ -78,22 +111,33 @@ class OpsDoor:
         )
 
     def _readiness(self) -> dict[str, Any]:
-        engine = self.pipeline.engine
-        state = engine.state
-        backend: dict[str, Any] = {
-            "name": engine.backend.name,
-            "ready": engine.is_ready,
-            "reason": state.reason or None,
-            "next": state.advice or None,
-            "checks": [{"check": f.check, "ok": f.ok, "detail": f.detail} for f in state.findings],
-        }
-        if engine.is_ready:
-            facts = engine.ready.facts
-            backend |= {"engine": facts.kind, "version": facts.version, "engine_model": facts.model}
+        pool = self.pipeline.pool
+        fingerprint = pool.gate.fingerprint
         return {
-            "ready": engine.is_ready,
+            "ready": pool.is_ready,
             "model": self.pipeline.model.id,
-            "precision": engine.precision,
+            "precision": pool.precision,
+            "fingerprint": fingerprint.id if fingerprint else None,
             "note": self.pipeline.model.note,
-            "backends": [backend],
+            "backends": [_backend(engine) for engine in pool.engines],
         }
+
+
+def _backend(engine: Engine) -> dict[str, Any]:
+    state, ready = engine.state, engine.ready
+    told: dict[str, Any] = {
+        "name": engine.name,
+        "ready": engine.serves,
+        "state": state.phase,
+        "reason": state.reason or None,
+        "next": state.advice or None,
+        "checks": [{"check": f.check, "ok": f.ok, "detail": f.detail} for f in state.findings],
+    }
+    if ready:
+        told |= {"engine": ready.facts.kind, "version": ready.facts.version, "engine_model": ready.facts.model}
+        told |= {"concurrency": ready.use.concurrency, "in_flight": engine.in_flight}
+    return told
+
+
+def _is_local(request: Request) -> bool:
+    return request.client is not None and is_loopback(request.client.host)

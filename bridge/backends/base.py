@@ -77,6 +77,10 @@ class Backend(Protocol):
     async def loaded(self) -> Mapping[str, Any] | None:
         """The engine's own /api/ps entry, empty while the model is unloaded; None where a model is never unloaded."""
 
+    async def identity(self) -> str:
+        """A sign of what the engine serves right now, the same for as long as that is; loads no model. EngineNotReady
+        where it is gone."""
+
     async def tokenizer(self) -> Tokenizer:
         """The engine's own vocabulary. EngineRefused where it has none to give."""
 

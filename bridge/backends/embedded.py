@@ -78,6 +78,14 @@ class EmbeddedBackend:
     async def loaded(self) -> None:
         """Such an engine never unloads its model."""
 
+    async def identity(self) -> str:
+        """The file: a restarted child reads it anew, whatever was put in its place."""
+        try:
+            stat = self._gguf.stat()
+        except OSError as error:
+            raise EngineNotReady(f"{self._gguf} is gone ({error.strerror}).", "Put it back.") from error
+        return f"{self._gguf} {stat.st_size} {stat.st_mtime_ns}"
+
     async def tokenizer(self) -> Tokenizer:
         try:
             return await asyncio.to_thread(vocabulary.load, self._gguf)

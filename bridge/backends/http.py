@@ -1,17 +1,29 @@
 """One HTTP exchange with an engine, and what each way of going wrong is called."""
 
+import asyncio
 import re
+import ssl
+from base64 import b64encode
+from collections import deque
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-import aiohttp
 import orjson
 
+from bridge import __version__
 from bridge.backends.base import EngineDied, EngineDown
+from bridge.backends.connection import BrokenOffError, Connection, Raw
 from bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
 
 # An engine's error text goes into an answer and a log line: enough to recognise it, not a page of HTML.
 EXCERPT = 300
+# Seconds after which a connection that nobody used is not used again.
+KEPT = 30.0
+# Seconds of idleness after which an engine may have begun to close it (vLLM does after 5).
+IDLE = 1.0
+DISTRUST = 60.0  # seconds
 # To the last @: a password may itself hold one, or a slash.
 _CREDENTIALS = re.compile(r"//\S*@")
 
@@ -44,57 +56,175 @@ def without_password(url: str) -> str:
 
 
 class EngineClient:
-    """A pooled connection to one engine. `timeout` bounds a whole exchange, in seconds; `url` is for people."""
+    """Connections to one engine, kept open. `timeout` bounds a whole exchange, in seconds; `url` is for people."""
 
     def __init__(self, url: str, *, api_key: str | None, timeout: float, connect_timeout: float) -> None:
         self.url = without_password(url.rstrip("/"))
-        self._base = self.url if api_key else url.rstrip("/")  # aiohttp refuses to send a key and a password
-        # Unpacking is left out on purpose (auto_decompress below): vectors on a loopback wire are not worth packing.
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=connect_timeout)
-        self._session: aiohttp.ClientSession | None = None
+        self._address = _Address.of(url.rstrip("/"))
+        self._head = self._address.head(api_key) if self._address else ""
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._distrusted_until = 0.0
+        self._idle: deque[Connection] = deque()
+        self._closed = False
+        self._open: set[Connection] = set()
 
     async def get(self, path: str) -> Answer:
-        return await self._exchange("GET", path, None)
+        return await self._exchange("GET", path, b"")
 
     async def post(self, path: str, body: dict[str, Any]) -> Answer:
         return await self._exchange("POST", path, orjson.dumps(body))
 
     async def close(self) -> None:
-        if self._session:
-            await self._session.close()
+        self._closed = True
+        for connection in (*self._open, *self._idle):
+            connection.close()
+        self._idle.clear()
 
-    async def _exchange(self, method: str, path: str, data: bytes | None) -> Answer:
+    async def _exchange(self, method: str, path: str, body: bytes) -> Answer:
+        if self._address is None:
+            raise EngineNotReady(f"{self.url} is no address of an engine.", "Correct engine.url.")
+        head = f"{method} {self._address.path}{path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n"
+        request = head.encode("latin-1") + body
+        began = asyncio.get_running_loop().time()
         try:
-            async with self._open().request(method, self._base + path, data=data, headers=self._headers) as response:
-                return Answer(response.status, await response.read())
-        except (aiohttp.InvalidURL, UnicodeError) as error:
-            raise EngineNotReady(f"{self.url} is no address of an engine.", "Correct engine.url.") from error
-        except aiohttp.ConnectionTimeoutError as error:
-            raise EngineDown(
-                f"No engine answers at {self.url} (no connection within {self._timeout.sock_connect:g} s).",
-                "Start it, correct engine.url, or raise engine.connect_timeout.",
-            ) from error
-        except (TimeoutError, aiohttp.ServerTimeoutError) as error:
+            raw = await self._sent(request, began)
+        except TimeoutError as error:
             raise EngineTimeout(
-                f"The engine at {self.url} did not answer in {self._timeout.total:g} s.",
+                f"The engine at {self.url} did not answer in {self._timeout:g} s.",
                 "Look at its load and log, or raise engine.timeout.",
             ) from error
-        except aiohttp.ClientConnectorError as error:
-            raise EngineDown(
-                f"No engine answers at {self.url} ({error.strerror or error}).", "Start it, or correct engine.url."
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except BrokenOffError as error:
             raise EngineDied(
-                f"The engine at {self.url} broke off in the middle of a request ({type(error).__name__}).",
-                "Look at its log.",
+                f"The engine at {self.url} broke off in the middle of a request ({error}).", "Look at its log."
             ) from error
+        if raw.encoding not in ("", "identity"):
+            raise EngineAnswerInvalid(
+                f"The engine at {self.url} answered in {raw.encoding!r}, which was not asked for.",
+                "Switch compression off at the proxy before it.",
+            )
+        return Answer(raw.status, raw.body)
 
-    def _open(self) -> aiohttp.ClientSession:
-        """Made at first use: a session belongs to the running event loop."""
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout, auto_decompress=False)
-        return self._session
+    async def _sent(self, request: bytes, began: float) -> Raw:
+        """On a connection that is open; where that ended without a byte of an answer after standing idle, as one does
+        that the engine was just closing, once more on a new one.
+        """
+        connection = self._kept(began)
+        if connection is not None:
+            idle = began - connection.idle_since
+            try:
+                return await self._through(connection, request, self._timeout)
+            except BrokenOffError as error:
+                if error.untouched:
+                    self._distrust()
+                if not error.untouched or idle < IDLE or self._closed:
+                    raise
+                broken = error
+            try:
+                fresh = await self._connected()
+            except EngineDown as down:
+                raise broken from down  # it was there a moment ago: this request may have ended it
+            return await self._through(fresh, request, self._left(began))
+        fresh = await self._connected()
+        return await self._through(fresh, request, self._left(began))
+
+    def _left(self, began: float) -> float:
+        """Seconds of the whole exchange that are not used up."""
+        return max(0.001, self._timeout - (asyncio.get_running_loop().time() - began))
+
+    async def _through(self, connection: Connection, request: bytes, seconds: float) -> Raw:
+        self._open.add(connection)
+        try:
+            raw = await connection.exchange(request, seconds)
+        finally:
+            self._open.discard(connection)
+        now = asyncio.get_running_loop().time()
+        if connection.reusable and now >= self._distrusted_until and not self._closed:
+            connection.idle_since = now
+            self._idle.append(connection)
+            while now - self._idle[0].idle_since > KEPT:  # left over from a crowd: the last used goes first
+                self._idle.popleft().close()
+        else:
+            connection.close()
+        return raw
+
+    def _kept(self, now: float) -> Connection | None:
+        """The connection that was used last; those that were idle for too long are closed."""
+        while self._idle:
+            connection = self._idle.pop()
+            if now - connection.idle_since < KEPT and connection.reusable:
+                return connection
+            connection.close()
+        return None
+
+    def _distrust(self) -> None:
+        """A connection was closed under a request. For a while each request gets one of its own: there are servers that
+        close every connection after one answer and do not say so.
+        """
+        self._distrusted_until = asyncio.get_running_loop().time() + DISTRUST
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
+    async def _connected(self) -> Connection:
+        assert self._address is not None  # noqa: S101 -- looked at before
+        where, context = self._address, self._address.context()
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    Connection, where.host, where.port, ssl=context
+                )
+        except TimeoutError as error:
+            raise EngineDown(
+                f"No engine answers at {self.url} (no connection within {self._connect_timeout:g} s).",
+                "Start it, correct engine.url, or raise engine.connect_timeout.",
+            ) from error
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise EngineDown(f"No engine answers at {self.url} ({why}).", "Start it, or correct engine.url.") from error
+        return connection
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """A URL taken apart. `user` as `name:password`."""
+
+    host: str
+    port: int
+    netloc: str
+    path: str
+    secure: bool
+    user: str
+
+    @classmethod
+    def of(cls, url: str) -> "_Address | None":
+        """None for what is no address at all."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:
+            return None
+        if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.isascii():
+            return None
+        user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else ""
+        netloc = parts.netloc.rpartition("@")[2]
+        if not netloc.isascii() or not netloc.isprintable() or " " in netloc + parts.path:
+            return None
+        return cls(parts.hostname, port, netloc, parts.path, parts.scheme == "https", user)
+
+    def head(self, api_key: str | None) -> str:
+        """The lines that every request has."""
+        lines = [f"Host: {self.netloc}", "Accept: */*", "Accept-Encoding: identity", "Content-Type: application/json"]
+        if api_key:
+            lines.append(f"Authorization: Bearer {api_key.encode().decode('latin-1')}")
+        elif self.user:
+            lines.append(f"Authorization: Basic {b64encode(self.user.encode()).decode()}")
+        return "".join(f"{line}\r\n" for line in [*lines, f"User-Agent: embedstack/{__version__}"])
+
+    def context(self) -> ssl.SSLContext | None:
+        return _tls() if self.secure else None
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()

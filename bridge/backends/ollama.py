@@ -96,6 +96,10 @@ class OllamaBackend:
                 "Set engine.tokenizer to the model's GGUF or tokenizer.json, or split long texts.",
             ) from error
 
+    async def identity(self) -> str:
+        """The digest in /api/tags; "" where a proxy does not hand that page on, or the model is gone."""
+        return str((await self._listed("/api/tags")).get("digest", ""))
+
     async def loaded(self) -> dict[str, Any]:
         return await self._listed("/api/ps")
 
@@ -123,14 +127,17 @@ class OllamaBackend:
             return value
         raise self._fault(answer)
 
+    def _no_model(self) -> EngineNotReady:
+        return EngineNotReady(
+            f"Ollama at {self._client.url} has no model {self._model!r}.",
+            f"Run `ollama pull {self._model}`, or set engine.model to the name it has there (`ollama ls`).",
+        )
+
     def _fault(self, answer: Answer) -> BridgeError:
         said = answer.excerpt()
         log = "Look at Ollama's log (`ollama serve` prints it; journalctl -u ollama)."
         if answer.status == 404:
-            return EngineNotReady(
-                f"Ollama at {self._client.url} has no model {self._model!r}.",
-                f"Run `ollama pull {self._model}`, or set engine.model to the name it has there (`ollama ls`).",
-            )
+            return self._no_model()
         if answer.status == 503:
             return EngineBusy(f"Ollama is busy: {said}", "Try again.")
         if answer.status == 504:

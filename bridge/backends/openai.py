@@ -23,6 +23,10 @@ _TOO_LONG = (
 )
 
 
+# Of llama-server's words on its model, those that hold as long as it is the same.
+_STABLE = ("n_params", "size", "n_embd", "n_vocab", "n_ctx_train", "vocab_type")
+
+
 class OpenAIBackend:
     """`model` is the name to send; None: the first that /v1/models lists. `eos_id` stands in for an empty text."""
 
@@ -100,6 +104,17 @@ class OpenAIBackend:
 
     async def loaded(self) -> None:
         """Such an engine never unloads its model."""
+
+    async def identity(self) -> str:
+        """What /v1/models says and means: `created` is the time of the question at some servers."""
+        entry = next((m for m in await self._models() if m.get("id") == self._model), None)
+        if entry is None:
+            raise EngineNotReady(
+                f"The engine at {self._client.url} serves no model {self._model!r} any more.", "Correct engine.model."
+            )
+        meta = entry.get("meta") or {}
+        said = [entry.get("root"), entry.get("max_model_len"), *(meta.get(name) for name in _STABLE)]
+        return f"{self._model} {said}"
 
     async def tokenizer(self) -> Tokenizer:
         if self._tokenizer is None:

@@ -66,7 +66,7 @@ NO_ANSWER = named(
     "nan_literal",
 )  # fmt: skip
 BAD_ROWS = named(
-    "index_twice", "index_missing", "index_beyond", "index_is_text", "base64_cut", "base64_of_odd_length", "no_usage",
+    "index_missing", "index_beyond", "index_is_text", "base64_cut", "base64_of_odd_length", "no_usage",
 )  # fmt: skip
 
 
@@ -80,11 +80,11 @@ def test_broken_vectors_are_asked_for_once_more(front: Front, fault: Fault) -> N
 
 @pytest.mark.parametrize("fault", BROKEN_VECTORS)
 def test_vectors_that_stay_broken_are_a_502(front: Front, fault: Fault) -> None:
-    """An engine that makes them again after its reset is not asked a third time."""
+    """An engine that makes them again after its reset is asked for each text alone, once, and reset no more."""
     front.upstream.play(then=fault)
     message = assert_error(front.ask(), 502, "engine_vectors_broken")
-    assert "text 0" in message
-    assert front.upstream.sizes == [3, *front.resets, 3]
+    assert "input 0" in message
+    assert front.upstream.sizes == [3, *front.resets, 3, 1, 1, 1]
     front.assert_serves()
 
 
@@ -99,23 +99,23 @@ def test_ollama_that_refuses_its_own_nan_is_reset_too(ollama: Front) -> None:
     ] == ollama.upstream.received
     ollama.upstream.play(then=faults.nan_refused)
     assert_error(ollama.ask(), 502, "engine_vectors_broken")
-    assert ollama.upstream.sizes == [3, 0, 3]
+    assert ollama.upstream.sizes == [3, 0, 3, 1, 1, 1]
 
 
 def test_broken_vectors_name_the_text_as_the_client_counts(front: Front) -> None:
     """The index is that in the request, though the text was the first of the engine's second call."""
     front.upstream.play(good, then=faults.zero)
     message = assert_error(front.ask(TEN), 502, "engine_vectors_broken")
-    assert "text 4" in message
-    assert front.upstream.sizes == [4, 4, *front.resets, 4]
+    assert "input 4" in message
+    assert front.upstream.sizes == [4, 4, *front.resets, 4, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("fault", NO_ANSWER)
 def test_what_is_no_answer_is_refused_at_once(front: Front, fault: Fault) -> None:
-    """Another count, size, type or no JSON at all would come again: a 502 after a single call."""
+    """Another count, size, type or no JSON at all: a 502 after one text alone has shown that it comes again."""
     front.upstream.play(then=fault)
     assert_error(front.ask(), 502, "engine_answer_invalid")
-    assert front.upstream.sizes == [3]
+    assert front.upstream.sizes == [3, 1]
     front.assert_serves()
 
 
@@ -128,11 +128,18 @@ def test_a_cut_that_would_leave_nothing_is_refused(front: Front) -> None:
 
 @pytest.mark.parametrize("fault", BAD_ROWS)
 def test_openai_rows_that_cannot_be_told_apart_are_refused(openai: Front, fault: Fault) -> None:
-    """An index twice, missing or out of range, or base64 of no whole numbers: a 502 after a single call."""
+    """An index missing or out of range, or base64 of no whole numbers: nothing of it is handed out."""
     openai.upstream.play(then=fault)
     assert_error(openai.ask(), 502, "engine_answer_invalid")
-    assert openai.upstream.sizes == [3]
+    assert openai.upstream.sizes == [3, 1]
     openai.assert_serves()
+
+
+def test_rows_with_one_index_twice_are_asked_for_alone(openai: Front) -> None:
+    """Nobody can tell which is whose; a text alone has but one index."""
+    openai.upstream.play(then=faults.index_twice)
+    openai.assert_right(openai.ask())
+    assert openai.upstream.sizes == [3, 1, 1, 1]
 
 
 def test_openai_rows_in_another_order_are_put_right(openai: Front) -> None:
@@ -144,19 +151,21 @@ def test_openai_rows_in_another_order_are_put_right(openai: Front) -> None:
 
 
 @pytest.mark.parametrize("fault", BROKEN_OFF)
-def test_a_call_broken_off_is_sent_again_in_halves(front: Front, fault: Fault) -> None:
-    """Once: nobody knows yet which text did it, so the halves go alone, and none is to blame."""
+def test_a_call_broken_off_is_sent_again_text_by_text(front: Front, fault: Fault) -> None:
+    """Nobody knows yet which text did it, so each goes alone, once the engine has been checked."""
     front.upstream.play(fault)
     front.assert_right(front.ask())
-    assert front.upstream.sizes == [3, 1, 2]
+    assert front.upstream.sizes == [3, 1, 1, 1]
 
 
 @pytest.mark.parametrize("fault", BROKEN_OFF)
 def test_an_engine_that_breaks_off_every_call_blames_no_text(front: Front, fault: Fault) -> None:
-    """A text is at fault only where a harmless one goes through: here a 503, and the same texts pass afterwards."""
-    front.upstream.play(then=fault)
-    assert_error(front.ask(), 503, "engine_died")
-    assert front.upstream.sizes == [3, 1, 1, 1]
+    """A text is at fault only where harmless ones go through: here a 503 after engine.patience. Afterwards the same
+    texts pass, each alone, since one of them may have done it."""
+    front.upstream.play(then=fault, check=fault)
+    assert_error(front.ask(), 503, "engine_not_ready")
+    assert front.upstream.sizes == [3]
+    front.assert_serves(sizes=[1, 1, 1])
     front.assert_serves()
 
 
@@ -213,8 +222,8 @@ def test_ollama_runner_that_does_not_start_blames_no_text(ollama: Front, fault: 
     ollama.upstream.play(fault)
     ollama.assert_right(ollama.ask())
     assert ollama.upstream.sizes == [3, 3]
-    ollama.upstream.play(then=fault)
-    assert_error(ollama.ask(), 503, "engine_down")
+    ollama.upstream.play(then=fault, check=fault)
+    assert_error(ollama.ask(), 503, "engine_not_ready")
     assert ollama.upstream.sizes == [3, 3, 3]
     ollama.assert_serves()
 
@@ -229,10 +238,10 @@ def test_a_model_unloaded_and_deleted_is_a_503_that_names_it(front: Front) -> No
 
 def test_a_page_of_html_from_a_proxy_is_not_passed_on_whole(front: Front) -> None:
     """A 502 page of a proxy before the engine is quoted in part, in the door's own JSON."""
-    front.upstream.play(then=faults.html_error)
-    response = front.ask()
+    front.upstream.play(then=faults.html_error, check=faults.html_error)
+    response = front.ask(["the text of a page"])
     assert response.status_code in (502, 503)
-    assert response.headers["X-Embed-Error"] in ("engine_refused", "engine_died")
+    assert response.headers["X-Embed-Error"] in ("engine_refused", "engine_not_ready")
     assert "Bad Gateway" in response.json()["error"]
     assert len(response.text) < 1000
     assert len(front.upstream.received) <= 4
@@ -240,10 +249,10 @@ def test_a_page_of_html_from_a_proxy_is_not_passed_on_whole(front: Front) -> Non
 
 
 def test_a_status_that_nobody_expects_is_a_502(front: Front) -> None:
-    """The bridge holds its request to be right, so it is not sent again."""
+    """The bridge holds its request to be right; one text alone shows that it is not about this text."""
     front.upstream.play(then=faults.teapot)
     assert "short and stout" in assert_error(front.ask(), 502, "engine_refused")
-    assert front.upstream.sizes == [3]
+    assert front.upstream.sizes == [3, 1]
 
 
 def test_openai_door_tells_the_same_in_its_own_shape(front: Front) -> None:
@@ -274,7 +283,7 @@ def test_an_engine_behind_a_proxy_that_compresses_is_understood(front: Front) ->
 
 @pytest.mark.parametrize("way", ["runner_eof", "reset_before_head", "closed_mid_body"])
 def test_a_text_that_kills_every_time_is_named_and_kept_back(front: Front, way: str) -> None:
-    """The batch is split until the text stands alone; killing twice, while a harmless text passes, it is a 502 that
+    """Each text of the call goes alone then; killing twice so, at an engine that has been checked, it is a 502 that
     names its index in the request, and for ten minutes nothing of a request that holds it is sent.
     """
     killer, death = f"a text that kills by {way}", getattr(faults, way)
@@ -282,13 +291,13 @@ def test_a_text_that_kills_every_time_is_named_and_kept_back(front: Front, way: 
     front.upstream.play(texts={killer: death})
 
     message = assert_error(front.ask(texts), 502, "text_kills_engine")
-    assert "input 6 " in message
-    assert front.upstream.sizes == [4, 4, 2, 2, 1, 1, 1]
-    assert [killer] == front.upstream.received[4]["input"] == front.upstream.received[5]["input"]
+    assert "input 6:" in message
+    assert front.upstream.sizes == [4, 4, 1, 1, 1, 1, 1]
+    assert [call["input"] for call in front.upstream.received].count([killer]) == 2
 
     front.upstream.play(texts={killer: death})
     message = assert_error(front.ask([*TEN, killer]), 502, "text_kills_engine")
-    assert "input 10 " in message
+    assert "input 10:" in message
     assert front.upstream.received == []
 
     response = front.bridge.post("/v1/embeddings", {"model": "demo", "input": killer})
@@ -346,12 +355,10 @@ def test_an_engine_that_goes_away_and_comes_back(real: str) -> None:
         with scripted(real, OllamaApi(), port=port) as (url, upstream):
             front = Front(life.enter_context(bridge("--upstream", url, *SETTINGS)), upstream)
         response = front.ask()
-        assert_error(response, 503, "engine_down")
+        assert_error(response, 503, "engine_not_ready")
         assert int(response.headers["Retry-After"]) >= 1
         _, upstream = life.enter_context(scripted(real, OllamaApi(), port=port))
-        back = Front(front.bridge, upstream)
-        back.assert_right(back.ask())
-        assert upstream.sizes == [3]
+        Front(front.bridge, upstream).assert_serves()
 
 
 def test_an_engine_that_accepts_no_connection_is_said_to_be_away() -> None:

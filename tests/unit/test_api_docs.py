@@ -19,6 +19,7 @@ from bridge.backends import base
 from bridge.checks import BrokenVectors
 from bridge.prompts import ROLE_FIELDS, SYNONYMS, Prompts
 from bridge.request import PromptHints
+from bridge.settings import Settings
 from modelfiles import catalog
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -89,7 +90,11 @@ def test_kinds_that_are_never_bare(code: str) -> None:
 def test_every_route() -> None:
     """The table of routes is the routes."""
     nothing: Any = None
-    doors = (OllamaDoor(nothing, nothing), OpenAIDoor(nothing, nothing), OpsDoor(nothing, nothing, nothing))
+    doors = (
+        OllamaDoor(nothing, nothing, nothing),
+        OpenAIDoor(nothing, nothing, nothing),
+        OpsDoor(nothing, Settings(), nothing),
+    )
     routes = [
         f"`{method} {route.path}`"
         for door in doors
@@ -110,9 +115,11 @@ def test_every_field() -> None:
 
 def test_every_header() -> None:
     """The table of headers has each that is the bridge's own."""
-    own = {name for source in SOURCES for name in re.findall(r"X-Embed-\w+", source.read_text(encoding="utf-8"))}
+    texts = [source.read_text(encoding="utf-8").lower() for source in SOURCES]
+    own = {name for text in texts for name in re.findall(r"x-(?:embed|request|openwebui)-[a-z-]+", text)}
+    documented = {name.lower() for row in rows("header", "in", "meaning") for name in quoted(row[0])}
 
-    assert own == {name for row in rows("header", "in", "meaning") for name in quoted(row[0]) if name.startswith("X-")}
+    assert own == {name for name in documented if name.startswith("x-")}
 
 
 def test_every_option_that_is_ignored() -> None:

@@ -64,13 +64,12 @@ def test_a_broken_vector_is_refused_and_named(index: int, place: int | slice, va
     assert refused.value.code == "engine_vectors_broken"
 
 
-def test_the_message_counts_from_the_clients_first_text() -> None:
-    """An engine gets a request in slices; the client is told the index in its own list."""
-    vectors = unit(3, 64)
-    vectors[1] = 0
+def test_a_vector_alone_needs_no_number() -> None:
+    """Whoever asked for it knows which text of the request it was."""
+    with pytest.raises(BrokenVectors, match="The engine's vector is zero") as refused:
+        check(np.zeros((1, 64), np.float32), count=1, dimensions=64)
 
-    with pytest.raises(BrokenVectors, match="text 33 is zero"):
-        check(vectors, count=3, dimensions=64, first=32)
+    assert refused.value.at(33).message == "input 33: The engine's vector is zero."
 
 
 @pytest.mark.parametrize("length", [0.998, 1.002, 0.5, 40])

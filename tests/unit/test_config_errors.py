@@ -31,7 +31,12 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("engine: {batch: true}", "engine.batch: expected an integer from 1 to 2048, got true"),
         ("engine: {kind: embedded, url: 'http://x'}", "engine: kind 'embedded' takes gguf, not url"),
         ("engine: {kind: ollama, gguf: x}", "engine: gguf is for the embedded engine"),
-        ("engine: {kind: openai}", "engine: kind 'openai' needs url"),
+        ("engine: {kind: openai}", "engine.kind 'openai' needs engine.url"),
+        (
+            "engine: {url: 'http://a'}\npool: {upstreams: ['http://b']}",
+            "pool.upstreams and engine.url (or an embedded engine) are both set; remove one of them",
+        ),
+        ("pool: {upstreams: ['http://b', 'http://b/']}", "pool.upstreams names one URL twice"),
         ("listen: {port: 65536}", "listen.port: expected an integer from 0 to 65535, got 65536"),
         ("model: {dimensions: 31}", "model.dimensions: expected an integer from 32 or null, got 31"),
         ("model: {aliases: {a: 3}}", "model.aliases.a: expected text, got 3"),

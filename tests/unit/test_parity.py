@@ -11,7 +11,7 @@ import pytest
 
 from bridge.backends.base import Backend, Embedded, EngineDown, EngineFacts
 from bridge.mrl import cut
-from bridge.parity import Finding, examine
+from bridge.parity import Finding, examine, recheck
 from bridge.request import KeepAlive, Vectors
 from modelfiles.catalog import Context, Header, Model, ModelFile, Reference, Scores
 from tests.unit.toy_backend import ToyBackend
@@ -90,7 +90,7 @@ class ToyEngine(ToyBackend):
 
 
 def findings(engine: Backend, facts: EngineFacts = FACTS, model: Model = MODEL) -> tuple[Finding, ...]:
-    return asyncio.run(examine(engine, facts, model, "f16"))
+    return asyncio.run(examine(engine, facts, model, "f16")).findings
 
 
 def failed(engine: Backend, facts: EngineFacts = FACTS, model: Model = MODEL) -> set[str]:
@@ -233,7 +233,118 @@ class MixedUp(ToyEngine):
 
 def test_an_engine_is_examined_with_as_many_calls_at_once_as_it_will_get() -> None:
     """What only goes wrong beside others is found where others will be beside it, and not asked for where not."""
-    found = asyncio.run(examine(MixedUp(), FACTS, MODEL, "f16", 4))
+    found = asyncio.run(examine(MixedUp(), FACTS, MODEL, "f16", 4)).findings
     assert {finding.check for finding in found if not finding.ok} == {"calls at once"}
-    assert all(finding.ok for finding in asyncio.run(examine(ToyEngine(), FACTS, MODEL, "f16", 4)))
-    assert "calls at once" not in {finding.check for finding in asyncio.run(examine(MixedUp(), FACTS, MODEL, "f16"))}
+    assert all(finding.ok for finding in asyncio.run(examine(ToyEngine(), FACTS, MODEL, "f16", 4)).findings)
+    assert "calls at once" not in {finding.check for finding in findings(MixedUp())}
+
+
+class OnceOthers(MixedUp):
+    """Answers wrongly only while texts that are not golden are in flight."""
+
+    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+        assert MODEL.reference is not None
+        foreign = not set(texts) <= set(MODEL.reference.texts)
+        self.in_flight += foreign
+        await asyncio.sleep(0)
+        answer = await ToyEngine.embed(self, texts, keep_alive=keep_alive, as_float=as_float)
+        mixed = self.in_flight > 0
+        self.in_flight -= foreign
+        return Embedded(np.roll(answer.vectors, 1, axis=0), answer.tokens) if mixed else answer
+
+
+def test_other_texts_are_in_flight_beside_the_golden_ones() -> None:
+    """An engine that mixes up what is different, and not what is the same, is found too."""
+    found = asyncio.run(examine(OnceOthers(), FACTS, MODEL, "f16", 2)).findings
+
+    assert {finding.check for finding in found if not finding.ok} == {"calls at once"}
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_rubbish_in_any_round_is_a_finding(concurrency: int) -> None:
+    """An engine that answers well once by one, and rubbish as floats or beside others, does not raise but fails."""
+
+    def twist(right: Vectors, _batch: bool, as_float: bool) -> Vectors:
+        return right[:, :-1] if as_float else right
+
+    found = asyncio.run(examine(ToyEngine(twist), FACTS, MODEL, "f16", concurrency)).findings
+
+    assert [finding.check for finding in found if not finding.ok] == ["answer"]
+
+
+# --- what an earlier run, or another engine, has answered -----------------------------------------------------------
+
+
+def turned(by: float) -> Vectors:
+    """The golden vectors of other weights: each at cosine `by` to the right one."""
+    assert MODEL.reference is not None
+    right = vectors(MODEL.reference.texts)
+    other = np.roll(right, 1, axis=1)
+    other -= np.einsum("ij,ij->i", other, right)[:, np.newaxis] * right
+    other /= np.linalg.norm(other, axis=1, keepdims=True)
+    return (by * right + np.sqrt(1 - by**2) * other).astype(np.float32)
+
+
+@pytest.mark.parametrize(("by", "ok"), [(1.0, True), (0.9995, True), (0.99, False), (0.0, False)])
+def test_an_engine_must_agree_with_the_stored_vectors(by: float, ok: bool) -> None:
+    """At cosine 0.999: what rounding and another kind of engine leave, and other weights do not."""
+    examined = asyncio.run(examine(ToyEngine(), FACTS, MODEL, "f16", 1, turned(by)))
+    verdict = {finding.check: finding for finding in examined.findings}["stored vectors"]
+
+    assert verdict.ok == ok
+    assert ("cache clear" in verdict.detail) != ok
+
+
+def test_stored_vectors_of_another_shape_are_no_crash() -> None:
+    """The catalogue's golden texts, or the model's dimension, have changed since."""
+    examined = asyncio.run(examine(ToyEngine(), FACTS, MODEL, "f16", 1, turned(1.0)[:2]))
+
+    assert not {finding.check: finding for finding in examined.findings}["stored vectors"].ok
+
+
+def test_an_engine_that_passes_gives_its_vectors_for_the_next() -> None:
+    """They are what the others are held against."""
+    assert MODEL.reference is not None
+    examined = asyncio.run(examine(ToyEngine(), FACTS, MODEL, "f16"))
+
+    np.testing.assert_array_equal(vectors(MODEL.reference.texts), examined.vectors)
+
+
+@dataclass
+class Counting(ToyEngine):
+    calls: int = 0
+
+    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+        self.calls += 1
+        return await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
+
+
+def rechecked(engine: Backend, by: float = 1.0) -> set[str]:
+    return {finding.check for finding in asyncio.run(recheck(engine, MODEL, turned(by))) if not finding.ok}
+
+
+def test_a_recheck_is_one_call() -> None:
+    """It happens at each reconnect, with clients waiting."""
+    engine = Counting()
+
+    assert rechecked(engine) == set()
+    assert engine.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("toy", "check"),
+    [
+        (ToyEngine(tokens=1), "token counts"),
+        (ToyEngine(lambda right, *_: right * 1.01), "unit norm"),
+        (ToyEngine(lambda right, *_: right[:, :-1]), "answer"),
+        (ToyEngine(lambda right, *_: right[::-1]), "stored vectors"),
+    ],
+)
+def test_a_recheck_finds_what_has_changed(toy: ToyEngine, check: str) -> None:
+    """Tokens, norm, dimension and the vectors themselves."""
+    assert check in rechecked(toy)
+
+
+def test_a_recheck_finds_other_weights() -> None:
+    """However right they look by themselves."""
+    assert rechecked(ToyEngine(), by=0.99) == {"stored vectors"}

@@ -1,4 +1,4 @@
-"""Retries that end: hiccups are tried again, the text that kills is found and named, broken state is reset once."""
+"""Retries that end: hiccups are tried again, broken state is reset once, one text's fault is not another's."""
 
 import asyncio
 import hashlib
@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bridge import retry
 from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown
 from bridge.checks import BrokenVectors
-from bridge.errors import BridgeError, EngineAnswerInvalid, EngineRefused, EngineTimeout, TextKillsEngine, TooLong
-from bridge.request import KeepAlive, Vectors
-from bridge.retry import Quarantine, Resilient
+from bridge.errors import BridgeError, EngineAnswerInvalid, EngineRefused, EngineTimeout, TooLong
+from bridge.request import KeepAlive, Row, Vectors
+from bridge.retry import Outcome, Resilient
 from tests.unit.toy_backend import ToyBackend
 
 DIMENSIONS = 8
@@ -68,127 +66,74 @@ class ScriptedEngine(ToyBackend):
             raise EngineDown("it does not come back")
 
 
-def ask(
-    engine: ScriptedEngine,
-    texts: Sequence[str],
-    *,
-    attempts: int = 3,
-    offset: int = 0,
-    quarantine: Quarantine | None = None,
-) -> Embedded:
-    resilient = Resilient(engine, dimensions=DIMENSIONS, attempts=attempts, quarantine=quarantine or Quarantine(600))
-    return asyncio.run(resilient.embed(texts, None, offset))
+def ask(engine: ScriptedEngine, texts: Sequence[str], *, attempts: int = 3) -> list[Outcome]:
+    return asyncio.run(Resilient(engine, dimensions=DIMENSIONS, attempts=attempts).embed(texts, None))
 
 
 def batch(size: int) -> list[str]:
     return [f"text {n}" for n in range(size)]
 
 
-def assert_right(found: Embedded, texts: Sequence[str]) -> None:
-    np.testing.assert_array_equal(np.stack([vector(text) for text in texts]), found.vectors)
-    assert TOKENS * len(texts) == found.tokens
+def assert_right(found: Sequence[Outcome], texts: Sequence[str]) -> None:
+    assert len(texts) == len(found)
+    for text, row in zip(texts, found, strict=True):
+        assert isinstance(row, Row)
+        np.testing.assert_allclose(vector(text), row.vector, atol=1e-7)
+        assert not row.vector.flags.writeable
 
 
-# --- a text that kills the engine ---------------------------------------------------------------------------------
+def test_rows_are_of_length_one_and_share_the_tokens() -> None:
+    """What is cached and cut later needs no look at its length, and the counts add up to the engine's own."""
+    found = ask(ScriptedEngine(), ["short", "a much longer text than the other"])
+
+    assert_right(found, ["short", "a much longer text than the other"])
+    rows = [row for row in found if isinstance(row, Row)]
+    assert sum(row.tokens for row in rows) == 2 * TOKENS
+    assert all(abs(np.linalg.norm(row.vector) - 1) < 1e-6 for row in rows)
 
 
-@pytest.mark.parametrize("size", range(1, 65))
-def test_the_one_guilty_text_is_found(size: int) -> None:
-    """Wherever it stands in a batch of 1 to 64, by name, and with few calls: two a halving, then itself and a probe."""
-    for guilty in range(size):
-        engine = ScriptedEngine(killers=frozenset({f"text {guilty}"}))
-        with pytest.raises(TextKillsEngine) as refused:
-            ask(engine, batch(size), offset=100)
-
-        assert refused.value.status == 502
-        assert refused.value.message.startswith(f"input {100 + guilty} ended the engine twice")
-        assert f"without input {100 + guilty}" in refused.value.advice
-        assert len(engine.calls) <= 2 * math.ceil(math.log2(size)) + 3
-        assert engine.calls.count([f"text {guilty}"]) == 2
-        assert engine.calls[-1] == [retry.PROBE]
-
-
-@settings(max_examples=40)
-@given(st.sets(st.integers(0, 63), min_size=1), st.integers(1, 64))
-def test_of_several_guilty_texts_the_first_is_named(guilty: set[int], size: int) -> None:
-    """Each answer takes one of them out; whoever sends the rest again comes to an end."""
-    texts = batch(size)
-    quarantine = Quarantine(600)
-    engine = ScriptedEngine(killers=frozenset(f"text {n}" for n in guilty))
-    for n in sorted(n for n in guilty if n < size):
-        with pytest.raises(TextKillsEngine, match=f"input {texts.index(f'text {n}')} "):
-            ask(engine, texts, quarantine=quarantine)
-        texts.remove(f"text {n}")
-
-    if texts:
-        assert_right(ask(engine, texts, quarantine=quarantine), texts)
-
-
-def test_a_text_that_killed_is_not_sent_again() -> None:
-    """Neither alone nor among others, and its index is that of the new request."""
-    engine, quarantine = ScriptedEngine(killers=frozenset({"bad"})), Quarantine(600)
-    with pytest.raises(TextKillsEngine, match="input 0 ended the engine twice"):
-        ask(engine, ["bad"], quarantine=quarantine)
-    engine.calls.clear()
-
-    for texts, index in ((["bad"], 5), (["good", "bad", "fine"], 6)):
-        with pytest.raises(TextKillsEngine, match=f"input {index} has ended the engine before"):
-            ask(engine, texts, offset=5, quarantine=quarantine)
-    assert engine.calls == []
-    assert_right(ask(engine, ["good", "fine"], quarantine=quarantine), ["good", "fine"])
-
-
-def test_a_text_is_not_blamed_for_an_engine_that_is_gone() -> None:
-    """Only when a harmless text survives is it the text's fault; else it is the engine's, and nothing is held back."""
-    engine = ScriptedEngine(killers=frozenset({"innocent", retry.PROBE}))
-    quarantine = Quarantine(600)
+def test_a_death_is_told_and_not_tried_again() -> None:
+    """Only who sees all engines can tell whose text it was (bridge.pool)."""
+    engine = ScriptedEngine(killers=frozenset({"text 1"}))
 
     with pytest.raises(EngineDied):
-        ask(engine, ["innocent"], quarantine=quarantine)
-    assert not quarantine.holds("innocent")
+        ask(engine, batch(3))
+    assert engine.calls == [batch(3)]
 
 
-@pytest.mark.parametrize("deaths", [1, 2, 3, 6])
-@pytest.mark.parametrize("size", [1, 2, 7, 64])
-def test_an_engine_that_dies_and_comes_back_costs_nothing_but_time(size: int, deaths: int) -> None:
-    """kill -9 in the middle: the batch is sent again in parts and put together in order."""
-    deaths = min(deaths, 1 if size == 1 else size.bit_length())
-    engine = ScriptedEngine(script=[EngineDied("killed")] * deaths)
-
-    assert_right(ask(engine, batch(size)), batch(size))
+# --- one text's fault is not another's ------------------------------------------------------------------------------
 
 
-# --- quarantine -------------------------------------------------------------------------------------------------
+@dataclass
+class Picky(ScriptedEngine):
+    """Refuses a call that holds the text `refused`, as one that is too long for it."""
+
+    refused: str = ""
+
+    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+        if self.refused in texts:
+            self.calls.append(list(texts))
+            raise TooLong("too long for this engine")
+        return await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
 
 
-def test_quarantine_ends() -> None:
-    """After its seconds a text may be tried again, and not before."""
-    now = 1000.0
-    quarantine = Quarantine(600, clock=lambda: now)
-    quarantine.add("bad")
-    now = 1599.9
-    assert quarantine.holds("bad")
-    assert not quarantine.holds("good")
+def test_a_text_that_is_refused_leaves_the_others_their_vectors() -> None:
+    """They may be another client's, gathered into one call."""
+    found = ask(Picky(refused="text 1"), batch(3))
 
-    now = 1600.0
-    assert not quarantine.holds("bad")
+    assert isinstance(found[1], TooLong)
+    assert_right([found[0], found[2]], ["text 0", "text 2"])
 
 
-def test_quarantine_of_no_seconds_holds_nothing() -> None:
-    """A setting of 0 switches it off."""
-    quarantine = Quarantine(0)
-    quarantine.add("bad")
+def test_an_engine_that_answers_nothing_right_is_not_asked_for_every_text() -> None:
+    """After the batch and one text alone, all have the same verdict."""
+    engine = ScriptedEngine(script=[np.ones((1, DIMENSIONS + 1), np.float32)] * 100)
 
-    assert not quarantine.holds("bad")
+    found = ask(engine, batch(50))
 
-
-def test_quarantine_is_bounded() -> None:
-    """Someone who sends killers all day fills no memory; the oldest leave first."""
-    quarantine = Quarantine(600, most=10)
-    for n in range(25):
-        quarantine.add(f"bad {n}")
-
-    assert [n for n in range(25) if quarantine.holds(f"bad {n}")] == list(range(15, 25))
+    assert all(isinstance(one, EngineAnswerInvalid) for one in found)
+    assert len(found) == 50
+    assert len(engine.calls) == 2
 
 
 # --- hiccups ------------------------------------------------------------------------------------------------------
@@ -229,9 +174,12 @@ def test_what_another_try_would_not_mend_is_not_tried_again(final: BridgeError) 
     """A timeout has cost enough already, and a refusal stays one."""
     engine = ScriptedEngine(script=[final])
 
-    with pytest.raises(type(final)):
-        ask(engine, batch(3))
-    assert engine.calls == [batch(3)]
+    try:
+        outcomes = ask(engine, ["text"])
+    except BridgeError as error:
+        outcomes = [error]
+    assert outcomes == [final]
+    assert engine.calls == [["text"]]
 
 
 # --- broken vectors -------------------------------------------------------------------------------------------------
@@ -254,20 +202,31 @@ def test_broken_vectors_reset_the_engine_once(kind: float, reset_fails: bool) ->
 
 
 def test_vectors_that_stay_broken_are_an_error() -> None:
-    """One reset and one retry, then the client is told which text it was."""
-    engine = ScriptedEngine(script=[broken(math.nan, 3, 2)] * 2)
+    """One reset and one retry of the text alone, then the client is told."""
+    engine = ScriptedEngine(script=[broken(math.nan, 1, 0)] * 2)
 
-    with pytest.raises(BrokenVectors, match="text 42 is not finite") as failed:
-        ask(engine, batch(3), offset=40)
-    assert failed.value.status == 502
-    assert (engine.resets, len(engine.calls)) == (1, 2)
+    (failed,) = ask(engine, batch(1))
+    assert isinstance(failed, BrokenVectors)
+    assert "not finite" in failed.message
+    assert (failed.status, engine.resets, len(engine.calls)) == (502, 1, 2)
+
+
+def test_a_text_whose_vector_stays_broken_does_not_take_the_others_along() -> None:
+    """In a batch each text gets its own verdict."""
+    engine = ScriptedEngine(script=[broken(math.nan, 3, 1)] * 2 + [None, broken(math.nan, 1, 0)])
+
+    found = ask(engine, batch(3))
+
+    assert isinstance(found[1], BrokenVectors)
+    assert_right([found[0], found[2]], ["text 0", "text 2"])
+    assert engine.resets == 1
 
 
 @pytest.mark.parametrize("count", [0, 2, 4])
 def test_a_wrong_count_is_an_error_and_no_reason_to_reset(count: int) -> None:
-    """What was meant for another text must never be handed out."""
+    """What was meant for another text is never handed out: each is asked for alone."""
     engine = ScriptedEngine(script=[np.stack([vector(text) for text in batch(9)])[:count]])
 
-    with pytest.raises(EngineAnswerInvalid, match=f"{count} vectors for 3 texts"):
-        ask(engine, batch(3))
+    assert_right(ask(engine, batch(3)), batch(3))
     assert engine.resets == 0
+    assert engine.calls == [batch(3), ["text 0"], ["text 1"], ["text 2"]]

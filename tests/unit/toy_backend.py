@@ -37,6 +37,9 @@ class ToyBackend:
     async def loaded(self) -> Mapping[str, Any] | None:
         _not_expected("loaded")
 
+    async def identity(self) -> str:
+        _not_expected("identity")
+
     async def tokenizer(self) -> Tokenizer:
         _not_expected("tokenizer")
 

@@ -9,12 +9,15 @@ import requests
 
 from tests.bridge_process import Bridge, bridge
 from tests.upstreams.apis import Api, OllamaApi
+from tests.upstreams.load import wait_until
 from tests.upstreams.scripted import Scripted, scripted
 
 TEXTS = ("the first text", "第二段文字", "a third one")
 TEN = tuple(f"text number {number}" for number in range(10))
-# Four texts a call, so that ten make three calls; a hanging engine is given up after two seconds.
-SETTINGS = ("--set", "model.id=demo", "--set", "engine.batch=4", "--set", "engine.timeout=2")
+# Four texts a call, so that ten make three calls; a hanging engine is given up after two seconds, one that has gone
+# away after one.
+_SETTINGS = ("model.id=demo", "engine.batch=4", "engine.timeout=2", "engine.patience=1", "engine.concurrency=1")
+SETTINGS = tuple(part for setting in _SETTINGS for part in ("--set", setting))
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,12 @@ class Front:
         assert len(cosines) == len(texts)
         assert cosines.min() >= 0.99999
 
-    def assert_serves(self) -> None:
-        """Whatever came before, a good answer now goes through, at the first try."""
+    def assert_serves(self, *, sizes: Sequence[int] = (3,)) -> None:
+        """Whatever came before, a good answer now goes through, at the first try once the engine is back."""
         self.upstream.play()
+        wait_until(lambda: self.bridge.ready()["ready"], within=20, what="the engine is back")
         self.assert_right(self.ask())
-        assert self.upstream.sizes == [3]
+        assert self.upstream.sizes == list(sizes)
 
 
 @contextmanager

@@ -32,8 +32,8 @@ class Recorder:
 
 
 @contextmanager
-def recorder(target: str) -> Iterator[tuple[str, Recorder]]:
+def recorder(target: str, *, port: int = 0) -> Iterator[tuple[str, Recorder]]:
     """The proxy's URL, and what it records, until the block ends."""
     recording = Recorder(target)
-    with serve(recording) as url:
+    with serve(recording, port=port) as url:
         yield url, recording

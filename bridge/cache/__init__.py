@@ -1,0 +1,1 @@
+"""Vectors that have been computed: in memory, then on disk. A fault here never fails a request."""

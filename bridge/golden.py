@@ -1,0 +1,100 @@
+"""The golden vectors of engines that passed, kept on disk by fingerprint: the next one must make the same."""
+
+import contextlib
+import io
+import logging
+import os
+import re
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from bridge.request import Vectors
+
+log = logging.getLogger(__name__)
+
+MOST_FILES = 64
+_NAME = re.compile("[0-9a-f]{16}")
+_CRC = 4  # bytes of checksum before the array
+
+
+class GoldenStore:
+    """`folder` None keeps nothing. No method raises: what cannot be read was never there, and a folder that cannot be
+    written to is said once.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = None if folder is None else folder / "golden"
+        self._complained = False
+
+    def load(self, fingerprint: str) -> Vectors | None:
+        """Unit vectors (n, d) float32, or None."""
+        path = self._path(fingerprint)
+        if path is None:
+            return None
+        try:
+            return _unpacked(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError) as error:
+            log.warning("%s cannot be read and counts as absent: %s", path, error)
+            return None
+
+    def save(self, fingerprint: str, vectors: Vectors) -> None:
+        path = self._path(fingerprint)
+        if path is None:
+            return
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(path, _packed(vectors))
+            for old in sorted(path.parent.glob("*.npy"), key=lambda file: file.stat().st_mtime)[:-MOST_FILES]:
+                old.unlink()
+        except OSError as error:
+            self._complain(error)
+
+    def forget(self, fingerprint: str) -> None:
+        path = self._path(fingerprint)
+        if path is not None:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                self._complain(error)
+
+    def _path(self, fingerprint: str) -> Path | None:
+        if self._folder is None or not _NAME.fullmatch(fingerprint):
+            return None
+        return self._folder / f"{fingerprint}.npy"
+
+    def _complain(self, error: OSError) -> None:
+        if not self._complained:
+            log.warning("golden vectors are not kept from one start to the next: %s", error)
+        self._complained = True
+
+
+def _packed(vectors: Vectors) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, vectors.astype("<f4"), allow_pickle=False)
+    data = buffer.getvalue()
+    return zlib.crc32(data).to_bytes(_CRC, "little") + data
+
+
+def _unpacked(data: bytes) -> Vectors:
+    if zlib.crc32(data[_CRC:]) != int.from_bytes(data[:_CRC], "little"):
+        raise ValueError("its checksum is wrong")
+    vectors: Vectors = np.load(io.BytesIO(data[_CRC:]), allow_pickle=False)
+    return vectors.astype(np.float32)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all; 0600, as mkstemp makes it."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".golden-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(temporary).replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise

@@ -1,0 +1,161 @@
+"""A row for every text: out of the cache, from a flight that is on its way already, or from an engine."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.cache.cache import Cache
+from bridge.departure import Departure
+from bridge.errors import ClientGone, DeadlineMissed
+from bridge.pool import Pool, guilty
+from bridge.quarantine import Quarantine
+from bridge.request import Caller, Found, KeepAlive, Lane, Row, Stages
+from bridge.traffic.item import Item, Ticket
+from bridge.traffic.pace import retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Final texts, their cache keys, and on whose behalf."""
+
+    texts: Sequence[str]
+    keys: Sequence[bytes]
+    lane: Lane
+    caller: Caller
+    keep_alive: KeepAlive
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """Rows in the order of the texts, and how they were come by."""
+
+    rows: Sequence[Row]
+    found: Found
+    stages: Stages
+
+
+class Supply:
+    """Identical texts in flight are computed once, whoever asks. `pool` is set by whoever makes the two."""
+
+    pool: Pool
+
+    def __init__(self, cache: Cache, quarantine: Quarantine) -> None:
+        self.cache = cache
+        self._quarantine = quarantine
+        self._flights: dict[bytes, Item] = {}
+        self._requests = 0
+
+    async def rows(self, wanted: Wanted, departure: Departure | None) -> Supplied:
+        """EngineNotReady, QueueFull, DeadlineMissed, ClientGone, TextKillsEngine, or the engine's own error."""
+        began = time.perf_counter()
+        rows = [self.cache.get(key) for key in wanted.keys]
+        if None in rows:
+            await self._from_disk(wanted.keys, rows)
+        looked = time.perf_counter() - began
+        hits = sum(row is not None for row in rows)
+        if hits == len(rows):
+            return Supplied(_whole(rows), Found(hit=hits), Stages(cache=looked))
+        ticket, fresh = self._board(wanted, rows)
+        await self._arrival(ticket, wanted, departure)
+        found = Found(hit=hits, joined=len(rows) - hits - fresh, miss=fresh)
+        return Supplied(_whole(ticket.rows), found, _stages(looked, ticket))
+
+    def landed(self, item: Item, row: Row | None) -> None:
+        """For the pool: a text is done, with its row or without."""
+        if self._flights.get(item.key) is item:
+            del self._flights[item.key]
+        if row is not None:
+            self.cache.put(item.key, row)
+
+    async def _from_disk(self, keys: Sequence[bytes], rows: list[Row | None]) -> None:
+        missing = [key for key, row in zip(keys, rows, strict=True) if row is None and self.cache.maybe_on_disk(key)]
+        if not missing:
+            return
+        found = await self.cache.find(missing)
+        for index, key in enumerate(keys):
+            if rows[index] is None:
+                rows[index] = found.get(key) or self.cache.get(key)
+
+    def _board(self, wanted: Wanted, rows: list[Row | None]) -> tuple[Ticket, int]:
+        """A ticket for what is missing, and how many texts had to be sent on their way for it."""
+        missing = [index for index, row in enumerate(rows) if row is None]
+        self._check(wanted, missing)
+        ticket = Ticket(rows, asyncio.get_running_loop().create_future(), self._taken_back)
+        self._requests += 1
+        flow = (*wanted.caller.flow, str(self._requests))
+        fresh = []
+        for index in missing:
+            item = self._flights.get(wanted.keys[index])
+            if item is None:
+                item = Item(wanted.keys[index], wanted.texts[index], wanted.lane, flow, wanted.keep_alive)
+                self._flights[item.key] = item
+                fresh.append(item)
+            elif wanted.lane == "interactive":
+                self.pool.scheduler.promote(item)
+            ticket.wait_for(item, index)
+        self.pool.submit(fresh)
+        return ticket, len(fresh)
+
+    def _check(self, wanted: Wanted, missing: Sequence[int]) -> None:
+        """Everything for which a request is turned away before it waits."""
+        for index in missing:
+            if self._quarantine.holds(wanted.keys[index]):
+                raise guilty() if len(wanted.keys) == 1 else guilty().at(index)
+        self.pool.admit()
+        slots, scheduler = self.pool.slots, self.pool.scheduler
+        size = sum(len(wanted.texts[index]) for index in missing)
+        scheduler.check_room(len(missing), size, slots)
+        ahead = scheduler.seconds_ahead(wanted.lane, slots)
+        timeout = wanted.caller.timeout
+        if timeout is not None and ahead is not None and ahead > timeout:
+            raise _missed(timeout, f"about {ahead:.1f} s of work is ahead of it", retry_after(ahead - timeout))
+
+    async def _arrival(self, ticket: Ticket, wanted: Wanted, departure: Departure | None) -> None:
+        """Until all of it is there, an error came, the client went, or its time is up."""
+        loop, timer = asyncio.get_running_loop(), None
+        ticket.began = time.perf_counter()
+        if (timeout := wanted.caller.timeout) is not None:
+            timer = loop.call_later(timeout, self._expire, ticket, wanted)
+        if departure is not None:
+            departure.on_gone = lambda: ticket.fail(ClientGone("The client went away."))
+            if departure.gone:
+                departure.on_gone()
+        try:
+            await ticket.done
+        finally:
+            ticket.leave()
+            if timer:
+                timer.cancel()
+            if departure is not None:
+                departure.on_gone = None
+
+    def _expire(self, ticket: Ticket, wanted: Wanted) -> None:
+        ahead = self.pool.scheduler.seconds_ahead(wanted.lane, self.pool.slots)
+        ticket.fail(_missed(wanted.caller.timeout or 0.0, "it was not done by then", retry_after(ahead)))
+
+    def _taken_back(self, item: Item) -> None:
+        self.pool.scheduler.drop(item)
+        self.landed(item, None)
+
+
+def _missed(timeout: float, why: str, seconds: int) -> DeadlineMissed:
+    return DeadlineMissed(
+        f"The request has {timeout:g} s (X-Request-Timeout), and {why}.",
+        "Ask again later, or give it more time.",
+        retry_after=seconds,
+    )
+
+
+def _stages(looked: float, ticket: Ticket) -> Stages:
+    now = time.perf_counter()
+    started = ticket.started or ticket.began
+    # What was on its way before this request came has been with an engine from its beginning.
+    started = max(started, ticket.began)
+    return Stages(looked, started - ticket.began, now - started)
+
+
+def _whole(rows: Sequence[Row | None]) -> list[Row]:
+    whole = [row for row in rows if row is not None]
+    assert len(whole) == len(rows)  # noqa: S101 -- a ticket is done when its last row is there
+    return whole

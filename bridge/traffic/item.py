@@ -1,0 +1,93 @@
+"""A text that waits for its vector, and the request that waits for several such texts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from bridge.errors import BridgeError
+from bridge.request import KeepAlive, Lane, Row
+
+State = Literal["waiting", "running", "done"]
+
+
+class Item:
+    """One final text on its way, however many requests wait for it. `size` in bytes; `flow` names whose turn it is."""
+
+    __slots__ = ("flow", "keep_alive", "key", "lane", "rounds", "size", "state", "text", "tickets", "tried")
+
+    def __init__(self, key: bytes, text: str, lane: Lane, flow: Sequence[str], keep_alive: KeepAlive) -> None:
+        self.key = key
+        self.text = text
+        self.size = len(text) if text.isascii() else len(text.encode())
+        self.lane: Lane = lane
+        self.flow = flow
+        self.keep_alive = keep_alive
+        self.state: State = "waiting"
+        self.tickets: list[tuple[Ticket, int]] = []
+        self.rounds = 0  # engines that failed under it
+        self.tried: set[str] = set()  # their names
+
+    @property
+    def waits(self) -> bool:
+        return self.state == "waiting"
+
+    def starts(self, now: float) -> None:
+        """An engine has it now; the first of a request's texts ends its wait."""
+        for ticket, _ in self.tickets:
+            ticket.started = ticket.started or now
+
+    def deliver(self, row: Row) -> None:
+        self.state = "done"
+        for ticket, index in self.tickets:
+            ticket.put(index, row)
+
+    def fail(self, error: BridgeError) -> None:
+        self.state = "done"
+        for ticket, index in tuple(self.tickets):
+            ticket.fail(error if not error.about_text or ticket.count == 1 else error.at(index))
+
+
+class Ticket:
+    """A request's stake in the texts it waits for: `rows` in the order of its texts, None where one is still missing.
+
+    `drop` is called for a text that nobody waits for any more. `done` is resolved with None, or with the first error.
+    """
+
+    __slots__ = ("_drop", "began", "count", "done", "items", "missing", "rows", "started")
+
+    def __init__(self, rows: list[Row | None], done: asyncio.Future[None], drop: Callable[[Item], None]) -> None:
+        self.count = len(rows)
+        self.rows = rows
+        self.missing = 0
+        self.done = done
+        self.items: list[Item] = []
+        self.began = 0.0  # perf_counter seconds
+        self.started = 0.0  # the same, at which an engine took the first of its texts; 0 before
+        self._drop = drop
+
+    def wait_for(self, item: Item, index: int) -> None:
+        item.tickets.append((self, index))
+        self.items.append(item)
+        self.missing += 1
+
+    def put(self, index: int, row: Row) -> None:
+        self.rows[index] = row
+        self.missing -= 1
+        if not self.missing and not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, error: BridgeError) -> None:
+        """End with an error, and give up what is still waiting for this request alone."""
+        if not self.done.done():
+            self.done.set_exception(error)
+        self.leave()
+
+    def leave(self) -> None:
+        items, self.items = self.items, []
+        for item in items:
+            if item.state != "done":
+                item.tickets = [entry for entry in item.tickets if entry[0] is not self]
+                if not item.tickets and item.waits:
+                    self._drop(item)

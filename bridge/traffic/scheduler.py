@@ -1,0 +1,142 @@
+"""Two lanes, bounded: queries before documents, clients in turn, and what was taken back is never run. Pure."""
+
+from collections.abc import Callable, Sequence
+
+from bridge.errors import QueueFull
+from bridge.request import Lane
+from bridge.traffic.item import Item
+from bridge.traffic.pace import OVERHEAD, Pace, retry_after
+from bridge.traffic.turns import Turns
+
+# How many items that were taken back may lie about before they are looked for.
+_MOST_DEAD = 1_000
+
+
+def cost_of(item: Item) -> float:
+    return item.size + OVERHEAD
+
+
+class Scheduler:
+    """What waits for an engine. `texts` and `size` (bytes) bound it; `bulk_share` is what documents keep of the engine
+    while queries never end.
+    """
+
+    def __init__(self, *, texts: int, size: int, bulk_share: float) -> None:
+        self._most_texts = texts
+        self._most_bytes = size
+        self._bulk_share = bulk_share
+        self._lanes: dict[Lane, Turns[Item]] = {lane: _turns(lane) for lane in ("interactive", "bulk")}
+        self._texts: dict[Lane, int] = {"interactive": 0, "bulk": 0}
+        self._bytes: dict[Lane, int] = {"interactive": 0, "bulk": 0}
+        self._dead = 0
+        self._credit = 0.0  # of the bulk lane, in cost
+        self._last_bulk = 0.0  # cost of its last slice: what the next one is taken to cost
+        self.pace = Pace()
+
+    @property
+    def waiting_texts(self) -> int:
+        return self._texts["interactive"] + self._texts["bulk"]
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._bytes["interactive"] + self._bytes["bulk"]
+
+    def waiting(self, lane: Lane) -> int:
+        return self._texts[lane]
+
+    def check_room(self, texts: int, size: int, engines: int) -> None:
+        """QueueFull, with an honest time, where so much more exceeds a bound and the queue is not empty."""
+        if not self.waiting_texts:
+            return
+        if self.waiting_texts + texts > self._most_texts or self.waiting_bytes + size > self._most_bytes:
+            raise QueueFull(
+                f"{self.waiting_texts} texts of {self.waiting_bytes} bytes wait for the engine already; "
+                f"at most {self._most_texts} texts and {self._most_bytes} bytes may.",
+                "Try again later, or raise limits.queue_texts and limits.queue_bytes.",
+                retry_after=retry_after(self.seconds_ahead("bulk", engines)),
+            )
+
+    def push(self, items: Sequence[Item]) -> None:
+        for item in items:
+            self._count(item, 1)
+            self._lanes[item.lane].push(item.flow, item)
+
+    def promote(self, item: Item) -> None:
+        """A query waits for it now as well. Its place among the documents is passed over when its turn comes there."""
+        if item.waits and item.lane == "bulk":
+            self._count(item, -1)
+            item.lane = "interactive"
+            self._count(item, 1)
+            self._lanes["interactive"].push(item.flow, item)
+            self._bury()
+
+    def drop(self, item: Item) -> None:
+        """Nobody waits for it any more: it will not be run."""
+        item.state = "done"
+        self._count(item, -1)
+        self._bury()
+
+    def take(self, texts: int, size: int) -> list[Item]:
+        """The next slice, of one lane and for one call: the next item, and further ones while the texts are no more
+        than so many and the bytes no more than so many.
+        """
+        lane = self._next_lane()
+        if lane is None:
+            return []
+        items, total = self._slice(lane, texts, size)
+        self._settle(lane, total)
+        return items
+
+    def seconds_ahead(self, lane: Lane, engines: int) -> float | None:
+        """Until an item that came now would have its turn, at the measured pace; None while nothing was measured."""
+        lanes: tuple[Lane, ...] = ("interactive",) if lane == "interactive" else ("interactive", "bulk")
+        cost = sum(self._bytes[each] + OVERHEAD * self._texts[each] for each in lanes)
+        return self.pace.seconds(cost, engines)
+
+    def _slice(self, lane: Lane, texts: int, size: int) -> tuple[list[Item], float]:
+        turns, items, total = self._lanes[lane], list[Item](), 0
+        while len(items) < texts:
+            item = turns.pop(_fits(items[0].keep_alive, size - total) if items else None)
+            if item is None:
+                break
+            item.state = "running"
+            self._count(item, -1)
+            items.append(item)
+            total += item.size
+        return items, total + OVERHEAD * len(items)
+
+    def _next_lane(self) -> Lane | None:
+        if not self._texts["bulk"]:
+            return "interactive" if self._texts["interactive"] else None
+        if not self._texts["interactive"]:
+            return "bulk"
+        return "bulk" if self._bulk_share and self._credit >= max(1.0, self._last_bulk) else "interactive"
+
+    def _settle(self, lane: Lane, cost: float) -> None:
+        """What queries take while documents wait gives those a claim on their share."""
+        if lane == "bulk":
+            self._credit = max(0.0, self._credit - cost)
+            self._last_bulk = cost
+        elif self._texts["bulk"]:
+            self._credit += cost * self._bulk_share / (1 - self._bulk_share)
+        if not self._texts["bulk"]:
+            self._credit = 0.0
+
+    def _count(self, item: Item, by: int) -> None:
+        self._texts[item.lane] += by
+        self._bytes[item.lane] += by * item.size
+
+    def _bury(self) -> None:
+        self._dead += 1
+        if self._dead > _MOST_DEAD + self.waiting_texts:
+            self._dead = 0
+            for turns in self._lanes.values():
+                turns.prune()
+
+
+def _turns(lane: Lane) -> Turns[Item]:
+    return Turns(lambda item: item.waits and item.lane == lane, cost_of)
+
+
+def _fits(keep_alive: object, room: int) -> Callable[[Item], bool]:
+    return lambda item: item.size <= room and item.keep_alive == keep_alive
