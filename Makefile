@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo test test-all engines lint types format bench constraints clean
+.PHONY: help setup setup-dev demo test test-all engines lint types format bench soak constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,6 +45,9 @@ format: setup-dev ## Put style right where a program can
 
 bench: setup-dev ## Measure the bridge beside its alternatives
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: setup-dev ## Half an hour of requests while the engine is killed again and again (ARGS="--minutes 5")
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 constraints: setup-dev ## Pin the newest versions of all dependencies in constraints.txt
 	@{ sed -n '/^#/p' constraints.txt; \

@@ -1,100 +1,96 @@
-"""`python -m benchmarks [NAME ...] [--json FILE] [--quick]`.
+"""`python -m benchmarks [NAME ...] [--json FILE] [--plot FILE] [--quick] [--full]`.
 
+FLOOD in the environment is the number of chunks of the flood: 2,000 unless said otherwise, 300 where CI is set.
 Exit codes: 0 measured, aims reached or not; 1 something could not be measured; 2 wrong arguments.
 """
 
 import argparse
+import os
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import machine, report
-from benchmarks.figures import Row
-from benchmarks.measures import FULL, MEASURES, QUICK, Plan, SubjectError, check
+from benchmarks import aims, engines, flood, growth, machine, report, reupload, side_by_side
 from benchmarks.missing import MissingError
-from benchmarks.processes import Cores, cores, pinned
-from benchmarks.subjects import BRIDGE, DIRECT, Subject, starts, upstream
+from benchmarks.outcome import Outcome, Points, Result
 from tests.engines.process import EngineError
 
 PROGRESS = Console(stderr=True)
+Scaled = Callable[[], Result]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
-    plan = QUICK if arguments.quick else FULL
-    found = machine.describe()
-    names = [name for name in MEASURES if name in (arguments.name or MEASURES)]
-    try:
-        rows, versions, failed = _run(names, plan, quick=arguments.quick)
-    except (EngineError, SubjectError, AssertionError) as error:
-        PROGRESS.print(f"Nothing could be measured, since what all are compared with failed: {error}", markup=False)
-        return 1
-    settings = {key: float(value) for key, value in asdict(plan).items()}
-    result = report.Report(found, versions, settings, rows, failed)
-    report.show(result, Console(width=None if sys.stdout.isatty() else 150))
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_bytes(report.encode(result))
+    found, began = machine.describe(), time.monotonic()
+    chunks = _chunks(quick=arguments.quick)
+    scaled = _scaled(chunks, quick=arguments.quick, full=arguments.full)
+    asked = arguments.name or [*side_by_side.NAMES, *scaled]
+    measured = side_by_side.run([name for name in side_by_side.NAMES if name in asked], PROGRESS, quick=arguments.quick)
+    outcomes, lines, failed = list[Outcome](aims.outcomes(measured.rows)), dict[str, Points](), list(measured.failed)
+    for name in (name for name in scaled if name in asked):
+        PROGRESS.print(f"{name} …")
+        try:
+            result = scaled[name]()
+        except (EngineError, MissingError, AssertionError, OSError) as error:
+            failed.append(f"{name}: {error}")
+        else:
+            outcomes += result.outcomes
+            lines |= result.lines
+    settings = {**measured.settings, "flood": chunks, "seconds": round(time.monotonic() - began)}
+    whole = report.Report(found, measured.versions, settings, measured.rows, outcomes, lines, failed)
+    report.show(whole, Console(width=None if sys.stdout.isatty() else 150))
+    _write(whole, arguments.json, arguments.plot, chunks)
     return 1 if failed else 0
 
 
+def _scaled(chunks: int, *, quick: bool, full: bool) -> Mapping[str, Scaled]:
+    """The benchmarks that are more than one request after another, as large as they are asked for."""
+    if quick:
+        return {
+            "flood": partial(flood.run, chunks),
+            "reupload": partial(reupload.run, 40),
+            "engines": partial(engines.run, 40),
+            "growth": partial(growth.run, 2_000, 1_000),
+        }
+    return {
+        "flood": partial(flood.run, chunks),
+        "reupload": partial(reupload.run, 500),
+        "engines": partial(engines.run, 400),
+        "growth": partial(growth.run, 200_000, 1_000_000 if full else 100_000),
+    }
+
+
+def _chunks(*, quick: bool) -> int:
+    return int(os.environ.get("FLOOD") or (300 if quick or os.environ.get("CI") else 2_000))
+
+
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    names = [*side_by_side.NAMES, *_scaled(0, quick=False, full=False)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The bridge beside the alternatives.")
-    parser.add_argument("name", nargs="*", metavar="NAME", help=f"{', '.join(MEASURES)}; all of them if none is named")
+    parser.add_argument("name", nargs="*", metavar="NAME", help=f"{', '.join(names)}; all of them if none is named")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the flood there, as SVG")
     parser.add_argument("--quick", action="store_true", help="the bridge alone and briefly: shows that it works")
+    parser.add_argument("--full", action="store_true", help="a disk cache of a million vectors")
     arguments = parser.parse_args(argv)
-    if unknown := set(arguments.name) - set(MEASURES):
-        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
+    if unknown := set(arguments.name) - set(names):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     return arguments
 
 
-def _run(names: Sequence[str], plan: Plan, *, quick: bool) -> tuple[list[Row], Mapping[str, str], list[str]]:
-    rows: list[Row] = []
-    on = cores()
-    with _started(on, quick=quick) as (subjects, failed), pinned(on.load):
-        versions = {subject.name: subject.version for subject in subjects if subject.version}
-        for name in names:
-            rows += _measured(name, subjects, plan, failed)
-        return rows, versions, failed
+def _write(whole: report.Report, file: Path | None, plot: Path | None, chunks: int) -> None:
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(report.encode(whole))
+    if plot and whole.lines:
+        # matplotlib takes a second to load: only for whoever wants a picture
+        from benchmarks import plots
 
-
-def _measured(name: str, subjects: list[Subject], plan: Plan, failed: list[str]) -> list[Row]:
-    """The rows of one benchmark. A subject that fails is taken out and named, and the others begin anew."""
-    while True:
-        PROGRESS.print(f"{name}: {', '.join(subject.name for subject in subjects)}")
-        try:
-            return MEASURES[name](subjects, plan)
-        except SubjectError as error:
-            if error.subject.name == DIRECT:
-                raise
-            failed.append(f"{name}, {error}")
-            subjects.remove(error.subject)
-
-
-@contextmanager
-def _started(on: Cores, *, quick: bool) -> Iterator[tuple[list[Subject], list[str]]]:
-    """Everything that is compared, running; and why what is missing is missing."""
-    subjects, failed = [], []
-    with tempfile.TemporaryDirectory(prefix="embedstack-bench-") as made, ExitStack() as running:
-        engine = running.enter_context(upstream(Path(made), on))
-        subjects.append(engine)
-        for name, start in starts(engine, Path(made), on).items():
-            if quick and not name.startswith(BRIDGE):
-                continue
-            try:
-                check(subject := running.enter_context(start()), engine)
-                subjects.append(subject)
-            except (MissingError, EngineError, AssertionError) as error:
-                failed.append(f"{name}: {error}")
-            except SubjectError as error:
-                failed.append(str(error))
-        yield subjects, failed
+        plots.flood(whole.lines, chunks, plot)
 
 
 if __name__ == "__main__":

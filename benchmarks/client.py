@@ -8,6 +8,7 @@ import asyncio
 import re
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -74,8 +75,12 @@ class Load:
     seconds: float
 
 
-def many_clients(port: int, request: bytes, *, clients: int, most: int, seconds: float) -> Load:
-    """`clients` connections that each send their next request at once, until `most` are sent or time is up.
+Request = bytes | Callable[[], bytes]
+
+
+def many_clients(port: int, request: Request, *, clients: int, most: int, seconds: float) -> Load:
+    """`clients` connections that each send their next request at once, until `most` are sent or time is up. `request`
+    may make each of them.
 
     What is in flight then is waited for and counted: a slow server that answers all clients at the same time would
     otherwise be judged by a chance.
@@ -84,7 +89,7 @@ def many_clients(port: int, request: bytes, *, clients: int, most: int, seconds:
         return runner.run(_many(port, request, clients, most, seconds))
 
 
-async def _many(port: int, request: bytes, clients: int, most: int, seconds: float) -> Load:
+async def _many(port: int, request: Request, clients: int, most: int, seconds: float) -> Load:
     loop = asyncio.get_running_loop()
     crowd = _Crowd(request, most, loop)
     connections = [
@@ -106,12 +111,15 @@ async def _many(port: int, request: bytes, clients: int, most: int, seconds: flo
 class _Crowd:
     """What the connections share: how many requests are out, how many are answered, and whether to send more."""
 
-    def __init__(self, request: bytes, most: int, loop: asyncio.AbstractEventLoop) -> None:
-        self.request = request
+    def __init__(self, request: Request, most: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._request = request
         self.answered = 0
         self.finished: asyncio.Future[None] = loop.create_future()
         self._sent = 0
         self._most = most
+
+    def request(self) -> bytes:
+        return self._request if isinstance(self._request, bytes) else self._request()
 
     def may_send(self) -> bool:
         """Whether one more may go out; if so, it is counted as sent."""
@@ -146,7 +154,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self) -> None:
         if self._crowd.may_send():
-            self._transport.write(self._crowd.request)
+            self._transport.write(self._crowd.request())
 
     def close(self) -> None:
         self._transport.abort()

@@ -21,26 +21,26 @@ class Plan:
     rounds: int
     latency_requests: int
     latency_seconds: float
-    clients: int
+    clients: tuple[int, ...]
     throughput_seconds: float
     memory_requests: int
     memory_seconds: float
 
 
 FULL = Plan(
-    rounds=7,
+    rounds=5,
     latency_requests=400,
-    latency_seconds=2,
-    clients=16,
-    throughput_seconds=2,
+    latency_seconds=1.5,
+    clients=(16, 128),
+    throughput_seconds=1.2,
     memory_requests=10_000,
-    memory_seconds=600,
+    memory_seconds=60,
 )
 QUICK = Plan(
     rounds=1,
     latency_requests=50,
     latency_seconds=2,
-    clients=16,
+    clients=(16, 128),
     throughput_seconds=0.2,
     memory_requests=200,
     memory_seconds=10,
@@ -89,9 +89,10 @@ def throughput(subjects: Sequence[Subject], plan: Plan) -> list[Row]:
     """Many clients at once, the subject on one core: requests a second, and CPU time a request of the subject."""
     loads: dict[tuple[str, str], list[tuple[Load, float]]] = defaultdict(list)
     for subject, shape in _turns(subjects, plan):
-        before = cpu_seconds(subject.pid)
-        load = _load(subject, shape, plan, most=1 << 62, seconds=plan.throughput_seconds)
-        loads[subject.name, shape.name].append((load, cpu_seconds(subject.pid) - before))
+        for clients in plan.clients:
+            before = cpu_seconds(subject.pid)
+            load = _load(subject, shape, clients, most=1 << 62, seconds=plan.throughput_seconds)
+            loads[subject.name, f"{shape.name}, {clients} clients"].append((load, cpu_seconds(subject.pid) - before))
     return [_throughput_row(name, shape, rounds) for (name, shape), rounds in loads.items()]
 
 
@@ -100,7 +101,7 @@ MEASURES: dict[str, Measure] = {"memory": memory, "latency": latency, "throughpu
 
 def _memory(subject: Subject, plan: Plan) -> Row:
     at_start, shape = resident_mb(subject.pid), subject.shapes[0]
-    load = _load(subject, shape, plan, most=plan.memory_requests, seconds=plan.memory_seconds)
+    load = _load(subject, shape, plan.clients[0], most=plan.memory_requests, seconds=plan.memory_seconds)
     figures = {"RSS at start, MB": spread([at_start]), RESIDENT: spread([resident_mb(subject.pid)])}
     return Row("memory", subject.name, shape.name, load.requests, figures)
 
@@ -121,9 +122,9 @@ def _throughput_row(name: str, shape: str, rounds: list[tuple[Load, float]]) -> 
     return Row("throughput", name, shape, sum(load.requests for load, _ in rounds), figures)
 
 
-def _load(subject: Subject, shape: Shape, plan: Plan, *, most: int, seconds: float) -> Load:
+def _load(subject: Subject, shape: Shape, clients: int, *, most: int, seconds: float) -> Load:
     with _blaming(subject):
-        return many_clients(subject.port, shape.request(subject.port), clients=plan.clients, most=most, seconds=seconds)
+        return many_clients(subject.port, shape.request(subject.port), clients=clients, most=most, seconds=seconds)
 
 
 @contextmanager

@@ -47,9 +47,14 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def resident_mb(pid: int) -> float:
-    """Resident memory in MB (10^6 bytes); memory that several processes share counts for each."""
-    return sum(_status_kib(one) for one in family(pid)) * 1024 / 1e6
+def resident_mb(pid: int | str, *, alone: bool = False, field: str = "VmRSS") -> float:
+    """Resident memory in MB (10^6 bytes), `alone` without children; memory that several processes share counts for
+    each. `field` is a line of /proc/PID/status."""
+    return sum(_status_kib(one, field) for one in ([pid] if alone else family(int(pid)))) * 1024 / 1e6
+
+
+def open_files(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def cpu_seconds(pid: int) -> float:
@@ -57,9 +62,9 @@ def cpu_seconds(pid: int) -> float:
     return sum(_ticks(one) for one in family(pid)) / _TICKS
 
 
-def _status_kib(pid: int) -> int:
+def _status_kib(pid: int | str, field: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1])
     return 0
 

@@ -6,11 +6,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import AIMS, Row, Spread
+from benchmarks.figures import Row, Spread
 from benchmarks.machine import Machine
-from benchmarks.subjects import BRIDGE
+from benchmarks.outcome import Outcome, Points
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -18,21 +18,23 @@ class Report(msgspec.Struct, frozen=True):
 
     machine: Machine
     versions: Mapping[str, str]
-    settings: Mapping[str, float]
+    settings: Mapping[str, object]
     rows: Sequence[Row]
+    outcomes: Sequence[Outcome]
+    lines: Mapping[str, Points]
     failed: Sequence[str]
     schema: int = SCHEMA
 
 
 def encode(report: Report) -> bytes:
-    aims = {name: msgspec.to_builtins(aim) for name, aim in AIMS.items()}
-    return msgspec.json.format(msgspec.json.encode({**msgspec.to_builtins(report), "aims": aims}), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
 def show(report: Report, console: Console) -> None:
-    """A table a benchmark: medians over the rounds, the range of the aimed figure (named last), the aim."""
+    """A table a benchmark, medians over the rounds; then every figure beside its alternative and its aim."""
     for name in dict.fromkeys(row.benchmark for row in report.rows):
         console.print(_table(name, [row for row in report.rows if row.benchmark == name]))
+    console.print(_aims(report.outcomes))
     console.print(str(report.machine))
     console.print(", ".join(f"{name} {version}" for name, version in report.versions.items()))
     for failure in report.failed:
@@ -40,25 +42,29 @@ def show(report: Report, console: Console) -> None:
 
 
 def _table(name: str, rows: Sequence[Row]) -> Table:
-    aim = AIMS[name]
     table = Table(title=name, title_justify="left")
     for heading in ("", "asked as"):
         table.add_column(heading)
-    for heading in (*rows[0].figures, "its rounds", "requests"):
+    figures = list(rows[0].figures)
+    for heading in (*figures, f"{figures[-1]} by round", "requests"):
         table.add_column(heading, justify="right")
-    table.add_column(f"aim: {aim}")
     for row in rows:
         medians = (_number(spread.median) for spread in row.figures.values())
-        rounds = _rounds(row.figures[aim.figure])
-        table.add_row(row.subject, row.shape, *medians, rounds, f"{row.requests:,}", _verdict(row))
+        table.add_row(row.subject, row.shape, *medians, _rounds(row.figures[figures[-1]]), f"{row.requests:,}")
     return table
 
 
-def _verdict(row: Row) -> str:
-    if not row.subject.startswith(BRIDGE):
-        return ""
-    aim = AIMS[row.benchmark]
-    return "[green]reached" if aim.met(row.figures[aim.figure].median) else "[red]not reached"
+def _aims(outcomes: Sequence[Outcome]) -> Table:
+    table = Table(title="aims", title_justify="left")
+    for heading in ("benchmark", "figure"):
+        table.add_column(heading)
+    table.add_column("bridge", justify="right")
+    for heading in ("beside it", "aim", ""):
+        table.add_column(heading)
+    words = {True: "[green]reached", False: "[red]not reached", None: ""}
+    for one in outcomes:
+        table.add_row(one.benchmark, one.figure, _number(one.bridge), one.beside, one.aim, words[one.reached])
+    return table
 
 
 def _rounds(spread: Spread) -> str:

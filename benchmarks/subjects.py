@@ -17,6 +17,7 @@ from tests.engines.process import free_port, process, wait_until_ready
 
 ROOT = Path(__file__).parent.parent
 BRIDGE = "bridge"
+HIT = f"{BRIDGE}, cache hit"
 DIRECT = "direct"
 # As before vLLM, which takes many at once. (Ollama is asked one at a time whatever is set.)
 CONCURRENCY = 16
@@ -54,6 +55,7 @@ def starts(engine: Subject, folder: Path, cores: Cores) -> Mapping[str, Start]:
         "nginx": partial(_nginx, engine, folder, cores),
         "LiteLLM": partial(_litellm, engine, folder, cores),
         BRIDGE: partial(_bridge, engine, cores, BRIDGE, "openai", OPENAI),
+        HIT: partial(_bridge, engine, cores, HIT, "openai", OPENAI, cached=True),
         f"{BRIDGE} before Ollama": partial(_bridge, engine, cores, f"{BRIDGE} before Ollama", "ollama", (OLLAMA,)),
     }
 
@@ -84,10 +86,13 @@ def _litellm(engine: Subject, folder: Path, cores: Cores) -> Iterator[Subject]:
 
 
 @contextmanager
-def _bridge(engine: Subject, cores: Cores, name: str, kind: str, shapes: tuple[Shape, ...]) -> Iterator[Subject]:
+def _bridge(
+    engine: Subject, cores: Cores, name: str, kind: str, shapes: tuple[Shape, ...], *, cached: bool = False
+) -> Iterator[Subject]:
     settings = {"engine.kind": kind, "model.id": MODEL, "model.precision": "f16"}
     if kind == "openai":
         settings["engine.concurrency"] = str(CONCURRENCY)
     arguments = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    with pinned(cores.measured), bridge("--upstream", f"http://127.0.0.1:{engine.port}", *arguments) as running:
+    upstream = f"http://127.0.0.1:{engine.port}"
+    with pinned(cores.measured), bridge("--upstream", upstream, *arguments, cached=cached) as running:
         yield Subject(name, __version__, int(running.url.rpartition(":")[2]), running.pid, shapes)

@@ -23,7 +23,7 @@ import uvloop
 from benchmarks.shapes import MODEL
 
 VERSION = "scripted"
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HEAD = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
-            length = _LENGTH.search(self._received, 0, end)
+            length = LENGTH.search(self._received, 0, end)
             stop = end + 4 + (int(length[1]) if length else 0)
             if len(self._received) < stop:
                 return

@@ -32,11 +32,16 @@ def test_vectors_and_token_counts_are_those_of_the_reference(stack: Stack, expec
 
 
 def test_both_doors_and_both_encodings_answer_the_same_vector(stack: Stack, expected: Expected) -> None:
-    """Base64 and float are equal to the bit, and Ollama's door answers the same numbers as OpenAI's."""
+    """Base64 and float are equal to the bit, and Ollama's door answers the same numbers as OpenAI's; but for the last
+    digits of vLLM, which computes a text in whatever company it arrives."""
     texts = expected.only(lambda tokens: tokens < 25).texts
     floats = openai_embed(stack.bridge.url, "demo")(texts).vectors
-    assert np.array_equal(openai_embed(stack.bridge.url, "demo", "base64")(texts).vectors, floats)
-    assert np.array_equal(np.array(stack.bridge.embed(*texts), dtype=np.float32), floats)
+    within = 1e-6 if stack.engine == "vllm" else 0.0
+    for again in (
+        openai_embed(stack.bridge.url, "demo", "base64")(texts).vectors,
+        np.array(stack.bridge.embed(*texts), dtype=np.float32),
+    ):
+        np.testing.assert_allclose(again, floats, rtol=0, atol=within)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 31, 32, 33, 64, 100, 256])

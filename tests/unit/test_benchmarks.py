@@ -13,11 +13,14 @@ import orjson
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks import side_by_side
 from benchmarks.client import AnswerError, whole_length
-from benchmarks.figures import AIMS, Aim, percentile
+from benchmarks.figures import percentile
 from benchmarks.measures import QUICK
 from benchmarks.missing import MissingError
+from benchmarks.outcome import Outcome
 from benchmarks.shapes import OLLAMA, OPENAI, OPENAI_BASE64, OPENAI_FLOAT, TEXT, Shape
+from benchmarks.soak import Ledger, verdict
 from benchmarks.subjects import Subject
 from benchmarks.upstream import Known, Script
 from tests.engines.process import free_port
@@ -28,7 +31,7 @@ KNOWN = (Known("one", 2, [1.0, 0.0]), Known(TEXT, 5, [0.6, -0.8]))
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     file = tmp_path_factory.mktemp("bench") / "figures" / "quick.json"
-    assert command.main(["--quick", "--json", str(file)]) == 0
+    assert command.main(["memory", "latency", "throughput", "engines", "growth", "--quick", "--json", str(file)]) == 0
     found: Mapping[str, Any] = orjson.loads(file.read_bytes())
     return found
 
@@ -37,11 +40,13 @@ def test_one_run_measures_the_bridge_on_both_doors_beside_the_upstream_itself(re
     """Every benchmark has a row for each shape, and each row rests on answers."""
     measured = {(row["benchmark"], row["subject"], row["shape"]) for row in report["rows"]}
     openai = [shape.name for shape in OPENAI]
-    bridges = {("bridge", shape) for shape in openai} | {("bridge before Ollama", OLLAMA.name)}
-    direct = {("direct", shape) for shape in (*openai, OLLAMA.name)}
+    bridges = {(name, shape) for name in ("bridge", "bridge, cache hit") for shape in openai}
+    bridges |= {("bridge before Ollama", OLLAMA.name), *(("direct", shape) for shape in (*openai, OLLAMA.name))}
 
     assert report["failed"] == []
-    assert {(name, *case) for name in ("latency", "throughput") for case in bridges | direct} <= measured
+    assert {("latency", *case) for case in bridges} <= measured
+    for clients in QUICK.clients:
+        assert {("throughput", name, f"{shape}, {clients} clients") for name, shape in bridges} <= measured
     assert {("memory", "bridge", OPENAI_FLOAT.name), ("memory", "bridge before Ollama", OLLAMA.name)} <= measured
     assert all(row["requests"] > 0 for row in report["rows"])
 
@@ -50,7 +55,31 @@ def test_figures_come_with_the_machine_and_the_aims(report: Mapping[str, Any]) -
     """Whoever reads the JSON alone knows what it was measured on, with what, and what was hoped for."""
     assert report["machine"]["cores"] >= 1
     assert report["versions"]["bridge"]
-    assert report["aims"]["throughput"] == {"figure": "requests/s", "at_most": None, "at_least": 4000}
+    aims = {one["figure"]: (one["at_most"], one["at_least"]) for one in report["outcomes"]}
+    assert aims["requests/s, OpenAI base64, 16 clients"] == (None, 4000)
+    assert aims["added at p50, OpenAI base64, ms"] == (0.6, None)
+
+
+def test_engines_lose_nothing_when_one_is_killed(report: Mapping[str, Any]) -> None:
+    """And each adds what it can: the figures are there, whatever they are."""
+    figures = {one["figure"]: one["bridge"] for one in report["outcomes"] if one["benchmark"] == "engines"}
+
+    assert figures["one of four killed halfway: requests lost"] == 0
+    assert all(figures[f"{count} of them: texts/s over the sum"] > 0 for count in (1, 2, 4))
+
+
+@pytest.mark.needs("ollama")
+def test_the_flood_and_the_second_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a real Ollama: none fails, nothing is computed twice, and the picture has both sides."""
+    monkeypatch.setenv("FLOOD", "40")
+    file, picture = tmp_path / "figures.json", tmp_path / "flood.svg"
+    assert command.main(["flood", "reupload", "--quick", "--json", str(file), "--plot", str(picture)]) == 0
+    figures = {one["figure"]: one["bridge"] for one in orjson.loads(file.read_bytes())["outcomes"]}
+
+    assert figures["requests that failed"] == 0
+    assert figures["texts that reached the engine"] == figures["second embedding of a file: engine texts"] == 0
+    assert figures["64 clients with 100 texts: engine texts"] == 100
+    assert "asked directly" in picture.read_text()
 
 
 def test_memory_is_that_of_the_process_and_its_figures_are_plausible(report: Mapping[str, Any]) -> None:
@@ -72,8 +101,8 @@ def test_what_cannot_be_measured_is_named_and_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The rest is measured all the same."""
-    monkeypatch.setattr(command, "upstream", _no_upstream)
-    monkeypatch.setattr(command, "starts", lambda *_: {"bridge": _missing})
+    monkeypatch.setattr(side_by_side, "upstream", _no_upstream)
+    monkeypatch.setattr(side_by_side, "starts", lambda *_: {"bridge": _missing})
 
     assert command.main(["memory", "--quick"]) == 1
     assert "not measured: bridge: it is not installed: do this" in capsys.readouterr().out
@@ -84,7 +113,7 @@ def test_who_fails_in_the_middle_is_taken_out_and_named() -> None:
     gone = Subject("gone", "1.0", free_port(), os.getpid(), (OLLAMA,))
     subjects, failed = [gone], list[str]()
 
-    assert command._measured("throughput", subjects, QUICK, failed) == []
+    assert side_by_side._measured("throughput", subjects, QUICK, failed, command.PROGRESS) == []
     assert subjects == []
     assert re.match(r"throughput, gone: .*refused", failed[0], re.IGNORECASE)
 
@@ -95,7 +124,7 @@ def test_a_benchmark_that_does_not_exist_is_refused(capsys: pytest.CaptureFixtur
         command.main(["speed"])
 
     assert ended.value.code == 2
-    assert "no benchmark speed; there are memory, latency, throughput" in capsys.readouterr().err
+    assert "no benchmark speed; there are memory, latency, throughput, flood" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shape", [*OPENAI, OLLAMA], ids=lambda shape: shape.name)
@@ -146,12 +175,25 @@ def test_an_answer_that_is_no_whole_200_ends_the_measurement(head: bytes) -> Non
 
 
 def test_aims_are_reached_at_their_bound() -> None:
-    """On the right side of it, too."""
-    assert AIMS["latency"].met(0.6)
-    assert not AIMS["latency"].met(0.61)
-    assert AIMS["throughput"].met(4000)
-    assert not AIMS["throughput"].met(3999)
-    assert [str(Aim("x", at_most=80)), str(Aim("x", at_least=4000))] == ["≤ 80", "≥ 4,000"]
+    """On the right side of it, too; where nothing was aimed at, nothing is reached or missed."""
+
+    def reached(value: float, **bound: float) -> bool | None:
+        return Outcome("x", "y", value, **bound).reached
+
+    assert [reached(0.6, at_most=0.6), reached(0.61, at_most=0.6)] == [True, False]
+    assert [reached(4000, at_least=4000), reached(3999, at_least=4000), reached(1)] == [True, False, None]
+    assert [Outcome("x", "y", 1, at_most=80).aim, Outcome("x", "y", 1, at_least=4000).aim] == ["≤ 80", "≥ 4,000"]
+
+
+def test_a_soak_that_loses_or_grows_is_told() -> None:
+    """Each by itself; memory is held against what it was once warm."""
+    steady = [(0.0, 60.0, 20), (30.0, 80.0, 25), (60.0, 82.0, 26)]
+
+    assert verdict(Ledger(right=9, kills=2, memory=steady), 60) == []
+    assert "lost" in verdict(Ledger(wrong=["503"], kills=2, memory=steady), 60)[0]
+    assert "memory grew" in verdict(Ledger(kills=2, memory=[*steady, (70.0, 120.0, 26)]), 60)[0]
+    assert "files grew" in verdict(Ledger(kills=2, memory=[*steady, (70.0, 82.0, 99)]), 60)[0]
+    assert "no engine was killed" in verdict(Ledger(memory=steady), 60)[0]
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
