@@ -187,7 +187,8 @@ class Pool:
         use = engine.ready.use if engine.ready else None
         if use is None:
             return []
-        free = sum(each.free for each in self.engines)
+        # Over the engines that are free, not over the calls that each could take: many small calls gain nothing.
+        free = sum(each.free > 0 for each in self.engines)
         share = math.ceil(self.scheduler.waiting_texts / max(1, free))
         return self.scheduler.take(max(1, min(engine.limits.batch, share)), use.slice_bytes)
 

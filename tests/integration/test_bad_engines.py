@@ -158,6 +158,7 @@ def test_a_call_broken_off_is_sent_again_text_by_text(front: Front, fault: Fault
     assert front.upstream.sizes == [3, 1, 1, 1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", BROKEN_OFF)
 def test_an_engine_that_breaks_off_every_call_blames_no_text(front: Front, fault: Fault) -> None:
     """A text is at fault only where harmless ones go through: here a 503 after engine.patience. Afterwards the same
@@ -216,6 +217,7 @@ def test_an_engine_that_trickles_is_a_504(openai: Front) -> None:
     openai.assert_serves()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", named("load_killed", "health_reset", "runner_gone"))
 def test_ollama_runner_that_does_not_start_blames_no_text(ollama: Front, fault: Fault) -> None:
     """No text was at it, so the call is repeated whole, as while an engine is away; then a 503, and nothing is kept."""

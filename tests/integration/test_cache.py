@@ -87,6 +87,7 @@ def test_two_bridges_share_a_folder(recorded: tuple[str, Recorder], tmp_path: Pa
         assert ask(other, *TEXTS)[1].tobytes() == vectors.tobytes()
 
 
+@pytest.mark.thorough
 def test_no_request_gets_the_vector_of_another_kind(recorded: tuple[str, Recorder], tmp_path: Path) -> None:
     """One text, in every role and instruction, under every style and special-token setting, out of one folder: each
     gets the vector that it gets without any cache, the first time and the second."""

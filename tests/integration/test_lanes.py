@@ -118,20 +118,21 @@ def test_two_uploads_take_turns(server: str, by: str) -> None:
         return {"Authorization": f"Bearer key-of-{name}"} if by == "key" else user
 
     async def go(this: Watched) -> None:
-        large = [asyncio.create_task(this.crowd.ask(text, who("one"))) for text in documents(40, "large-")]
+        large = [asyncio.create_task(this.crowd.ask(text, who("one"))) for text in documents(24, "large-")]
         await until(lambda: this.given.texts)
         begun = len(this.given.texts)
-        small = [asyncio.create_task(this.crowd.ask(text, who("two"))) for text in documents(8, "small-")]
+        small = [asyncio.create_task(this.crowd.ask(text, who("two"))) for text in documents(5, "small-")]
         await asyncio.gather(*large, *small)
         order = this.order()
         last = max(index for index, name in enumerate(order) if name.startswith("small-"))
-        assert last <= begun + 2 * 8 + 3
-        assert sorted(order) == sorted([f"large-{n}" for n in range(40)] + [f"small-{n}" for n in range(8)])
+        assert last <= begun + 2 * 5 + 3
+        assert sorted(order) == sorted([f"large-{n}" for n in range(24)] + [f"small-{n}" for n in range(5)])
 
     with watched(server, *SETTINGS, "--set", f"security.api_keys={KEYS}") as this:
         asyncio.run(go(this))
 
 
+@pytest.mark.thorough
 def test_documents_keep_their_share(llama: str) -> None:
     """While queries never end, every now and then a document goes before them."""
 

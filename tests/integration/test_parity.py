@@ -13,6 +13,8 @@ from tests.reference.numpy_qwen3 import NumpyQwen3
 from tests.reference.texts import PARITY_TEXTS
 from tests.stacks import Stack
 
+LONG = 700  # tokens
+
 
 @pytest.fixture(scope="session")
 def expected(demo: DemoFiles) -> Expected:
@@ -28,7 +30,16 @@ def test_the_texts_are_many_and_of_every_length(expected: Expected) -> None:
 
 def test_vectors_and_token_counts_are_those_of_the_reference(stack: Stack, expected: Expected) -> None:
     """Cosine to NumPy 0.9999, norm 1, one EOS a text, and a batch equal to its texts one by one, on every engine."""
-    assert disagreements(openai_embed(stack.bridge.url, "demo"), expected) == []
+    short = expected.only(lambda tokens: tokens <= LONG)
+    assert disagreements(openai_embed(stack.bridge.url, "demo"), short) == []
+
+
+@pytest.mark.thorough
+def test_long_texts_are_those_of_the_reference(stack: Stack, expected: Expected) -> None:
+    """The same of texts up to 6,000 tokens, which take an engine some seconds each."""
+    long = expected.only(lambda tokens: tokens > LONG)
+    assert len(long.texts) >= 3
+    assert disagreements(openai_embed(stack.bridge.url, "demo"), long) == []
 
 
 def test_both_doors_and_both_encodings_answer_the_same_vector(stack: Stack, expected: Expected) -> None:

@@ -96,6 +96,7 @@ class TestBytes:
         before = build(tmp_path), stamps(tmp_path)
         assert before == (build(tmp_path), stamps(tmp_path))
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("name", [GGUF, f"{HF}/tokenizer.json"])
     def test_a_damaged_file_is_made_anew(self, tmp_path: Path, name: str) -> None:
         """One wrong byte is noticed, and what else lies in the folder stays."""
@@ -116,6 +117,7 @@ class TestBytes:
         assert build(tmp_path).sha256 == SHA256
         assert list(tmp_path.glob(".building-*")) == []
 
+    @pytest.mark.thorough
     def test_two_processes_share_one_build(self, tmp_path: Path) -> None:
         """Started at once on one folder, both end well."""
         both = [command(tmp_path), command(tmp_path)]
@@ -219,6 +221,7 @@ class TestMeaning:
 
 
 class TestGolden:
+    @pytest.mark.thorough
     def test_golden_files_are_what_the_reference_computes(self) -> None:
         """Nobody has edited a score by hand, or the model without its scores."""
         for path, computed in ((golden.DEMO, golden.demo()), (golden.RANDOM, golden.random())):
