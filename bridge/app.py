@@ -17,6 +17,7 @@ from bridge.api.guard import Guard
 from bridge.api.ollama import OllamaDoor
 from bridge.api.openai import OpenAIDoor
 from bridge.api.ops import OpsDoor
+from bridge.api.request import HeadersRequest
 from bridge.cache.cache import Cache, open_cache
 from bridge.errors import BridgeError, MethodNotAllowed, NotFound
 from bridge.gate import Gate
@@ -93,7 +94,15 @@ def _road(settings: Settings, what: Served, cache: Cache, telemetry: Telemetry) 
     scheduler = Scheduler(
         texts=settings.limits.queue_texts, size=settings.limits.queue_bytes, bulk_share=settings.traffic.bulk_share
     )
-    pool = Pool(gate, scheduler, quarantine, telemetry, patience=settings.engine.patience, done=supply.landed)
+    pool = Pool(
+        gate,
+        scheduler,
+        quarantine,
+        telemetry,
+        patience=settings.engine.patience,
+        done=supply.landed,
+        forget=supply.forget,
+    )
     supply.pool = pool
     prompts = Prompts(
         what.tasks,
@@ -121,7 +130,7 @@ def _direct(routes: Sequence[Route], app: ASGIApp) -> ASGIApp:
         if endpoint is None:
             await app(scope, receive, send)
             return
-        request = Request(scope, receive)
+        request = HeadersRequest(scope, receive)
         try:
             response = await endpoint(request)
         except BridgeError as error:

@@ -74,10 +74,19 @@ class State:
 
 
 class Engine:
-    """`changed` is called whenever it begins or ceases to serve; `others` tells whether another engine serves."""
+    """`changed` is called whenever it begins or ceases to serve, `forget` with the keys of vectors that may have been
+    made by another model; `others` tells whether another engine serves.
+    """
 
     def __init__(
-        self, backend: Backend, gate: Gate, limits: Limits, *, changed: Callable[[], None], others: Callable[[], bool]
+        self,
+        backend: Backend,
+        gate: Gate,
+        limits: Limits,
+        *,
+        changed: Callable[[], None],
+        forget: Callable[[Sequence[bytes]], None],
+        others: Callable[[], bool],
     ) -> None:
         self.backend = backend
         self.name = backend.name
@@ -87,9 +96,12 @@ class Engine:
         self.idle = asyncio.Event()
         self.alone = False  # a suspect is with it, and nothing else may be
         self.draining = False
+        # Keys of what it has made since it was last seen to serve the right model.
+        self.unconfirmed: list[bytes] = []
         self._gate = gate
         self.limits = limits
         self._changed = changed
+        self._forget = forget
         self._others = others
         self._resilient = Resilient(backend, dimensions=gate.model.dimensions, attempts=limits.attempts)
         self._identity = ""
@@ -174,6 +186,7 @@ class Engine:
             try:
                 await self.backend.start()
                 if await self.backend.identity() != self._identity:
+                    self._distrust()
                     self._out("away", "what it serves has changed", "It is examined again.")
                     return
                 findings = await self._gate.recheck(self.backend)
@@ -225,8 +238,16 @@ class Engine:
         if now - self._looked < LOOK:
             return
         self._looked = now
-        if await self.backend.identity() != self._identity:
+        if await self.backend.identity() == self._identity:
+            self.unconfirmed.clear()
+        else:
+            self._distrust()
             raise EngineDown(f"{self.name} serves another model now.", "It is examined before anything is sent to it.")
+
+    def _distrust(self) -> None:
+        """Some of what it made since the last look may be another model's."""
+        keys, self.unconfirmed = self.unconfirmed, []
+        self._forget(keys)
 
     def _serve(self) -> None:
         self.state.phase, self.state.reason, self.state.advice = "ready", "", ""

@@ -41,8 +41,8 @@ class Member:
 
 
 class Pool:
-    """`done` is told of every text that left the pool, with its row or without. `patience`: seconds for which waiting
-    texts are kept while no engine serves that once did.
+    """`done` is told of every text that left the pool, with its row or without; `forget` of keys whose rows may have
+    been another model's. `patience`: seconds for which waiting texts are kept while no engine serves that once did.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Pool:
         *,
         patience: float,
         done: Callable[[Item, Row | None], None],
+        forget: Callable[[Sequence[bytes]], None],
     ) -> None:
         self.gate = gate
         self.scheduler = scheduler
@@ -62,6 +63,7 @@ class Pool:
         self._telemetry = telemetry
         self._patience = patience
         self._done = done
+        self._forget = forget
         self._suspects: deque[Item] = deque()
         self._again: deque[Item] = deque()  # failed at an engine, through no fault of theirs
         self._calls: set[asyncio.Task[None]] = set()
@@ -75,7 +77,12 @@ class Pool:
 
     def add(self, member: Member) -> Engine:
         engine = Engine(
-            member.backend, self.gate, member.limits, changed=self._changed, others=lambda: self._others(engine)
+            member.backend,
+            self.gate,
+            member.limits,
+            changed=self._changed,
+            forget=self._forget,
+            others=lambda: self._others(engine),
         )
         self.engines.append(engine)
         self._tell_engines()
@@ -248,6 +255,7 @@ class Pool:
             self._deliver(items, [_unforeseen(error)] * len(items))
         else:
             self._telemetry.observe_call(engine.name, "ok", time.perf_counter() - began, len(items))
+            engine.unconfirmed += [item.key for item in items]
             self.scheduler.pace.measure(sum(item.size + OVERHEAD for item in items), time.perf_counter() - began)
             self._deliver(items, outcomes)
         finally:

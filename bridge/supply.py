@@ -44,6 +44,7 @@ class Supply:
         self.cache = cache
         self._quarantine = quarantine
         self._flights: dict[bytes, Item] = {}
+        self._forgetting: set[asyncio.Task[None]] = set()
         self._requests = 0
 
     async def rows(self, wanted: Wanted, departure: Departure | None) -> Supplied:
@@ -67,6 +68,13 @@ class Supply:
             del self._flights[item.key]
         if row is not None:
             self.cache.put(item.key, row)
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """For the pool: these rows may have been another model's."""
+        if keys:
+            task = asyncio.create_task(self.cache.discard(keys))
+            self._forgetting.add(task)
+            task.add_done_callback(self._forgetting.discard)
 
     async def _from_disk(self, keys: Sequence[bytes], rows: list[Row | None]) -> None:
         missing = [key for key, row in zip(keys, rows, strict=True) if row is None and self.cache.maybe_on_disk(key)]

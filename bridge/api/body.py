@@ -6,8 +6,9 @@ import re
 from typing import Any, NoReturn
 
 import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
+from bridge.departure import Departure
 from bridge.errors import BadRequest, BodyTimeout, TooLarge, UnsupportedEncoding, shown
 from bridge.settings import Limits
 
@@ -22,11 +23,7 @@ async def read_object(request: Request, limits: Limits) -> Object:
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedEncoding(f"The body is encoded as {shown(encoding)}.", "Send it without Content-Encoding.")
-    try:
-        async with asyncio.timeout(limits.body_timeout):
-            body = await _read(request, limits.body_bytes)
-    except TimeoutError as error:
-        raise BodyTimeout(f"The body did not arrive within {limits.body_timeout:g} s.", "Send it in one go.") from error
+    body = await _received(request, limits)
     if not body.strip():
         raise BadRequest("missing request body.", 'Send JSON, as {"model": …, "input": …}.', code="missing_body")
     value = parse(body)
@@ -58,21 +55,34 @@ def _decoded(body: bytes) -> str:
     return _NO_UTF8.sub("\ufffd", body.decode("utf-8", "surrogateescape"))
 
 
+async def _received(request: Request, limits: Limits) -> bytes:
+    departure: Departure | None = request.scope.get("departure")
+    if departure is not None and departure.has_sent:
+        return await _read(request, limits.body_bytes)  # it is here: nothing is waited for
+    try:
+        async with asyncio.timeout(limits.body_timeout):
+            return await _read(request, limits.body_bytes)
+    except TimeoutError as error:
+        raise BodyTimeout(f"The body did not arrive within {limits.body_timeout:g} s.", "Send it in one go.") from error
+
+
 async def _read(request: Request, most: int) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > most:
         raise _too_large(most)
-    chunks, size = [], 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > most:
-                raise _too_large(most)
-            chunks.append(chunk)
-    except ClientDisconnect as error:
-        raise BadRequest(
-            "The client went away in the middle of its body.", "Send it again.", code="client_disconnected"
-        ) from error
+    chunks, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest(
+                "The client went away in the middle of its body.", "Send it again.", code="client_disconnected"
+            )
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            raise _too_large(most)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

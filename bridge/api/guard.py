@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.api.answers import error_answer
+from bridge.api.request import FirstHeaders
 from bridge.errors import BridgeError, Forbidden, Unauthorized, shown
 from bridge.settings import ApiKey, Security
 from bridge.telemetry import Telemetry
@@ -48,7 +49,7 @@ class Guard:
         path = _SLASHES.sub("/", scope["path"])
         path = path if path == "/" else path.rstrip("/")
         scope = {**scope, "path": path}
-        headers = Headers(scope=scope)
+        headers = FirstHeaders(scope)
         origin = headers.get("origin")
         measured = _Measured(send, self._cors(origin))
         started = time.perf_counter()

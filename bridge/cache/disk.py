@@ -9,7 +9,7 @@ import itertools
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -93,7 +93,7 @@ class DiskStore:
         """Whether `flush` has anything to write."""
         return bool(self._used)
 
-    def put(self, values: Sequence[Value]) -> None:
+    def put(self, values: Iterable[Value]) -> None:
         """A value is there whole or not at all; of many, some may be there before others."""
         for some in _portions(values, self._journal // 8):
             self._change("written", lambda db, some=some: self._insert(db, some))  # type: ignore[misc]
@@ -309,7 +309,7 @@ def _in_file(db: sqlite3.Connection, count: str) -> int:
     return PAGE * int(db.execute(f"PRAGMA {count}").fetchone()[0])
 
 
-def _portions(values: Sequence[Value], most: int) -> Iterator[list[Value]]:
+def _portions(values: Iterable[Value], most: int) -> Iterator[list[Value]]:
     """One or more values each, of about so many bytes."""
     some: list[Value] = []
     size = 0

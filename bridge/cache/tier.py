@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 # Rows are written this many at a time, or after so many seconds; the times of their use, which can wait, after more.
 BATCH, SOON, USES_SOON = 128, 0.25, 10.0
 # Bytes of rows that may wait to be written; beyond, the oldest are not kept on disk.
-BACKLOG = 32 * 1024 * 1024
+BACKLOG = 8 * 1024 * 1024
 # Seconds after which what another process wrote is looked for, when somebody asks.
 SYNC = 2.0
 # Seconds for which a request waits for the disk: an engine is hardly slower.
@@ -142,7 +142,7 @@ class DiskTier:
         with self._lock:
             backlog, self._backlog = self._backlog, {}
         if backlog:
-            self.store.put([(key, pack(row)) for key, row in backlog.items()])
+            self.store.put((key, pack(row)) for key, row in backlog.items())
         self.store.flush()
 
     def _discard(self, keys: Sequence[bytes]) -> None:

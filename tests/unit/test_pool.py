@@ -378,6 +378,30 @@ def test_a_changed_model_is_examined_before_anything_is_sent_to_it(monkeypatch: 
     run(scenario, ToyEngine(), patience=1.0)
 
 
+def test_what_was_made_since_the_last_look_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model is replaced between two looks: its vectors may have been handed out, but nobody gets them again."""
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        monkeypatch.setattr(engine_module, "LOOK", 0)
+        assert_right(await toys.ask("before"), "before")
+        await toys.ask("look")
+        monkeypatch.setattr(engine_module, "LOOK", 3600)
+        engine.weights, engine.digest = "other", "e"
+        await toys.ask("between")
+        monkeypatch.setattr(engine_module, "LOOK", 0)
+        with pytest.raises(BridgeError):
+            await toys.ask("after")
+        engine.weights = ""
+        await until(lambda: toys.pool.is_ready)
+        assert_right(await toys.ask("between"), "between")
+        assert_right(again := await toys.ask("before"), "before")
+        assert again.found.hit == 1
+
+    monkeypatch.setattr(engine_module, "FIRST_RETRY", 0.01)
+    run(scenario, ToyEngine(), memory=1 << 20)
+
+
 def test_a_new_digest_with_the_same_vectors_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that was made anew from the same file is no other model."""
     monkeypatch.setattr(engine_module, "LOOK", 0)

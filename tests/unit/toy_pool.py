@@ -153,7 +153,15 @@ def run(
         supply = Supply(Cache(memory, None), quarantine)
         gate = Gate(MODEL, "f16", store or GoldenStore(None), style="qwen3", special_tokens="keep")
         scheduler = Scheduler(texts=texts, size=1 << 30, bulk_share=0.1)
-        pool = Pool(gate, scheduler, quarantine, Telemetry(), patience=patience, done=supply.landed)
+        pool = Pool(
+            gate,
+            scheduler,
+            quarantine,
+            Telemetry(),
+            patience=patience,
+            done=supply.landed,
+            forget=supply.forget,
+        )
         supply.pool = pool
         for engine in engines:
             pool.add(Member(engine, limits or Limits())).open()

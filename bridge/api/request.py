@@ -1,0 +1,33 @@
+"""A request as the doors see it: Starlette's, with its headers looked up in one step each."""
+
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import Scope
+
+_SCOPE_KEY = "headers_by_name"
+
+
+class FirstHeaders(Headers):
+    """Of a name that stands twice, the first. Starlette compares a name with header after header, and most of those
+    that the bridge asks for are not there: a dozen such rounds a request.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope=scope)
+        self._first: dict[bytes, bytes] = dict(reversed(self._list))
+        scope[_SCOPE_KEY] = self
+
+    def get(self, key: str, default: Any = None) -> Any:
+        value = self._first.get(key.encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
+
+
+class HeadersRequest(Request):
+    """Takes over what the guard in front of it has read."""
+
+    @property
+    def headers(self) -> Headers:
+        known: Headers | None = self.scope.get(_SCOPE_KEY)
+        return super().headers if known is None else known
