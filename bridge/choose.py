@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import aiohttp
 import msgspec
 
 from bridge.backends.base import Backend
@@ -13,12 +12,14 @@ from bridge.backends.ollama import OllamaBackend
 from bridge.backends.openai import OpenAIBackend
 from bridge.config import ConfigError, ollama_url
 from bridge.engine import Limits
+from bridge.errors import BridgeError
 from bridge.pool import Member
 from bridge.settings import Engine as EngineSettings
 from bridge.settings import Settings
 from modelfiles.catalog import Model
 
-PROBE_TIMEOUT = aiohttp.ClientTimeout(total=5, sock_connect=2)
+# Seconds for which an address may keep us in the dark about what is there.
+PROBE_TIMEOUT, PROBE_CONNECT = 5.0, 2.0
 
 THREE_WAYS = """\
 No engine is configured, and no Ollama answers at {url}. Three ways on:
@@ -119,8 +120,10 @@ async def _kind_at(url: str) -> str:
 
 
 async def _answers(url: str, path: str) -> bool:
+    client = EngineClient(url, api_key=None, timeout=PROBE_TIMEOUT, connect_timeout=PROBE_CONNECT)
     try:
-        async with aiohttp.ClientSession(timeout=PROBE_TIMEOUT) as session, session.get(url + path) as response:
-            return response.status == 200
-    except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError):
+        return (await client.get(path)).status == 200
+    except BridgeError:
         return False
+    finally:
+        await client.close()

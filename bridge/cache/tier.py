@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 # Rows are written this many at a time, or after so many seconds; the times of their use, which can wait, after more.
 BATCH, SOON, USES_SOON = 128, 0.25, 10.0
 # Bytes of rows that may wait to be written; beyond, the oldest are not kept on disk.
-BACKLOG = 8 * 1024 * 1024
+BACKLOG = 4 * 1024 * 1024
 # Seconds after which what another process wrote is looked for, when somebody asks.
 SYNC = 2.0
 # Seconds for which a request waits for the disk: an engine is hardly slower.
