@@ -43,7 +43,7 @@ format: setup-dev ## Put style right where a program can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-dev ## Measure the bridge beside its alternatives
+bench: setup-dev ## Measure the bridge beside its alternatives: a quarter of an hour (ARGS=flood: one of them)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: setup-dev ## Half an hour of requests while the engine is killed again and again (ARGS="--minutes 5")

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from bridge.errors import TooLong
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer  # 4 MB that most bridges never need
 
 # Kept free of an engine's context: one token for EOS, one that Ollama reserves for a BOS that Qwen3 never uses
 # (adjustTokenLimit), and that keeps vLLM below the max-model-len at which it hangs (vLLM #29496).
@@ -29,7 +31,7 @@ def limit_of(context: int) -> int:
 class LengthGuard:
     """Fits final texts into `limit` tokens. `load` is awaited once, at the first text that has to be counted."""
 
-    def __init__(self, limit: int, load: Callable[[], Awaitable[Tokenizer]]) -> None:
+    def __init__(self, limit: int, load: Callable[[], Awaitable["Tokenizer"]]) -> None:
         self.limit = limit
         self._load = load
         self._loaded: tuple[Tokenizer, int] | None = None
@@ -63,7 +65,7 @@ class LengthGuard:
         ids = await asyncio.to_thread(lambda: tokenizer.encode(head, add_special_tokens=False).ids)
         return len(ids), len(head) == len(text)
 
-    async def _get(self) -> tuple[Tokenizer, int]:
+    async def _get(self) -> tuple["Tokenizer", int]:
         async with self._lock:
             if self._loaded is None:
                 tokenizer = await self._load()
@@ -71,12 +73,12 @@ class LengthGuard:
             return self._loaded
 
 
-def longest_token(tokenizer: Tokenizer) -> int:
+def longest_token(tokenizer: "Tokenizer") -> int:
     """Bytes of the longest token, so that (limit + 1) times as many characters are surely more than `limit` tokens."""
     return max(len(token.encode()) for token in tokenizer.get_vocab())
 
 
-def cut_to(tokenizer: Tokenizer, text: str, limit: int) -> str:
+def cut_to(tokenizer: "Tokenizer", text: str, limit: int) -> str:
     """The longest head of `text`, whole characters, that is at most `limit` tokens when tokenized by itself.
 
     A cut can fall inside a character (byte-level tokens) or change how the last word is split, so the head is counted

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.errors import EngineUnavailable
 from bridge.request import KeepAlive, Vectors
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer  # 4 MB that most bridges never need
 
 
 class EngineBusy(EngineUnavailable):
@@ -81,7 +82,7 @@ class Backend(Protocol):
         """A sign of what the engine serves right now, the same for as long as that is; loads no model. EngineNotReady
         where it is gone."""
 
-    async def tokenizer(self) -> Tokenizer:
+    async def tokenizer(self) -> "Tokenizer":
         """The engine's own vocabulary. EngineRefused where it has none to give."""
 
     async def close(self) -> None:

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
-from tokenizers import Tokenizer
 
-from bridge import vocabulary
 from bridge.backends.base import Embedded, EngineDown, EngineFacts
 from bridge.backends.child import Child
 from bridge.backends.http import EngineClient
 from bridge.backends.openai import OpenAIBackend
 from bridge.errors import EngineNotReady, EngineRefused, EngineTimeout
 from bridge.request import KeepAlive
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer  # 4 MB that most bridges never need
 
 # Loading 8 GB from a slow disk; a restart for a request in flight is waited for far shorter.
 START_TIMEOUT, RESTART_WAIT = 300.0, 10.0
@@ -51,6 +53,8 @@ class EmbeddedBackend:
         await self._child.start()
 
     async def facts(self) -> EngineFacts:
+        from bridge import vocabulary  # it loads `tokenizers`, for which a bridge before another engine has no use
+
         facts = await (await self._serving()).facts()
         size = self._gguf.stat().st_size
         quantisation = await asyncio.to_thread(vocabulary.quantisation_of, self._gguf)
@@ -86,7 +90,9 @@ class EmbeddedBackend:
             raise EngineNotReady(f"{self._gguf} is gone ({error.strerror}).", "Put it back.") from error
         return f"{self._gguf} {stat.st_size} {stat.st_mtime_ns}"
 
-    async def tokenizer(self) -> Tokenizer:
+    async def tokenizer(self) -> "Tokenizer":
+        from bridge import vocabulary
+
         try:
             return await asyncio.to_thread(vocabulary.load, self._gguf)
         except (OSError, ValueError) as error:

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING, Any
 
 from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineFacts
 from bridge.backends.http import Answer, EngineClient
@@ -12,7 +10,9 @@ from bridge.backends.wire import to_matrix
 from bridge.checks import BrokenVectors
 from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady, EngineRefused, EngineTimeout, TooLong
 from bridge.request import KeepAlive
-from bridge.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer  # 4 MB that most bridges never need
 
 # Ollama answers 400 for whatever its runner did (server/routes.go, EmbedHandler): the text alone tells whose fault.
 # The runner was not up, so no text of ours was at it (llm/llama_server.go, getServerStatus and WaitUntilRunning).
@@ -80,7 +80,9 @@ class OllamaBackend:
     async def reset(self) -> None:
         await self._post("/api/embed", {"model": self._model, "keep_alive": 0})
 
-    async def tokenizer(self) -> Tokenizer:
+    async def tokenizer(self) -> "Tokenizer":
+        from bridge.vocabulary import Vocabulary  # it loads `tokenizers`, for which most bridges have no use
+
         info = _object(await self._show(verbose=True), "model_info")
         try:
             vocabulary = Vocabulary(

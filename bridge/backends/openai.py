@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
-from bridge import vocabulary
 from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineFacts
 from bridge.backends.http import Answer, EngineClient
 from bridge.backends.wire import from_openai, plain_base64
 from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady, EngineRefused, EngineTimeout, TooLong
 from bridge.request import KeepAlive
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer  # 4 MB that most bridges never need
 
 _TOO_LONG = (
     "exceed_context_size",
@@ -116,12 +117,14 @@ class OpenAIBackend:
         said = [entry.get("root"), entry.get("max_model_len"), *(meta.get(name) for name in _STABLE)]
         return f"{self._model} {said}"
 
-    async def tokenizer(self) -> Tokenizer:
+    async def tokenizer(self) -> "Tokenizer":
         if self._tokenizer is None:
             raise EngineRefused(
                 f"The engine at {self._client.url} has no vocabulary that the bridge could count with.",
                 "Set engine.tokenizer to the model's folder, tokenizer.json or GGUF, or split long texts.",
             )
+        from bridge import vocabulary  # it loads `tokenizers`, for which most bridges have no use
+
         try:
             return await asyncio.to_thread(vocabulary.load, self._tokenizer)
         except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import side_by_side
+from benchmarks import profile, side_by_side
 from benchmarks.client import AnswerError, whole_length
 from benchmarks.figures import percentile
 from benchmarks.measures import QUICK
@@ -72,10 +72,21 @@ def test_several_engines_and_growth(tmp_path: Path) -> None:
     assert figures["hit p50, ms"] > 0
 
 
+@pytest.mark.thorough
+def test_the_parts_of_a_request_make_up_its_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real bridge under the profiler: every part has a share, and reading and writing vectors is not the least."""
+    monkeypatch.setattr(profile, "REQUESTS", 500)
+    assert profile.main() == 0
+    shown = capsys.readouterr().out
+    assert {part for part in profile.PARTS.values() if part in shown} == set(profile.PARTS.values())
+
+
 @pytest.mark.needs("ollama")
 def test_the_flood_and_the_second_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a real Ollama: none fails, nothing is computed twice, and the picture has both sides."""
-    monkeypatch.setenv("FLOOD", "40")
+    monkeypatch.delenv("FLOOD", raising=False)  # 300 then, as it is quick
     file, picture = tmp_path / "figures.json", tmp_path / "flood.svg"
     assert command.main(["flood", "reupload", "--quick", "--json", str(file), "--plot", str(picture)]) == 0
     figures = {one["figure"]: one["bridge"] for one in orjson.loads(file.read_bytes())["outcomes"]}
