@@ -17,11 +17,13 @@ from bridge.api.guard import Guard
 from bridge.api.ollama import OllamaDoor
 from bridge.api.openai import OpenAIDoor
 from bridge.api.ops import OpsDoor
+from bridge.api.passthrough import PassthroughDoor, nothing_at
 from bridge.api.request import HeadersRequest
 from bridge.cache.cache import Cache, open_cache
-from bridge.errors import BridgeError, MethodNotAllowed, NotFound
+from bridge.errors import BridgeError, MethodNotAllowed
 from bridge.gate import Gate
 from bridge.golden import GoldenStore
+from bridge.passthrough import ChatUpstream
 from bridge.pipeline import Defaults, Pipeline
 from bridge.pool import Member, Pool
 from bridge.prompts import Prompts
@@ -43,6 +45,7 @@ class Bridge:
         self._telemetry = Telemetry()
         self.cache = open_cache(settings.cache, what.model.dimensions)
         self.pool, self.pipeline = _road(settings, what, self.cache, self._telemetry)
+        self._chat = _chat(settings)
         self.app = self._application(settings)
 
     def reconfigure(self, members: Sequence[Member]) -> None:
@@ -58,12 +61,12 @@ class Bridge:
                 self.pool.add(member).open()
 
     def _application(self, settings: Settings) -> ASGIApp:
-        doors = (
-            OllamaDoor(self.pipeline, settings.limits, self._telemetry),
-            OpenAIDoor(self.pipeline, settings.limits, self._telemetry),
-            OpsDoor(self.pipeline, settings, self._telemetry),
-        )
-        routes = [route for door in doors for route in door.routes()]
+        routes = [
+            *OllamaDoor(self.pipeline, settings.limits, self._telemetry, self._chat).routes(),
+            *OpenAIDoor(self.pipeline, settings.limits, self._telemetry, self._chat).routes(),
+            *OpsDoor(self.pipeline, settings, self._telemetry).routes(),
+            *(PassthroughDoor(self._chat, settings.limits).routes() if self._chat else ()),
+        ]
         handlers = {BridgeError: _refuse, HTTPException: _no_route, Exception: _crash}
         app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
         app.router.redirect_slashes = False
@@ -79,6 +82,13 @@ class Bridge:
         finally:
             await self.pool.close()
             await self.cache.close()
+            if self._chat:
+                await self._chat.close()
+
+
+def _chat(settings: Settings) -> ChatUpstream | None:
+    chat = settings.passthrough
+    return ChatUpstream(chat, settings.engine.connect_timeout) if chat.ollama else None
 
 
 def _road(settings: Settings, what: Served, cache: Cache, telemetry: Telemetry) -> tuple[Pool, Pipeline]:
@@ -162,7 +172,7 @@ async def _no_route(request: Request, error: HTTPException) -> Response:
         answer = error_answer(path, MethodNotAllowed(f"{request.method} is not allowed for {path}.", f"Use {allowed}."))
         answer.headers["Allow"] = allowed
         return answer
-    return error_answer(path, NotFound(f"There is nothing at {path}.", "docs/api.md lists every path."))
+    return error_answer(path, nothing_at(path))
 
 
 async def _crash(request: Request, error: Exception) -> Response:

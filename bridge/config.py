@@ -5,20 +5,21 @@ A stronger layer replaces a key as a whole: a list or a mapping is not merged wi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from bridge import command_line, layers
-from bridge.layers import ConfigError, Layer
+from bridge import command_line
+from bridge.layers import choice_of_engine, from_flags
 from bridge.ollama_host import ollama_url
 from bridge.settings import ApiKey, Settings
-from bridge.settings_table import table
-from modelfiles import validation
+from bridge.settings_table import SCHEMA
+from modelfiles.configuration.build import Document, build, sources
+from modelfiles.configuration.layers import ConfigError, Layer, find_file, from_environment, from_file
+from modelfiles.configuration.shown import shown
 
 __all__ = ["Action", "ConfigError", "Loaded", "load", "ollama_url"]
 
@@ -49,13 +50,11 @@ class Loaded:
 
     def render(self) -> str:
         """Each key, value and source, for people, or as JSON with `--json`. Secrets are masked."""
-        values = {key: getattr(getattr(self.settings, row.section), row.name) for key, row in table().items()}
+        rows = shown(SCHEMA, self.settings, self.sources)
         if self.json:
-            shown = {
-                key: {"value": table()[key].masked(value), "source": self.sources[key]} for key, value in values.items()
-            }
-            return msgspec.json.format(msgspec.json.encode(shown, enc_hook=str)).decode()
-        lines = [(f"{key}: {table()[key].show(value)}", self.sources[key]) for key, value in values.items()]
+            told = {row.key: {"value": row.value, "source": row.source} for row in rows}
+            return msgspec.json.format(msgspec.json.encode(told)).decode()
+        lines = [(f"{row.key}: {row.text}", row.source) for row in rows]
         width = min(max(len(line) for line, _ in lines), 60)
         return "\n".join(f"{line:<{width}}  # {source}" for line, source in lines)
 
@@ -63,38 +62,16 @@ class Loaded:
 def load(argv: Sequence[str], environ: Mapping[str, str]) -> Loaded:
     """Read the configuration; ConfigError for anything that cannot be used. `--help` prints and exits."""
     flags = command_line.parse(argv)
-    file = layers.find_file(flags.config, environ)
-    given = {**layers.from_file(file), **layers.from_environment(environ)}
-    given |= layers.choice_of_engine(flags, given)
-    given |= layers.from_flags(flags)
-    settings = _resolve_keys(_build(given), environ, given)
-    sources = {key: given[key].source if key in given else "default" for key in table()}
+    file = find_file(SCHEMA, flags.config, environ)
+    given = {**from_file(SCHEMA, file), **from_environment(SCHEMA, environ)}
+    given |= choice_of_engine(flags, given)
+    given |= from_flags(flags)
+    settings = _resolve_keys(build(SCHEMA, given, _name_keys), environ, given)
     action: Action = "version" if flags.version else "print-config" if flags.print_config else "serve"
-    return Loaded(settings, sources, action, flags.json, file)
+    return Loaded(settings, sources(SCHEMA, given), action, flags.json, file)
 
 
-def _build(given: Layer) -> Settings:
-    document: dict[str, Any] = {}
-    for key, (value, _) in given.items():
-        row = table()[key]
-        document.setdefault(row.section, {})[row.name] = row.normalise(value)
-    _name_keys(document)
-    try:
-        return validation.convert(document, Settings, _path)
-    except validation.InvalidError as error:
-        problem = str(error)
-        if any(row.secret and error.path.startswith(row.key) for row in table().values()) or "api_key" in error.path:
-            problem = problem.partition(", got ")[0]
-        raise ConfigError(f"{_blame(error.path, given, problem)}: {problem}") from error
-
-
-def _path(kind: type, value: Any) -> Any:
-    if kind is not Path or not isinstance(value, str) or not value:
-        raise ValueError("not a path")
-    return Path(value).expanduser()
-
-
-def _name_keys(document: dict[str, Any]) -> None:
+def _name_keys(document: Document) -> None:
     """Bare text for an engine is its URL; a key as bare text gets a name to appear under in logs and metrics."""
     upstreams = document.get("pool", {}).get("upstreams")
     if isinstance(upstreams, list):
@@ -105,15 +82,6 @@ def _name_keys(document: dict[str, Any]) -> None:
             {"name": f"key{number}", "key": item} if isinstance(item, str) else item
             for number, item in enumerate(keys, start=1)
         ]
-
-
-def _blame(path: str, given: Layer, problem: str) -> str:
-    """Where the wrong value came from; for values that do not go together, every source of them."""
-    if not path:
-        return ", ".join(dict.fromkeys(given[key].source for key in given if key in problem)) or "configuration"
-    owners = [key for key in given if re.match(rf"{re.escape(key)}([.\[]|$)", path)]
-    owners = owners or [key for key in given if key.startswith(f"{path}.")]
-    return ", ".join(dict.fromkeys(given[key].source for key in owners)) or "configuration"
 
 
 def _resolve_keys(settings: Settings, environ: Mapping[str, str], given: Layer) -> Settings:

@@ -3,15 +3,13 @@
 Run `python -m bridge.config_docs` in the repository after a change of `bridge.settings`.
 """
 
-import textwrap
-from itertools import groupby
 from pathlib import Path
 
-from bridge.settings_table import Setting, sections, table
+from bridge.settings_table import SCHEMA
+from modelfiles.configuration import reference
 
 EXAMPLE = Path("embed-bridge.example.yaml")
 DOCS = Path("docs/configuration.md")
-BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 
 _HEAD = """\
 # Every setting of embed-bridge, each with its default. Copy what you change to embed-bridge.yaml, leave out the rest.
@@ -21,52 +19,13 @@ _HEAD = """\
 
 
 def example() -> str:
-    """The example file: every key with its description, what it allows, and its default as the value."""
-    parts = [_HEAD]
-    for section, rows in _by_section():
-        parts.append(f"\n{_comment(sections()[section], '')}{section}:\n")
-        parts.append("\n".join(_entry(row) for row in rows))
-    return "".join(parts)
+    """The example file."""
+    return reference.example(SCHEMA, _HEAD)
 
 
 def document(text: str) -> str:
     """The documentation with the table between its two marks made anew; ValueError where a mark is missing."""
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{DOCS} has no {BEGIN} ... {END}")
-    return f"{head}{BEGIN}\n\n{_tables()}\n{END}{tail}"
-
-
-def _by_section() -> list[tuple[str, list[Setting]]]:
-    return [(section, list(rows)) for section, rows in groupby(table().values(), key=lambda row: row.section)]
-
-
-def _entry(row: Setting) -> str:
-    default = row.show(row.default)
-    about = _comment(row.description, "  ") + _comment(f"Allowed: {row.allowed}. Default: {default}.", "  ")
-    return f"{about}  {row.name}: {default}\n"
-
-
-def _comment(text: str, indent: str) -> str:
-    lines = textwrap.wrap(text, 116 - len(indent), break_long_words=False, break_on_hyphens=False)
-    return "".join(f"{indent}# {line}\n" for line in lines)
-
-
-def _tables() -> str:
-    parts = []
-    for section, rows in _by_section():
-        parts.append(
-            f"### {section}\n\n{sections()[section]}\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n"
-        )
-        parts += [_row(row) for row in rows]
-        parts.append("\n")
-    return "".join(parts)
-
-
-def _row(row: Setting) -> str:
-    cells = (f"`{row.key}`", f"`{row.show(row.default)}`", row.allowed, row.description)
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
+    return reference.document(SCHEMA, text, str(DOCS))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -317,6 +318,30 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             )
 
 
+class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Chat through the bridge, so that one base URL serves both. Ollama's models are managed at Ollama itself."""
+
+    ollama: Annotated[
+        Url | None,
+        Meta(
+            description="Ollama to which /api/chat, /api/generate and /v1/chat/completions are passed on. "
+            "null: they are not there."
+        ),
+    ] = None
+    silence: Annotated[
+        Seconds,
+        Meta(
+            description="Seconds for which an answer may be silent; also before its first word, "
+            "while a model is loaded or a long prompt read."
+        ),
+    ] = 600.0
+
+    @property
+    def base_url(self) -> str | None:
+        """`ollama` without a trailing slash and without the `/v1` that OpenAI clients put there."""
+        return None if self.ollama is None else self.ollama.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
 class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who may ask."""
 
@@ -360,6 +385,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     requests: Requests = Requests()
     traffic: Traffic = Traffic()
     cache: Cache = Cache()
+    passthrough: Passthrough = Passthrough()
     security: Security = Security()
     log: Log = Log()
 
@@ -368,6 +394,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError("engine.kind 'openai' needs engine.url")
         if self.pool.upstreams and self.engine.configured and (self.engine.url or self.engine.kind == "embedded"):
             raise ValueError("pool.upstreams and engine.url (or an embedded engine) are both set; remove one of them")
+        chat = urlsplit(self.passthrough.base_url or "")
+        if chat.port == self.listen.port and is_loopback(chat.hostname or ""):
+            raise ValueError(f"passthrough.ollama ({self.passthrough.ollama}) is where the bridge itself listens")
         urls = [upstream.url.rstrip("/") for upstream in self.pool.upstreams]
         if len(set(urls)) < len(urls):
             raise ValueError("pool.upstreams names one URL twice; remove one of the two")

@@ -10,7 +10,7 @@ from tokenizers.normalizers import NFC
 from tokenizers.pre_tokenizers import ByteLevel, Split
 from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 
-from bridge import gguf_header
+from modelfiles import gguf_header
 
 # Qwen2's pre-tokenizer (tokenizer.json of every Qwen3-Embedding); "qwen2" in a GGUF means this expression.
 QWEN2_SPLIT = (

@@ -114,12 +114,16 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         forbidden: key to value that must not be there; an absent key is good.
         expected: key to value whose absence deserves a warning.
         lengths: key of an array to the length expected of it; a difference deserves a warning.
+        eos: the text of the token that `tokenizer.ggml.eos_token_id` means; None: not asked.
+        tensors: how many; None where no source was found.
     """
 
     required: dict[str, Scalar]
     forbidden: dict[str, Scalar] = {}
     expected: dict[str, Scalar] = {}
     lengths: dict[str, int] = {}
+    eos: str | None = None
+    tensors: Positive | None = None
 
 
 class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

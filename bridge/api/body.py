@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
 import orjson
@@ -20,9 +21,7 @@ _NO_UTF8 = re.compile("[\udc80-\udcff]")
 async def read_object(request: Request, limits: Limits) -> Object:
     """The JSON object of a body, whatever its Content-Type (curl -d sends a form's), its field names in lower case:
     to Go `Input` is `input`. May raise 4xx errors."""
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise UnsupportedEncoding(f"The body is encoded as {shown(encoding)}.", "Send it without Content-Encoding.")
+    refuse_encoded(request)
     body = await _received(request, limits)
     if not body.strip():
         raise BadRequest("missing request body.", 'Send JSON, as {"model": …, "input": …}.', code="missing_body")
@@ -34,6 +33,33 @@ async def read_object(request: Request, limits: Limits) -> Object:
             code="invalid_json",
         )
     return value if all(map(str.islower, value)) else {name.lower(): given for name, given in value.items()}
+
+
+def refuse_encoded(request: Request) -> None:
+    """UnsupportedEncoding."""
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedEncoding(f"The body is encoded as {shown(encoding)}.", "Send it without Content-Encoding.")
+
+
+async def chunks(request: Request, most: int) -> AsyncIterator[bytes]:
+    """A body of `most` bytes at most, as it comes. TooLarge; BadRequest where the client leaves in the middle."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > most:
+        raise _too_large(most)
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest(
+                "The client went away in the middle of its body.", "Send it again.", code="client_disconnected"
+            )
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            raise _too_large(most)
+        yield chunk
+        more = message.get("more_body", False)
 
 
 def parse(body: bytes) -> Any:
@@ -67,23 +93,8 @@ async def _received(request: Request, limits: Limits) -> bytes:
 
 
 async def _read(request: Request, most: int) -> bytes:
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > most:
-        raise _too_large(most)
-    chunks, size, more = [], 0, True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest(
-                "The client went away in the middle of its body.", "Send it again.", code="client_disconnected"
-            )
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > most:
-            raise _too_large(most)
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    parts = [chunk async for chunk in chunks(request, most)]
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(most: int) -> TooLarge:

@@ -13,6 +13,7 @@ from bridge.api.answers import embed_answer, ignored_note, json_answer
 from bridge.api.body import Object, read_object
 from bridge.api.card import ModelCard
 from bridge.errors import BadRequest, UnknownModel, shown
+from bridge.passthrough import ChatUpstream
 from bridge.pipeline import Pipeline
 from bridge.request import EmbedRequest
 from bridge.settings import Limits
@@ -24,11 +25,14 @@ DOOR = "ollama"
 class OllamaDoor:
     """Requests in Ollama's shape, answers in Ollama's shape."""
 
-    def __init__(self, pipeline: Pipeline, limits: Limits, telemetry: Telemetry) -> None:
+    def __init__(
+        self, pipeline: Pipeline, limits: Limits, telemetry: Telemetry, chat: ChatUpstream | None = None
+    ) -> None:
         self.pipeline = pipeline
         self.limits = limits
         self._telemetry = telemetry
         self._card = ModelCard(pipeline)
+        self._chat = chat
 
     def routes(self) -> list[Route]:
         return [
@@ -79,7 +83,8 @@ class OllamaDoor:
         return embed_answer({"embedding": result.vectors[0]}, result, ignored, DOOR, self._telemetry)
 
     async def tags(self, _: Request) -> Response:
-        return json_answer({"models": self._card.listed()})
+        others = await self._chat.models(self.pipeline.names) if self._chat else []
+        return json_answer({"models": [*self._card.listed(), *others]})
 
     async def running(self, _: Request) -> Response:
         return json_answer({"models": await self._card.running()})
@@ -89,7 +94,12 @@ class OllamaDoor:
         name = body.get("model") or body.get("name")
         if not isinstance(name, str) or not name:
             raise self._no_model()
-        self.pipeline.names.resolve(name)
+        try:
+            self.pipeline.names.resolve(name)
+        except UnknownModel:
+            if not self._chat or (shown_there := await self._chat.shown(name)) is None:
+                raise
+            return json_answer(shown_there)
         return json_answer(self._card.shown())
 
     async def version(self, _: Request) -> Response:

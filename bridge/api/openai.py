@@ -11,6 +11,7 @@ from bridge.api.answers import embed_answer, json_answer
 from bridge.api.body import Object, read_object
 from bridge.errors import BadRequest, UnknownModel, shown
 from bridge.mrl import to_base64
+from bridge.passthrough import ChatUpstream
 from bridge.pipeline import Pipeline
 from bridge.request import EmbedRequest, EmbedResult
 from bridge.settings import Limits
@@ -22,10 +23,13 @@ DOOR = "openai"
 class OpenAIDoor:
     """Requests in OpenAI's shape, answers in OpenAI's shape."""
 
-    def __init__(self, pipeline: Pipeline, limits: Limits, telemetry: Telemetry) -> None:
+    def __init__(
+        self, pipeline: Pipeline, limits: Limits, telemetry: Telemetry, chat: ChatUpstream | None = None
+    ) -> None:
         self.pipeline = pipeline
         self.limits = limits
         self._telemetry = telemetry
+        self._chat = chat
 
     def routes(self) -> list[Route]:
         return [
@@ -43,10 +47,10 @@ class OpenAIDoor:
         return embed_answer(_answer(wanted.model, result, encoding), result, ignored, DOOR, self._telemetry)
 
     async def models(self, _: Request) -> Response:
-        entries = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "embedstack"}
-            for name in self.pipeline.names.listed
-        ]
+        ours = [(name, "embedstack") for name in self.pipeline.names.listed]
+        if self._chat:
+            ours += [(str(entry["name"]), "library") for entry in await self._chat.models(self.pipeline.names)]
+        entries = [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in ours]
         return json_answer({"object": "list", "data": entries})
 
     def _wanted(self, body: Object, request: Request) -> EmbedRequest:

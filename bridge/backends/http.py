@@ -60,7 +60,7 @@ class EngineClient:
 
     def __init__(self, url: str, *, api_key: str | None, timeout: float, connect_timeout: float) -> None:
         self.url = without_password(url.rstrip("/"))
-        self._address = _Address.of(url.rstrip("/"))
+        self._address = Address.of(url.rstrip("/"))
         self._head = self._address.head(api_key) if self._address else ""
         self._timeout = timeout
         self._connect_timeout = connect_timeout
@@ -186,7 +186,7 @@ class EngineClient:
 
 
 @dataclass(frozen=True, slots=True)
-class _Address:
+class Address:
     """A URL taken apart. `user` as `name:password`."""
 
     host: str
@@ -197,7 +197,7 @@ class _Address:
     user: str
 
     @classmethod
-    def of(cls, url: str) -> "_Address | None":
+    def of(cls, url: str) -> "Address | None":
         """None for what is no address at all."""
         try:
             parts = urlsplit(url)

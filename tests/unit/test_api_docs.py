@@ -15,6 +15,7 @@ from bridge.api.fields import RELOADING_OPTIONS
 from bridge.api.ollama import OllamaDoor
 from bridge.api.openai import OpenAIDoor
 from bridge.api.ops import OpsDoor
+from bridge.api.passthrough import PassthroughDoor
 from bridge.backends import base
 from bridge.checks import BrokenVectors
 from bridge.prompts import ROLE_FIELDS, SYNONYMS, Prompts
@@ -94,6 +95,7 @@ def test_every_route() -> None:
         OllamaDoor(nothing, nothing, nothing),
         OpenAIDoor(nothing, nothing, nothing),
         OpsDoor(nothing, Settings(), nothing),
+        PassthroughDoor(nothing, nothing),
     )
     routes = [
         f"`{method} {route.path}`"

@@ -9,7 +9,7 @@ import pytest
 from gguf import GGUFWriter
 from tokenizers import Tokenizer
 
-from bridge import gguf_header, vocabulary
+from bridge import vocabulary
 from modelfiles.demo.build import DemoFiles
 from tests.reference import random_model
 from tests.reference.texts import PARITY_TEXTS
@@ -173,45 +173,6 @@ def test_every_cut_of_a_header_is_refused(tmp_path: Path) -> None:
         (cut := tmp_path / "cut.gguf").write_bytes(whole[:length])
         with pytest.raises(ValueError, match=r"GGUF|breaks off"):
             vocabulary.load(cut)
-
-
-# --- the header -------------------------------------------------------------------------------------------------
-
-
-def test_header_values_come_back_as_they_were_written(tmp_path: Path) -> None:
-    """Numbers of every width, booleans, strings, arrays; keys that are not there are left out."""
-    writer = GGUFWriter(tmp_path / "all.gguf", "qwen3")
-    writer.add_uint8("u8", 255)
-    writer.add_int8("i8", -128)
-    writer.add_uint16("u16", 65535)
-    writer.add_int16("i16", -32768)
-    writer.add_uint32("u32", 2**32 - 1)
-    writer.add_int32("i32", -(2**31))
-    writer.add_uint64("u64", 2**64 - 1)
-    writer.add_int64("i64", -(2**63))
-    writer.add_float32("f32", 0.5)
-    writer.add_float64("f64", 0.1)
-    writer.add_bool("yes", val=True)
-    writer.add_string("text", "年假")
-    writer.add_array("numbers", [1, 2, 3])
-    writer.add_array("texts", ["a", "", "年"])
-    writer.add_string("last", "end")
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.close()
-    expected = {
-        **{"u8": 255, "i8": -128, "u16": 65535, "i16": -32768, "u32": 2**32 - 1, "i32": -(2**31)},
-        **{"u64": 2**64 - 1, "i64": -(2**63), "f32": 0.5, "f64": 0.1, "yes": True, "text": "年假"},
-        **{"numbers": [1, 2, 3], "texts": ["a", "", "年"], "last": "end", "general.architecture": "qwen3"},
-    }
-
-    assert expected == gguf_header.read(tmp_path / "all.gguf", [*expected, "absent"])
-    assert gguf_header.read(tmp_path / "all.gguf", ["last"]) == {"last": "end"}
-
-    whole = (tmp_path / "all.gguf").read_bytes()
-    (tmp_path / "cut.gguf").write_bytes(whole[: whole.rindex(b"end") + 2])
-    with pytest.raises(ValueError, match="breaks off"):
-        gguf_header.read(tmp_path / "cut.gguf", ["last"])
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ class Request:
 class Connection:
     """The connection on which a request came, and every way to answer it or not."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
         self.requests = 0
 
     async def answer(self, status: int, body: bytes, content_type: str = JSON, **headers: str) -> None:
@@ -49,6 +49,10 @@ class Connection:
     async def write(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
+
+    async def closed(self) -> None:
+        """Wait until the client has closed; ConnectionError where it did not say goodbye."""
+        await self._reader.read(1)
 
     def close(self) -> None:
         """End as a server that exits does."""
@@ -79,7 +83,7 @@ def serve(handler: Handler, *, port: int = 0) -> Iterator[str]:
 
 async def _run(handler: Handler, port: int, running: Future[tuple[str, Callable[[], object]]]) -> None:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = Connection(writer)
+        connection = Connection(reader, writer)
         tasks.add(asyncio.current_task())  # the loop itself would let go of a handler that waits for nothing
         # Cancelled is what a handler that hangs on purpose is at the end.
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -98,7 +102,7 @@ async def _run(handler: Handler, port: int, running: Future[tuple[str, Callable[
 
 
 async def _read(reader: asyncio.StreamReader) -> Request | None:
-    """The next request; None when the client has closed. Bodies come with a length: the bridge chunks nothing."""
+    """The next request; None when the client has closed."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
@@ -106,4 +110,14 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     first, *lines = head.rstrip("\r\n").split("\r\n")
     method, path, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if headers.get("transfer-encoding") == "chunked":
+        return Request(method, path, headers, await _unchunked(reader))
     return Request(method, path, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
+
+
+async def _unchunked(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readuntil(b"\r\n")
+    return body
