@@ -56,6 +56,7 @@ def test_the_second_time_is_free_and_exact(recorded: tuple[str, Recorder], tmp_p
         assert given.texts == [b"a new text"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_the_cache_outlives_the_bridge(recorded: tuple[str, Recorder], tmp_path: Path, end: signal.Signals) -> None:
     """Stopped in order, or killed a moment after the answer."""

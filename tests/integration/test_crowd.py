@@ -44,6 +44,7 @@ def assert_all_right(replies: Sequence[Reply], asked: Sequence[str], demo: DemoF
     assert np.einsum("ij,ij->i", expected, got).min() >= 0.9999
 
 
+@pytest.mark.thorough
 def test_thousands_at_once_are_all_answered(demo: DemoFiles) -> None:
     """2,500 connections, one text each, at a bridge that was started with 1,024 files: all are served."""
     asked = texts(250) * (CROWD // 250)

@@ -82,6 +82,7 @@ def test_a_query_is_next_whatever_waits(server: str) -> None:
         asyncio.run(go(this))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("quick", "headers", "fields"),
     [
@@ -109,6 +110,7 @@ def test_what_makes_a_request_go_first(llama: str, quick: str, headers: dict[str
         asyncio.run(go(this))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("by", ["key", "user"])
 def test_two_uploads_take_turns(server: str, by: str) -> None:
     """Two keys, or two of Open WebUI's users behind one address: the small upload does not wait for the large one."""

@@ -61,6 +61,7 @@ def texts(count: int) -> list[str]:
     return [f"text number {number} of those that are split over the engines" for number in range(count)]
 
 
+@pytest.mark.thorough
 def test_a_batch_is_split_and_put_together(two: tuple[tuple[str, Recorder], tuple[str, Recorder]]) -> None:
     """Both engines are asked, each text once, and the answer is that of one engine alone."""
     (one, first), (other, second) = two

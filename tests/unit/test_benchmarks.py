@@ -36,6 +36,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     return found
 
 
+@pytest.mark.thorough
 def test_one_run_measures_the_bridge_on_both_doors_beside_the_upstream_itself(report: Mapping[str, Any]) -> None:
     """Every benchmark has a row for each shape, and each row rests on answers."""
     measured = {(row["benchmark"], row["subject"], row["shape"]) for row in report["rows"]}
@@ -51,6 +52,7 @@ def test_one_run_measures_the_bridge_on_both_doors_beside_the_upstream_itself(re
     assert all(row["requests"] > 0 for row in report["rows"])
 
 
+@pytest.mark.thorough
 def test_figures_come_with_the_machine_and_the_aims(report: Mapping[str, Any]) -> None:
     """Whoever reads the JSON alone knows what it was measured on, with what, and what was hoped for."""
     assert report["machine"]["cores"] >= 1
@@ -97,6 +99,7 @@ def test_the_flood_and_the_second_upload(tmp_path: Path, monkeypatch: pytest.Mon
     assert "asked directly" in picture.read_text()
 
 
+@pytest.mark.thorough
 def test_memory_is_that_of_the_process_and_its_figures_are_plausible(report: Mapping[str, Any]) -> None:
     """A Python process with NumPy in it: neither nothing nor gigabytes."""
     rows = [row for row in report["rows"] if row["benchmark"] == "memory"]
@@ -104,6 +107,7 @@ def test_memory_is_that_of_the_process_and_its_figures_are_plausible(report: Map
     assert all(10 < row["figures"]["RSS, MB"]["median"] < 1000 for row in rows)
 
 
+@pytest.mark.thorough
 def test_direct_adds_nothing_to_itself(report: Mapping[str, Any]) -> None:
     """Added latency is the difference to the same shape asked directly in the same round."""
     added = [row["figures"]["added p50, ms"] for row in _rows(report, "latency", "direct")]
