@@ -2,13 +2,17 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo test test-all engines lint types format bench soak constraints clean
+.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-all engines lint types format bench soak constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 # Arguments for the command behind a target: make demo ARGS=--once, make test ARGS="-k mrl"
 ARGS ?=
 comma := ,
+# What `make up` brings up, and how: make up MODEL=demo MODE=docker
+MODEL ?=
+MODE ?=
+STACK_FLAGS = $(if $(MODEL),--model $(MODEL)) $(if $(MODE),--mode $(MODE))
 # Tried in this order; PYTHON=… names another.
 PYTHONS = $(PYTHON) python3.12 python3.11 python3.13 python3
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
@@ -22,6 +26,27 @@ setup-dev: $(VENV)/dev.stamp ## Install what tests, linters and benchmarks need 
 
 demo: setup ## See it work: no download of weights, no GPU, about a minute (ARGS=--once: then stop)
 	@$(BIN)/embedstack demo $(ARGS)
+
+up: setup ## Bring the stack up: model, engine, bridge, Open WebUI (MODEL=demo, MODE=docker, ARGS=--no-webui)
+	@$(BIN)/embedstack up $(STACK_FLAGS) $(ARGS)
+
+down: setup ## Stop it; models and documents stay (ARGS=--volumes: the documents go too)
+	@$(BIN)/embedstack down $(ARGS)
+
+restart: setup ## Start its parts anew (ARGS=bridge: one of them)
+	@$(BIN)/embedstack restart $(ARGS)
+
+status: setup ## Say how each of its parts is
+	@$(BIN)/embedstack status $(ARGS)
+
+logs: setup ## Show what its parts have written (ARGS=--follow)
+	@$(BIN)/embedstack logs $(ARGS)
+
+doctor: setup ## Say what is in the way on this machine, and what to do about it
+	@$(BIN)/embedstack doctor $(STACK_FLAGS) $(ARGS)
+
+smoke: setup ## Check that what answers is right (MODEL=demo, ARGS="--url http://localhost:11435")
+	@$(BIN)/embedstack smoke $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 test: setup-dev ## Run the tests with the embedded engine: needs Python alone
 	$(BIN)/python -m pytest $(ARGS)

@@ -24,6 +24,12 @@ class BridgeClient:
             self._session.headers["Authorization"] = f"Bearer {key}"
         self._session.trust_env = False  # a proxy of the environment knows no way back to this machine
 
+    def __enter__(self) -> "BridgeClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
     def ready(self) -> tuple[bool, str]:
         """Whether it serves; if not, why."""
         answer = self._ask("GET", "/readyz")
@@ -38,11 +44,11 @@ class BridgeClient:
         body: dict[str, Any] = {"model": model, "input": list(texts), "dimensions": dimensions}
         if role:
             body["input_type"] = role
-        return np.asarray(self._post("/api/embed", body)["embeddings"], dtype=np.float32)
+        return np.asarray(self.post("/api/embed", body)["embeddings"], dtype=np.float32)
 
     def render(self, text: str, *, model: str, role: str) -> str:
         """The final text that the engine would embed."""
-        answer = self._post("/v1/render", {"model": model, "input": text, "input_type": role})
+        answer = self.post("/v1/render", {"model": model, "input": text, "input_type": role})
         return str(answer["texts"][0]["text"])
 
     def cache(self) -> dict[str, Any]:
@@ -51,6 +57,25 @@ class BridgeClient:
 
     def clear_cache(self) -> None:
         self._admin("DELETE")
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The JSON object of an answer, which must be a good one."""
+        response = self._ask("POST", path, body)
+        if not response.ok:
+            raise BridgeRefused(f"{self.url} answered {response.status_code} to {path}: {response.text[:500]}")
+        return _json(response)
+
+    def status(self, path: str, body: dict[str, Any]) -> int:
+        """The status alone, of a request that is meant to be refused."""
+        return self._ask("POST", path, body).status_code
+
+    def page(self, path: str) -> dict[str, Any] | None:
+        """The JSON object at a path, whatever its status; None where there is none: another kind of server."""
+        try:
+            answer = self._ask("GET", path).json()
+        except ValueError:
+            return None
+        return answer if isinstance(answer, dict) else None
 
     def _admin(self, method: str) -> dict[str, Any]:
         response = self._ask(method, "/v1/cache")
@@ -61,12 +86,6 @@ class BridgeClient:
             )
         if not response.ok:
             raise BridgeRefused(f"The bridge answered {response.status_code} to /v1/cache: {response.text}")
-        return _json(response)
-
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        response = self._ask("POST", path, body)
-        if not response.ok:
-            raise BridgeRefused(f"The bridge answered {response.status_code} to {path}: {response.text}")
         return _json(response)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:

@@ -1,16 +1,29 @@
 """The only place that prints: a command's result on standard output, how it gets on on standard error."""
 
+import json
+import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
 
 from deploy import result
 from deploy.errors import DeployError, Interrupted
+
+TOLD_EVERY = 10.0  # seconds between two lines on a transfer, where there is no terminal to draw a bar on
+
+
+class Transfer(Protocol):
+    """How far a transfer is."""
+
+    def at(self, done: int, total: int | None = None) -> None:
+        """`done` bytes of `total` (None: as said before) are there."""
 
 
 class Report:
@@ -34,8 +47,27 @@ class Report:
             yield
         self.say(f"[green]✓[/] {doing}  [dim]{time.monotonic() - began:.1f} s[/]")
 
+    @contextmanager
+    def transfer(self, doing: str, total: int | None = None) -> Iterator[Transfer]:
+        """Tell how far a transfer of `total` bytes is: a bar with rate and time left, or now and then a line."""
+        if not self._err.is_terminal:
+            yield _Lines(self, doing, total)
+            return
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+        with Progress(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=self._err, transient=True) as bar:
+            yield _Bar(bar, doing, total)
+
+    def command(self, argv: Sequence[str]) -> None:
+        """The command line that is about to run, to be copied."""
+        self._err.print(Text(f"$ {shlex.join(argv)}", style="dim"), soft_wrap=True)
+
     def say(self, line: str) -> None:
         """One line on standard error, with rich's markup."""
+        self._err.print(line, soft_wrap=True)
+
+    def say_plain(self, mark: str, told: str, dim: str = "") -> None:
+        """One line on standard error: a mark with rich's markup, a text as it stands, and something beside it."""
+        line = Text.assemble(Text.from_markup(mark), " ", told, "  ", (dim, "dim"))
         self._err.print(line, soft_wrap=True)
 
     def show(self, data: result.Data) -> None:
@@ -44,6 +76,19 @@ class Report:
             self._write(result.success(self._command, data))
         else:
             self._out.print(data, crop=False)  # a path or a command is for copying: never cut
+
+    def warn(self, text: str) -> None:
+        """Something that does not end the command, and that a person must know."""
+        self._err.print(Text.assemble(("! ", "bold yellow"), text), soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        """One line of a log on standard output: as it stands, or as a JSON object a line."""
+        self._write(json.dumps({"line": text}, ensure_ascii=False) if self._as_json else text)
+
+    def leave(self, exit_code: int) -> None:
+        """End with this exit status, after the result was shown."""
+        if exit_code:
+            raise typer.Exit(exit_code)
 
     def fail(self, error: DeployError) -> None:
         """The end of a command that could not do its work."""
@@ -58,6 +103,32 @@ class Report:
         # Flushed: `demo` goes on serving after its result, and whoever reads a pipe wants it now.
         sys.stdout.write(document + "\n")
         sys.stdout.flush()
+
+
+class _Bar:
+    def __init__(self, bar: Progress, doing: str, total: int | None) -> None:
+        self._bar = bar
+        self._task = bar.add_task(doing, total=total)
+
+    def at(self, done: int, total: int | None = None) -> None:
+        self._bar.update(self._task, completed=done, total=total)  # rich leaves a total of None as it was
+
+
+class _Lines:
+    def __init__(self, report: Report, doing: str, total: int | None) -> None:
+        self._report, self._doing, self._total = report, doing, total
+        self._began = self._told = time.monotonic()
+
+    def at(self, done: int, total: int | None = None) -> None:
+        self._total = total or self._total
+        now = time.monotonic()
+        if now - self._told < TOLD_EVERY:
+            return
+        self._told = now
+        rate = done / (now - self._began) / 1e6
+        of = f" of {self._total / 1e6:,.0f}" if self._total else ""
+        left = f", {(self._total - done) / 1e6 / rate:.0f} s left" if self._total and rate else ""
+        self._report.say(f"{self._doing}: {done / 1e6:,.0f}{of} MB, {rate:.1f} MB/s{left}")
 
 
 @contextmanager

@@ -3,10 +3,24 @@
 DeployError              failed                1
 ├── InvalidModel         invalid_model         1  no such model in the catalogue, or not as asked for
 ├── WrongRanking         wrong_ranking         1  the work was done, and what came out is wrong
+├── WrongBytes           wrong_bytes           1  a file is not the one that the catalogue names
+├── ModelRefused         model_refused         1  a model file would give wrong vectors
+├── SmokeFailed          smoke_failed          1  the stack answers, and not rightly
+├── InvalidSettings      invalid_settings      2  a setting that cannot be used
 ├── ModelNotBuilt        model_not_built       3  the machine is in the way: nothing was started
 ├── PortTaken            port_taken            3
+├── NotEnoughSpace       not_enough_space      3
+├── FolderNotUsable      folder_not_usable     3
+├── EngineNotUsable      engine_not_usable     3
+├── Blocked              blocked               3
 ├── BridgeNotReady       bridge_not_ready      4  a part was started and is not well
 ├── BridgeRefused        bridge_refused        4
+├── EngineRefused        engine_refused        4
+├── PartNotReady         part_not_ready        4
+├── CommandFailed        command_failed        4
+├── NotRunning           not_running           4
+├── HubUnreachable       hub_unreachable       5  something outside this machine could not be had
+├── HubRefused           hub_refused           5
 └── Interrupted          interrupted         130
 
 Besides: 0 done, 2 a command line that cannot be understood (told as text, whatever was asked for).
@@ -33,6 +47,23 @@ class InvalidModel(DeployError):
     code = "invalid_model"
 
 
+class WrongBytes(DeployError):
+    code = "wrong_bytes"
+
+
+class ModelRefused(DeployError):
+    code = "model_refused"
+
+
+class SmokeFailed(DeployError):
+    code = "smoke_failed"
+
+
+class InvalidSettings(DeployError):
+    code = "invalid_settings"
+    exit_code = 2
+
+
 class ModelNotBuilt(DeployError):
     code = "model_not_built"
     exit_code = 3
@@ -40,6 +71,26 @@ class ModelNotBuilt(DeployError):
 
 class PortTaken(DeployError):
     code = "port_taken"
+    exit_code = 3
+
+
+class NotEnoughSpace(DeployError):
+    code = "not_enough_space"
+    exit_code = 3
+
+
+class FolderNotUsable(DeployError):
+    code = "folder_not_usable"
+    exit_code = 3
+
+
+class EngineNotUsable(DeployError):
+    code = "engine_not_usable"
+    exit_code = 3
+
+
+class Blocked(DeployError):
+    code = "blocked"
     exit_code = 3
 
 
@@ -51,6 +102,36 @@ class BridgeNotReady(DeployError):
 class BridgeRefused(DeployError):
     code = "bridge_refused"
     exit_code = 4
+
+
+class EngineRefused(DeployError):
+    code = "engine_refused"
+    exit_code = 4
+
+
+class PartNotReady(DeployError):
+    code = "part_not_ready"
+    exit_code = 4
+
+
+class CommandFailed(DeployError):
+    code = "command_failed"
+    exit_code = 4
+
+
+class NotRunning(DeployError):
+    code = "not_running"
+    exit_code = 4
+
+
+class HubUnreachable(DeployError):
+    code = "hub_unreachable"
+    exit_code = 5
+
+
+class HubRefused(DeployError):
+    code = "hub_refused"
+    exit_code = 5
 
 
 class Interrupted(DeployError):

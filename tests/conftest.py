@@ -7,37 +7,45 @@ from collections.abc import Iterator
 import pytest
 
 from modelfiles.demo.build import DemoFiles, build, default_folder
-from tests.engines.locate import ENGINES, locate
+from tests.engines.locate import ENGINES, RECIPES, locate
 from tests.engines.run import STARTED
 from tests.random_fixture import RandomFixture, make
 from tests.stacks import EMBEDDED, Served, Stacks
 
 ALL = (EMBEDDED, *ENGINES)
+BESIDE = tuple(name for name in RECIPES if name not in ENGINES)
+"""What is built like an engine and embeds nothing: what the tests of containers need."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engines",
         default=EMBEDDED,
-        help=f"engines to test against: all, or a comma-separated list of {', '.join(ALL)}. A missing one is an error.",
+        help=f"engines to test against: all, or a comma-separated list of {', '.join((*ALL, *BESIDE))}. "
+        "A missing one is an error.",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*engines): deselected unless all of these engines are tested against")
     config.addinivalue_line("markers", "thorough: takes long; runs with --engines=all, not in the quick `make test`")
-    missing = [name for name in selected(config) if name != EMBEDDED and locate(name) is None]
+    missing = [name for name in _asked_for(config) if name != EMBEDDED and locate(name) is None]
     if missing:
         raise pytest.UsageError(f"not installed: {', '.join(missing)}; run `make engines`")
 
 
 def selected(config: pytest.Config) -> tuple[str, ...]:
-    """The engines asked for, in a fixed order. UsageError for a name that is none."""
-    given = str(config.getoption("--engines"))
-    names = ALL if given == "all" else tuple(given.split(","))
-    if unknown := set(names) - set(ALL):
-        raise pytest.UsageError(f"--engines: no such engine: {', '.join(sorted(unknown))}; known: {', '.join(ALL)}")
-    return tuple(name for name in ALL if name in names)
+    """The engines asked for, in a fixed order."""
+    return tuple(name for name in _asked_for(config) if name in ALL)
+
+
+def _asked_for(config: pytest.Config) -> tuple[str, ...]:
+    """UsageError for a name that is none."""
+    given, known = str(config.getoption("--engines")), (*ALL, *BESIDE)
+    names = known if given == "all" else tuple(given.split(","))
+    if unknown := set(names) - set(known):
+        raise pytest.UsageError(f"--engines: no such engine: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    return tuple(name for name in known if name in names)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -47,7 +55,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What cannot run is not collected at all, so that a skip never hides a check."""
-    here = set(selected(config))
+    here = set(_asked_for(config))
     missing = [item for item in items if not set(_needs(item)) <= here]
     config.hook.pytest_deselected(items=missing)
     items[:] = [item for item in items if item not in set(missing)]
@@ -55,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _needs(item: pytest.Item) -> tuple[str, ...]:
     named = tuple(str(name) for marker in item.iter_markers("needs") for name in marker.args)
-    return ALL if item.get_closest_marker("thorough") else named
+    return (*ALL, *named) if item.get_closest_marker("thorough") else named
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -8,8 +8,6 @@ from rich.text import Text
 
 from deploy.bridge_client import BridgeClient
 
-DEFAULT_URL = "http://127.0.0.1:11435"
-
 
 @dataclass(frozen=True)
 class Disk:

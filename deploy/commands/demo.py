@@ -8,9 +8,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.text import Text
 
-from deploy import ports
+from deploy import demo_model, ports
 from deploy.bridge_child import BridgeChild, demo_bridge
-from deploy.commands import model
 from deploy.console import Report
 from deploy.errors import WrongRanking
 from deploy.guided import DIMENSIONS, Guided, Scored, ask, handbook, questions
@@ -26,7 +25,7 @@ class Demo:
 
     url: str
     guided: Guided
-    model: model.DemoModel
+    model: demo_model.DemoModel
     serving: bool
 
     @property
@@ -54,7 +53,7 @@ class Demo:
 def run(report: Report, *, once: bool, port: int | None) -> None:
     """Show the guided query; unless `once`, serve until Ctrl-C. WrongRanking where the answer is not first."""
     port = _choose(port, once=once)
-    built = model.demo(report)
+    built = demo_model.demo(report)
     with _bridge(report, port) as child:
         with report.step("a question to it"):
             guided = ask(child.client, built.name, questions()[0], handbook())

@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.engines.buildlog import BuildError, tail
 from tests.engines.display import ConsoleDisplay
 from tests.engines.install import install
-from tests.engines.locate import ENGINES, RECIPES
+from tests.engines.locate import RECIPES
 from tests.engines.recipe import Recipe, engines_root
 
 FAILURE_LINES = 30
@@ -22,7 +22,7 @@ FAILURE_LINES = 30
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when every engine asked for is there; 1 when a build failed; 130 when interrupted."""
     options = _parser().parse_args(argv)
-    recipes = [RECIPES[name] for name in options.only or ENGINES]
+    recipes = [RECIPES[name] for name in options.only or RECIPES]
     root = engines_root()
     if not options.list and (code := _install(recipes, root)):
         return code
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.engines", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=ENGINES, metavar="NAME", help=f"of {', '.join(ENGINES)}")
+    parser.add_argument("--only", nargs="+", choices=RECIPES, metavar="NAME", help=f"of {', '.join(RECIPES)}")
     parser.add_argument("--list", action="store_true", help="say what is installed and build nothing")
     parser.add_argument("--json", action="store_true", help="the result as JSON on standard output")
     return parser

@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.engines.compose import COMPOSE
 from tests.engines.llama_cpp import LLAMA_CPP
 from tests.engines.ollama import OLLAMA
 from tests.engines.recipe import Recipe, engines_root
+from tests.engines.rootfs import ROOTFS
 from tests.engines.vllm import VLLM
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (LLAMA_CPP, OLLAMA, VLLM)}
-ENGINES: tuple[str, ...] = tuple(RECIPES)
+ENGINES: tuple[str, ...] = tuple(recipe.name for recipe in (LLAMA_CPP, OLLAMA, VLLM))
+"""Those that embed."""
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (LLAMA_CPP, OLLAMA, VLLM, COMPOSE, ROOTFS)}
+"""All that is built, what the tests of the stack in containers need included."""
 
 
 @dataclass(frozen=True)

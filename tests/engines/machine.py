@@ -12,6 +12,7 @@ PACKAGE_OF = {
     "cc": "build-essential",
     "c++": "build-essential",
     "tar": "tar",
+    "debootstrap": "debootstrap",
     "lscpu": "util-linux",
     "libnuma.so.1": "libnuma1",
 }

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from deploy import __version__, errors, ports
 from deploy.cli import app
 from deploy.commands.demo import Demo
-from deploy.commands.model import DemoModel
 from deploy.console import reporting
+from deploy.demo_model import DemoModel
 from deploy.errors import DeployError, PortTaken
 from deploy.guided import DIMENSIONS, Guided, Scored, handbook, questions
 

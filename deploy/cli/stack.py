@@ -1,0 +1,145 @@
+"""Verbs about the stack: `up`, `down`, `restart`, `status`, `logs`."""
+
+from typing import Annotated
+
+import typer
+
+from deploy.cli.options import Config, Json, Set, Stack
+from deploy.cli.root import app
+from deploy.cli.settings import load
+from deploy.console import reporting
+
+Parts = Annotated[list[str] | None, typer.Argument(help="Which parts; all where none is named.")]
+
+
+@app.command(epilog="Example: embedstack up --model demo --no-webui")
+def up(
+    model: Annotated[str | None, typer.Option("--model", help="The model, by any name in the catalogue.")] = None,
+    quantisation: Annotated[str | None, typer.Option("--quantisation", help="Q4_K_M, Q8_0, f16.")] = None,
+    num_ctx: Annotated[int | None, typer.Option("--num-ctx", min=64, help="Context in tokens.")] = None,
+    mode: Annotated[str | None, typer.Option("--mode", help="auto, docker or native.")] = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="auto, ollama, embedded or vllm.")] = None,
+    cpu: Annotated[bool | None, typer.Option("--cpu/--gpu", help="Use the CPU for a model that wants a GPU.")] = None,
+    webui: Annotated[bool | None, typer.Option("--webui/--no-webui", help="With Open WebUI, or without it.")] = None,
+    expose: Annotated[
+        str | None, typer.Option("--expose", help="What other machines may reach: none, webui or all.")
+    ] = None,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", help="A mirror of the Hugging Face Hub.")] = None,
+    offline: Annotated[bool | None, typer.Option("--offline", help="Never ask the network.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay, as systemd wants it, and end the stack when ended (native).")
+    ] = False,
+    stack: Stack = None,
+    config: Config = None,
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the stack up: model, engine, bridge, Open WebUI. Done again it changes nothing."""
+    from deploy.commands import up as up_command
+
+    with reporting("up", as_json=as_json) as report:
+        given = {
+            "model.id": model,
+            "model.quantisation": quantisation,
+            "model.num_ctx": num_ctx,
+            "stack.name": stack,
+            "stack.mode": mode,
+            "stack.expose": expose,
+            "engine.kind": engine,
+            "engine.cpu": cpu,
+            "webui.enabled": webui,
+            "hub.endpoint": endpoint,
+            "hub.offline": offline,
+        }
+        loaded = load(config, settings, given)
+        if dry_run:
+            report.show(up_command.plan(loaded.settings, report))
+        elif foreground:
+            up_command.stay(loaded.settings, report)
+        else:
+            report.show(up_command.up(loaded.settings, report))
+
+
+@app.command(epilog="Example: embedstack down")
+def down(
+    volumes: Annotated[
+        bool, typer.Option("--volumes", help="Take the stack's data away too: Open WebUI's documents and accounts.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    stack: Stack = None,
+    config: Config = None,
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Stop what `up` started. An Ollama that ran before is left alone, and so are models and documents."""
+    from deploy.commands import down as down_command
+
+    with reporting("down", as_json=as_json) as report:
+        name = load(config, settings, {"stack.name": stack}).settings.stack.name
+        if volumes and not yes:
+            typer.confirm(
+                f"Take away all data of the stack {name!r}, documents and accounts too?", abort=True, err=True
+            )
+        report.show(down_command.down(name, report, volumes=volumes))
+
+
+@app.command(epilog="Example: embedstack restart bridge")
+def restart(
+    parts: Parts = None, stack: Stack = None, config: Config = None, settings: Set = None, as_json: Json = False
+) -> None:
+    """Start parts anew."""
+    from deploy.commands import restart as restart_command
+
+    with reporting("restart", as_json=as_json) as report:
+        name = load(config, settings, {"stack.name": stack}).settings.stack.name
+        report.show(restart_command.restart(name, parts or (), report))
+
+
+@app.command(epilog="Example: embedstack status --json")
+def status(stack: Stack = None, config: Config = None, settings: Set = None, as_json: Json = False) -> None:
+    """Say how each part is. Exit status 4 where one is not well, or there is no stack."""
+    from deploy.commands import status as status_command
+
+    with reporting("status", as_json=as_json) as report:
+        name = load(config, settings, {"stack.name": stack}).settings.stack.name
+        found = status_command.status(name, report)
+        report.show(found)
+        report.leave(found.exit_code)
+
+
+@app.command(epilog="Example: embedstack doctor --json")
+def doctor(
+    model: Annotated[str | None, typer.Option("--model", help="The model that is to be served.")] = None,
+    mode: Annotated[str | None, typer.Option("--mode", help="auto, docker or native.")] = None,
+    stack: Stack = None,
+    config: Config = None,
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is in the way on this machine, or will be, and what to do about it. Exit status 3 where it is."""
+    from deploy.commands import doctor as doctor_command
+
+    with reporting("doctor", as_json=as_json) as report:
+        given = {"model.id": model, "stack.mode": mode, "stack.name": stack}
+        found = doctor_command.doctor(load(config, settings, given).settings, report)
+        report.show(found)
+        report.leave(found.exit_code)
+
+
+@app.command(epilog="Example: embedstack logs bridge --follow")
+def logs(
+    parts: Parts = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=100_000, help="Of each part.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    stack: Stack = None,
+    config: Config = None,
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the parts have written."""
+    from deploy.commands import logs as logs_command
+
+    with reporting("logs", as_json=as_json) as report:
+        name = load(config, settings, {"stack.name": stack}).settings.stack.name
+        logs_command.logs(name, parts or (), report, lines=lines, follow=follow)

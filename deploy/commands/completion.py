@@ -1,0 +1,36 @@
+"""`embedstack completion`: what a shell needs to complete its verbs and options."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Group
+from rich.text import Text
+from typer import completion as typer_completion
+
+Shell = Literal["bash", "zsh", "fish"]
+PROGRAM, VARIABLE = "embedstack", "_EMBEDSTACK_COMPLETE"
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A script for one shell."""
+
+    shell: Shell
+    script: str
+
+    def __rich__(self) -> Group:
+        """Line by line and never wrapped: it goes into a file, or into `eval`."""
+        return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in self.script.splitlines()))
+
+
+def completion(shell: Shell) -> Completion:
+    """The script of that shell, by which it asks this program what may come next."""
+    script = typer_completion.get_completion_script(  # type: ignore[attr-defined]  # typer has no other name for it
+        prog_name=PROGRAM, complete_var=VARIABLE, shell=shell
+    )
+    return Completion(shell, script)
+
+
+def register() -> None:
+    """Let this process answer shells: typer does so by itself only for an app with its --install-completion."""
+    typer_completion.get_completion_inspect_parameters()

@@ -1,0 +1,14 @@
+"""`embedstack logs`: what the parts of a stack have written."""
+
+from collections.abc import Sequence
+
+from deploy.console import Report
+from deploy.places import places
+from deploy.stack import record, runners
+
+
+def logs(stack: str, names: Sequence[str], report: Report, *, lines: int, follow: bool) -> None:
+    """NotRunning where there is no such stack, or no such part of it."""
+    where = places(stack)
+    for line in runners.of_record(record.read(where), where, report).logs(names, lines=lines, follow=follow):
+        report.line(line)

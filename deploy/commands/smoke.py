@@ -1,0 +1,26 @@
+"""`embedstack smoke`: is what answers at a URL right, and how fast is it?"""
+
+from pathlib import Path
+
+from deploy.console import Report
+from deploy.errors import FolderNotUsable
+from deploy.smoke import run
+from deploy.smoke.junit import junit
+from deploy.smoke.result import Smoke
+
+
+def smoke(url: str, model: str, key: str | None, report: Report, file: Path | None) -> Smoke:
+    """Every check of what answers at `url`; the JUnit report goes into `file`. InvalidModel, BridgeRefused."""
+    found = run.run(url, model, key, report)
+    if file is not None:
+        write_junit(found, file)
+    return found
+
+
+def write_junit(smoke: Smoke, file: Path) -> None:
+    """FolderNotUsable."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(junit(smoke), encoding="utf-8")
+    except OSError as error:
+        raise FolderNotUsable(f"{file} cannot be written: {error.strerror}.", "Name another with --junit.") from error

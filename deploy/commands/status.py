@@ -1,0 +1,17 @@
+"""`embedstack status`: how each part of a stack is."""
+
+from deploy.console import Report
+from deploy.places import places
+from deploy.stack import record, runners
+from deploy.stack.result import Status
+
+NOT_WELL = 4
+
+
+def status(stack: str, report: Report) -> Status:
+    """NotRunning where there is no such stack."""
+    where = places(stack)
+    known = record.read(where)
+    parts = runners.of_record(known, where, report).states()
+    well = bool(parts) and all(part.state == "running" for part in parts)
+    return Status(known.stack, known.mode, known.model, parts, 0 if well else NOT_WELL)

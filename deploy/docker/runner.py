@@ -1,0 +1,153 @@
+"""A stack's containers: started from a plan, and found again by the name of their project."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from deploy.console import Report
+from deploy.docker import argv, client, command, containers, image, overlays, written
+from deploy.docker.containers import Container
+from deploy.docker.overlays import Gpu
+from deploy.docker.variables import Machine
+from deploy.environment import WebuiSecrets
+from deploy.errors import CommandFailed, NotRunning, PartNotReady
+from deploy.places import Places
+from deploy.plan import Plan
+from deploy.state import PartState
+
+LAST_LINES = 20
+
+
+@dataclass(frozen=True)
+class Containers:
+    """The containers of a stack, whoever started them."""
+
+    project: str
+    report: Report
+
+    def states(self) -> tuple[PartState, ...]:
+        """Every part; empty where nothing of the stack is there. EngineNotUsable where no daemon answers."""
+        return tuple(containers.state(container) for container in self._look())
+
+    def stop(self, *, volumes: bool) -> tuple[str, ...]:
+        """Stop and remove all containers and the network, the volumes too if asked for; the names of the parts."""
+        stopped = tuple(part.name for part in self.states())
+        command.run(argv.down(self.project, volumes=volumes), self.report)
+        return stopped
+
+    def restart(self, names: Sequence[str]) -> tuple[PartState, ...]:
+        """Start these anew, all where none is named. NotRunning for a name that is none."""
+        self._check(names)
+        command.run(argv.restart(self.project, names), self.report)
+        return self.states()
+
+    def logs(self, names: Sequence[str], *, lines: int, follow: bool) -> Iterator[str]:
+        """The last lines of each part, then what comes. NotRunning for a name that is none."""
+        self._check(names)
+        return command.lines(argv.logs(self.project, names, lines=lines, follow=follow), self.report)
+
+    def last_log_lines(self, name: str, lines: int = LAST_LINES) -> tuple[str, ...]:
+        """Of one part; empty where it has never run."""
+        with client.client() as connected:
+            for container in containers.look(connected, self.project):
+                if containers.service(container) == name:
+                    raw = connected.containers.get(container["Id"]).logs(tail=lines)
+                    return tuple(raw.decode(errors="replace").splitlines())
+        return ()
+
+    def _look(self) -> tuple[Container, ...]:
+        with client.client() as connected:
+            return containers.look(connected, self.project)
+
+    def _check(self, names: Sequence[str]) -> None:
+        known = [part.name for part in self.states()]
+        if unknown := [name for name in names if name not in known]:
+            raise NotRunning(
+                f"{self.project} has no part {unknown[0]!r}; it has {', '.join(known) or 'none'}.",
+                "`embedstack status` shows the parts.",
+            )
+
+
+@dataclass(frozen=True)
+class PlannedContainers(Containers):
+    """The containers that a plan asks for."""
+
+    plan: Plan
+    secrets: WebuiSecrets
+    places: Places
+    gpu: Gpu | None
+    machine: Machine
+
+    def start(self, names: Sequence[str]) -> bool:
+        """See that these run as planned, and wait until they are healthy; whether anything had to be done for it.
+
+        PartNotReady with the last lines of the part's log, CommandFailed.
+        """
+        project = written.write(self.plan, self.secrets, self.folder, self.gpu, self.machine)
+        built = any(name.startswith("bridge") for name in names) and self._build()
+        before = self._identities()
+        self._drop_unplanned()
+        try:
+            command.run(project.up(names, self.plan.settings.stack.wait), self.report)
+        except CommandFailed as error:
+            self._explain(error)
+        return built or self._identities() != before
+
+    def config(self) -> str:
+        """The Compose file that comes of all layers, as YAML. No secret is in it: none is written for it."""
+        with tempfile.TemporaryDirectory(prefix="embedstack-") as folder:
+            scratch = Path(folder) / "compose"
+            project = written.write(self.plan, written.Hidden(), scratch, self.gpu, self.machine)
+            told = command.run(project.config(overlays.services(self.plan)), self.report)
+        return told.replace(str(scratch), str(self.folder))
+
+    @property
+    def folder(self) -> Path:
+        return self.places.run / "compose"
+
+    def _build(self) -> bool:
+        """Build the bridge's image unless it is there and of these sources."""
+        images = self.plan.settings.images
+        with tempfile.TemporaryDirectory(prefix="embedstack-image-") as folder:
+            context = Path(folder)
+            label = image.label(image.stage(context), images.bridge_base)
+            if self._has(images.bridge, label):
+                return False
+            command.run(argv.build(context, images.bridge, images.bridge_base, label), self.report)
+        return True
+
+    def _has(self, name: str, label: str) -> bool:
+        key, _, value = label.partition("=")
+        with client.client() as connected:
+            found = connected.images.list(name=name, filters={"label": f"{key}={value}"})
+        return bool(found)
+
+    def _identities(self) -> dict[str, tuple[str, str]]:
+        planned = overlays.services(self.plan)
+        found = {containers.service(container): containers.identity(container) for container in self._look()}
+        return {name: identity for name, identity in found.items() if name in planned}
+
+    def _drop_unplanned(self) -> None:
+        """Remove what an earlier plan had and this one has not, as Ollama after a change of engine; volumes stay."""
+        planned = overlays.services(self.plan)
+        names = [str(one["Name"]).lstrip("/") for one in self._look() if containers.service(one) not in planned]
+        if names:
+            command.run(argv.remove(names), self.report)
+
+    def _explain(self, error: CommandFailed) -> NoReturn:
+        """Raise what can be said of the part that is not well, else the command's own words."""
+        # Compose says no more than this when a part is still starting as its time runs out.
+        late = not error.advice or "not healthy" in error.advice
+        unwell = ("failed", "backoff", "starting") if late else ("failed", "backoff")
+        parts = [part for state in unwell for part in self.states() if part.state == state]
+        if not parts:
+            raise error
+        name, last = parts[0].name, "\n".join(self.last_log_lines(parts[0].name))
+        raise PartNotReady(
+            f"{name} is not well: {parts[0].reason}.",
+            f"Its last lines:\n{last}\n`embedstack logs {name}` shows all of them.",
+        ) from error

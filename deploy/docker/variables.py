@@ -1,0 +1,183 @@
+"""What the Compose files and the containers are told: pure, from a plan to variables."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy import environment, vllm
+from deploy.environment import WebuiSecrets
+from deploy.errors import InvalidSettings
+from deploy.plan import Engine, Plan, Served
+
+BRIDGE_PORT = 11435
+CACHE = "/var/cache/embed-bridge"
+GIVEN = "/etc/embedstack"
+KEY_FILE = f"{GIVEN}/bridge.key"
+HOST = "host.docker.internal"
+WEBUI_DATA = "/app/backend/data"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What of this machine the containers have to know.
+
+    Attributes:
+        names: host names and addresses under which others reach it.
+        groups: numbers of the groups that own an AMD GPU's devices: video, render.
+        descriptors: how many open files a container may have.
+    """
+
+    names: tuple[str, ...] = ()
+    groups: tuple[int, int] | None = None
+    descriptors: int = 65536
+
+
+def compose(plan: Plan, run: Path, machine: Machine) -> dict[str, str]:
+    """Variables of the Compose files. `run` is the folder with the environment of the services. No secret is in it."""
+    ports, images = plan.settings.ports, plan.settings.images
+    video, render = machine.groups or (None, None)
+    wanted: dict[str, object | None] = {
+        "RUN": run,
+        "KEEP_ALIVE": plan.settings.model.keep_alive,
+        "HOST_BRIDGE": plan.bridge_host,
+        "HOST_WEBUI": plan.webui_host,
+        "PORT_BRIDGE": ports.bridge,
+        "PORT_BRIDGE_BF16": ports.bridge_bf16,
+        "PORT_OLLAMA": ports.ollama,
+        "PORT_VLLM": ports.vllm,
+        "PORT_WEBUI": ports.webui,
+        "IMAGE_BRIDGE": images.bridge,
+        "IMAGE_OLLAMA": images.ollama,
+        "IMAGE_OLLAMA_ROCM": images.ollama_rocm,
+        "IMAGE_PGVECTOR": images.pgvector,
+        "IMAGE_VLLM": images.vllm,
+        "IMAGE_WEAVIATE": images.weaviate,
+        "IMAGE_WEBUI": images.webui,
+        "MODEL_FILE": plan.served.gguf.resolve() if plan.served.gguf else None,
+        "DESCRIPTORS": machine.descriptors,
+        "GROUP_VIDEO": video,
+        "GROUP_RENDER": render,
+        **_vllm(plan),
+    }
+    return {f"EMBEDSTACK_{name}": str(value) for name, value in wanted.items() if value is not None}
+
+
+def bridge(plan: Plan, machine: Machine) -> dict[str, str]:
+    """The environment of the bridge."""
+    return _bridge(plan, plan.served, plan.engine, machine, passthrough=_passthrough(plan))
+
+
+def bridge_bf16(plan: Plan, beside: Served, machine: Machine) -> dict[str, str]:
+    """The environment of the bridge before vLLM, where that stands beside Ollama."""
+    engine = Engine(kind="vllm", managed=True, reason="beside Ollama")
+    return _bridge(plan, beside, engine, machine, passthrough=None)
+
+
+def webui(plan: Plan, secrets: WebuiSecrets) -> dict[str, str]:
+    """The environment of Open WebUI: secret."""
+    own = environment.webui(
+        plan, secrets, data=WEBUI_DATA, bridge_url=f"http://bridge:{BRIDGE_PORT}", ollama_url=_ollama_url(plan)
+    )
+    return {**own, **_vector_store(plan, secrets)}
+
+
+def pgvector(secrets: WebuiSecrets) -> dict[str, str]:
+    """The environment of PostgreSQL: secret."""
+    return {"POSTGRES_USER": "openwebui", "POSTGRES_DB": "openwebui", "POSTGRES_PASSWORD": _password(secrets)}
+
+
+def model_folder(folder: Path) -> tuple[Path, str]:
+    """What to mount for a Hugging Face folder, and where the model is in it.
+
+    A snapshot in the Hub's cache is links into ../../blobs: all of the repository's folder has to be there.
+    """
+    if folder.parent.name == "snapshots":
+        return folder.parents[1], f"/models/snapshots/{folder.name}"
+    return folder, "/models"
+
+
+def dotenv(variables: dict[str, str]) -> str:
+    """Lines that Compose reads back literally. InvalidSettings for a value that no quoting keeps as it is."""
+    for name, value in variables.items():
+        if "'" in value or "\n" in value:
+            raise InvalidSettings(
+                f"{name} has an apostrophe or a line break, which Compose cannot read.", "Change or rename it."
+            )
+    return "".join(f"{name}='{value}'\n" for name, value in sorted(variables.items()))
+
+
+def _bridge(plan: Plan, served: Served, engine: Engine, machine: Machine, *, passthrough: str | None) -> dict[str, str]:
+    url = "http://vllm:8000" if engine.kind == "vllm" else _ollama_url(plan)
+    own = environment.bridge(
+        plan,
+        served,
+        engine,
+        listen=("0.0.0.0", BRIDGE_PORT),  # noqa: S104 -- inside the container; what is published is another setting
+        engine_url=None if engine.kind == "embedded" else url,
+        gguf="/models/model.gguf" if engine.kind == "embedded" else None,
+        cache=CACHE,
+        key_file=KEY_FILE,
+        tokenizer=_tokenizer(served) if engine.kind == "vllm" else None,
+        hosts=("bridge", "bridge-bf16", HOST, *(machine.names if plan.keyed else ())),
+        passthrough=passthrough,
+    )
+    catalog = {"EMBED_BRIDGE_MODEL_CATALOG": f"{GIVEN}/catalog.yaml"} if plan.settings.model.catalog else {}
+    return {**own, **catalog}
+
+
+def _tokenizer(served: Served) -> str | None:
+    return f"{model_folder(served.folder)[1]}/tokenizer.json" if served.folder else None
+
+
+def _passthrough(plan: Plan) -> str | None:
+    return _ollama_url(plan) if plan.settings.bridge.passthrough else None
+
+
+def _ollama_url(plan: Plan) -> str | None:
+    """Ollama as a container sees it; None where the stack has none."""
+    if plan.engine.kind != "ollama":
+        return None
+    if plan.engine.managed or plan.engine.url is None:
+        return "http://ollama:11434"
+    scheme, _, rest = plan.engine.url.partition("://")
+    place, slash, path = rest.partition("/")
+    name, colon, port = place.rpartition(":")
+    host = name if colon else place
+    if host.strip("[]") in ("localhost", "0.0.0.0", "::1", "::") or host.startswith("127."):  # noqa: S104 -- compared
+        return f"{scheme}://{HOST}{colon}{port if colon else ''}{slash}{path}"
+    return plan.engine.url
+
+
+def _vllm(plan: Plan) -> dict[str, object | None]:
+    served = plan.served if plan.engine.kind == "vllm" else plan.beside
+    if served is None or served.folder is None:
+        return {}
+    mount, inside = model_folder(served.folder)
+    return {
+        "MODEL_FOLDER": mount,
+        "MODEL_PATH": inside,
+        "VLLM_MODEL": served.name,
+        "VLLM_CONTEXT": served.num_ctx,
+        "VLLM_MEMORY": vllm.memory(plan),
+        "VLLM_OVERRIDES": vllm.overrides(served),
+    }
+
+
+def _vector_store(plan: Plan, secrets: WebuiSecrets) -> dict[str, str]:
+    if plan.settings.webui.vector_store == "pgvector":
+        url = f"postgresql://openwebui:{_password(secrets)}@pgvector:5432/openwebui"
+        # PostgreSQL's index takes at most 2000 dimensions of 4 bytes; in half precision it takes 4000.
+        size = {"PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH": str(plan.served.model.dimensions)}
+        half = {"PGVECTOR_USE_HALFVEC": "True"} if plan.served.model.dimensions > 2000 else {}
+        return {"VECTOR_DB": "pgvector", "PGVECTOR_DB_URL": url, **size, **half}
+    if plan.settings.webui.vector_store == "weaviate":
+        own = {"HTTP_HOST": "weaviate", "HTTP_PORT": "8080", "GRPC_HOST": "weaviate", "GRPC_PORT": "50051"}
+        return {"VECTOR_DB": "weaviate", **{f"WEAVIATE_{name}": value for name, value in own.items()}}
+    return {}
+
+
+def _password(secrets: WebuiSecrets) -> str:
+    # Made from the stack's key and kept nowhere else: the same at every start, another one in every stack.
+    return hashlib.sha256(f"pgvector {secrets.webui_secret_key}".encode()).hexdigest()[:32]

@@ -1,0 +1,57 @@
+"""A large model on the CPU, though nobody asked for that. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from deploy.doctor.finding import Finding
+from deploy.doctor.gpu import Gpus
+from deploy.doctor.intent import Intent
+from deploy.doctor.size import gib
+from deploy.ollama.server import Loaded
+
+
+def check_plan(intent: Intent, gpus: Gpus) -> Iterator[Finding]:
+    """Before anything is started."""
+    if intent.settings.engine.cpu or not intent.heavy or intent.elsewhere:
+        return
+    if (gpu := gpus.roomiest) is None:
+        yield Finding(
+            "CPU-UNASKED",
+            "warning",  # a GPU of another make, as Intel's through Vulkan, is not seen here, and Ollama uses it
+            f"{intent.model.id} will run on the CPU",
+            "No NVIDIA, AMD or Apple GPU was found here.",
+            "A page of text takes seconds, a document minutes.",
+            "`--cpu` says that it is meant; else a smaller model (`--model qwen3-embedding:0.6b`), or an engine on "
+            "another machine (`--set engine.url=http://HOST:11434`).",
+        )
+    elif intent.engine.kind == "embedded" and gpu.kind != "apple":
+        yield Finding(
+            "GPU-WITHOUT-ENGINE",
+            "blocker",
+            "There is a GPU, and no engine that uses it",
+            f"{gpu.name}, {gib(gpu.total)}; the embedded engine computes on the CPU ({intent.engine.reason}).",
+            f"{intent.model.id} would be many times slower than it could be.",
+            "Install Ollama (https://ollama.com/download) and say `embedstack up` again, or take `--mode docker`; "
+            "`--cpu` if the CPU is meant.",
+        )
+
+
+def check_loaded(intent: Intent, gpus: Gpus, loaded: Sequence[Loaded]) -> Iterator[Finding]:
+    """While it runs: Ollama loses a GPU without a word, also hours later (ollama#14658)."""
+    gpu = gpus.roomiest
+    if gpu is None or intent.settings.engine.cpu or intent.elsewhere:
+        return
+    for model in loaded:
+        if model.size_vram >= model.size:
+            continue
+        where = "all" if model.size_vram == 0 else gib(model.size - model.size_vram)
+        yield Finding(
+            "CPU-FALLBACK",
+            "warning",
+            "Ollama computes on the CPU although there is a GPU",
+            f"{model.name}: {where} of its {gib(model.size)} on the CPU, {gib(model.size_vram)} on the GPU "
+            f"({gpu.name}, {gib(gpu.usable)} free).",
+            "Vectors are the same, many times slower.",
+            "Restart Ollama (`embedstack restart ollama`, `sudo systemctl restart ollama`); its log tells what it "
+            'found. In containers, if it comes back: "exec-opts": ["native.cgroupdriver=cgroupfs"] in '
+            "/etc/docker/daemon.json.",
+        )

@@ -1,0 +1,112 @@
+"""Versions of Ollama, Docker and Compose, and whether an Ollama is whole. Pure."""
+
+from collections.abc import Iterator
+
+from deploy.docker.daemon import COMPOSE_LEAST, Daemon
+from deploy.docker.daemon import version as numbers
+from deploy.doctor.finding import Finding
+from deploy.doctor.ollama import Ollama
+from deploy.errors import EngineNotUsable
+from deploy.ollama.version import TESTED, judge, needs_llama_server
+
+DOCKER_LEAST = (20, 10)
+INSTALL = "https://ollama.com/download"
+
+
+def check_ollama(ollama: Ollama) -> Iterator[Finding]:
+    if ollama.bridge:
+        yield _bridge(ollama)
+        return
+    yield from _version(ollama)
+    if ollama.program is not None and ollama.llama_server is None and needs_llama_server(ollama.version):
+        yield Finding(
+            "OLLAMA-INCOMPLETE",
+            "blocker",
+            "This Ollama has no llama-server",
+            f"{ollama.program} is {ollama.version or 'of no version'}; there is no llama-server in {ollama.library}.",
+            "It starts and answers, and fails with the first text: `llama-server binary not found`.",
+            f"Install Ollama whole ({INSTALL}): `go install` builds its server alone. Or `--engine embedded`.",
+        )
+
+
+def _bridge(ollama: Ollama) -> Finding:
+    return Finding(
+        "OLLAMA-IS-BRIDGE",
+        "blocker",
+        "What is named as Ollama is a bridge",
+        f"At {ollama.url} a bridge answers, as Ollama would.",
+        "A bridge holds no models, and one before another only costs time.",
+        "Name the Ollama behind it in engine.url; OLLAMA_HOST counts where that is not set.",
+    )
+
+
+def _version(ollama: Ollama) -> Iterator[Finding]:
+    told = f"{ollama.where} is {ollama.version or 'of no version'}; {_text(TESTED)} or newer is tested."
+    try:
+        judged = judge(ollama.version)
+    except EngineNotUsable:
+        yield Finding(
+            "OLLAMA-OLD",
+            "blocker",
+            "This Ollama is too old",
+            told,
+            "It does not know Qwen3's embedding models, or gives wrong vectors for them.",
+            f"Update it: {INSTALL}.",
+        )
+        return
+    if judged.support == "source build":
+        yield Finding(
+            "OLLAMA-SOURCE",
+            "note",
+            "This Ollama was built from source and does not know its version",
+            told,
+            "What it can do is tried instead: `up` embeds with it before it says that it is up.",
+            "Nothing.",
+        )
+    elif judged.support == "warned":
+        yield Finding(
+            "OLLAMA-AGEING",
+            "warning",
+            "This Ollama is older than what is tested",
+            told,
+            "It cuts long texts in another way, and some texts crash it; the bridge catches what it can.",
+            f"Update it: {INSTALL}.",
+        )
+
+
+def check_docker(daemon: Daemon) -> Iterator[Finding]:
+    if daemon.why_not:
+        yield Finding(
+            "DOCKER-UNREACHABLE",
+            "blocker",
+            "Docker cannot be used",
+            f"{daemon.why_not[:1].upper()}{daemon.why_not[1:]}.",
+            "Nothing can be run in containers.",
+            "Start it (`sudo systemctl start docker`, or Docker Desktop); if only root may: `sudo usermod -aG docker "
+            "$USER` and sign in anew. Or take `--mode native`.",
+        )
+        return
+    if daemon.compose is None or numbers(daemon.compose) < COMPOSE_LEAST:
+        seen = f"is {daemon.compose}" if daemon.compose else "is not there"
+        yield Finding(
+            "COMPOSE-OLD",
+            "blocker",
+            "Docker Compose is missing or too old",
+            f"`docker compose` {seen}; {_text(COMPOSE_LEAST)} or newer is needed.",
+            "The stack's compose file cannot be read.",
+            "Install the package docker-compose-plugin (https://docs.docker.com/compose/install/), or take "
+            "`--mode native`.",
+        )
+    if numbers(daemon.version) < DOCKER_LEAST:
+        yield Finding(
+            "DOCKER-OLD",
+            "warning",
+            "The Docker engine is older than what is tested",
+            f"It is {daemon.version}; {_text(DOCKER_LEAST)} or newer is tested.",
+            "Health checks or host.docker.internal may not work.",
+            "Update it (https://docs.docker.com/engine/install/).",
+        )
+
+
+def _text(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,143 @@
+"""All checks: each looks up its facts and judges them. One that fails is itself a finding, and the others go on."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from deploy import secrets
+from deploy.doctor import (
+    accounts,
+    cpu_fallback,
+    disk,
+    engines,
+    exposure,
+    gpu,
+    limits,
+    memory,
+    needs,
+    network,
+    ports,
+    webui,
+)
+from deploy.doctor.finding import Finding, worst_first
+from deploy.doctor.intent import Intent
+from deploy.doctor.machine import Machine
+from deploy.errors import DeployError
+
+
+@dataclass(frozen=True)
+class Check:
+    """One subject. `before_up`: asked before anything is started; the others make sense only while a stack runs."""
+
+    name: str
+    run: Callable[[Intent, Machine], Iterable[Finding]]
+    before_up: bool = True
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found, the worst first, and the names of the checks that ran."""
+
+    findings: tuple[Finding, ...]
+    checked: tuple[str, ...]
+
+
+def examine(intent: Intent, machine: Machine, *, before_up: bool = False) -> Examined:
+    """Run all checks, or those of `before_up` alone."""
+    chosen = [check for check in CHECKS if check.before_up or not before_up]
+    findings = [finding for check in chosen for finding in _safely(check, intent, machine)]
+    return Examined(worst_first(findings), tuple(check.name for check in chosen))
+
+
+def _safely(check: Check, intent: Intent, machine: Machine) -> list[Finding]:
+    try:
+        return list(check.run(intent, machine))
+    except Exception as error:  # noqa: BLE001 -- whatever a strange machine answers, the other checks go on
+        told = error.message if isinstance(error, DeployError) else f"{type(error).__name__}: {error}"
+        return [
+            Finding(
+                "CHECK-FAILED",
+                "warning",
+                f"The check of {check.name} could not be made",
+                told,
+                "What it looks for may be there, unseen.",
+                (error.advice if isinstance(error, DeployError) else "")
+                or f"Look at {check.name} yourself; please report this line if it makes no sense.",
+            )
+        ]
+
+
+def _disk(intent: Intent, machine: Machine) -> Iterable[Finding]:
+    return disk.check(tuple(needs.wanted(intent, machine)))
+
+
+def _memory(intent: Intent, machine: Machine) -> Iterator[Finding]:
+    on_gpu = machine.gpu is not None and machine.gpu.kind != "apple" and not intent.settings.engine.cpu
+    uses = intent.engine.kind != "embedded" and on_gpu
+    yield from memory.check_ram(intent, memory.look(), on_gpu=uses, running=machine.running)
+    loaded = sum(model.size_vram for model in machine.ollama.loaded) if machine.ollama else 0
+    yield from memory.check_vram(intent, machine.gpu, loaded=loaded, flash_attention=machine.flash_attention)
+
+
+def _ports(intent: Intent, machine: Machine) -> Iterator[Finding]:
+    pids = [part.pid for part in machine.parts if part.pid]
+    published = [_port(part.address) for part in machine.parts if part.address and part.state != "stopped"]
+    # A container's port is the daemon's, for all that can be seen from here; a process is known by its number.
+    own = [port for port in published if port is not None] if intent.mode == "docker" else []
+    for part, setting, port in ports.wanted(intent):
+        if (held := ports.look(part, setting, port)) is not None:
+            yield from ports.check(held, pids, own)
+
+
+def _gpu(intent: Intent, machine: Machine) -> Iterator[Finding]:
+    yield from gpu.check(intent, machine.gpus, machine.daemon)
+    yield from cpu_fallback.check_plan(intent, machine.gpus)
+
+
+def _engines(intent: Intent, machine: Machine) -> Iterator[Finding]:
+    if machine.ollama is not None:
+        yield from engines.check_ollama(machine.ollama)
+    if intent.mode == "docker" and machine.daemon is not None:
+        yield from engines.check_docker(machine.daemon)
+
+
+def _network(intent: Intent, machine: Machine) -> Iterator[Finding]:
+    yield from network.check_proxy(machine.environ)
+    url = intent.engine.url
+    yield from network.check_reach(intent, network.listening(network.port(url)) if url else (), machine.daemon)
+
+
+def _limits(intent: Intent, _: Machine) -> Iterable[Finding]:
+    return limits.check(limits.look()) if intent.mode == "native" else ()
+
+
+def _exposure(intent: Intent, machine: Machine) -> Iterable[Finding]:
+    return () if intent.settings.stack.expose == "none" else exposure.check(intent, accounts.look(intent, machine))
+
+
+def _loaded(intent: Intent, machine: Machine) -> Iterable[Finding]:
+    return cpu_fallback.check_loaded(intent, machine.gpus, machine.ollama.loaded) if machine.ollama else ()
+
+
+def _webui(intent: Intent, machine: Machine) -> Iterator[Finding]:
+    if machine.runs(accounts.PART):
+        known = secrets.read(machine.places, lambda _: None)
+        yield from webui.check(*accounts.embedding(intent.plan, known))
+
+
+def _port(address: str) -> int | None:
+    return urlsplit(address if "//" in address else f"//{address}").port
+
+
+CHECKS = (
+    Check("disk", _disk),
+    Check("memory", _memory),
+    Check("ports", _ports),
+    Check("GPU", _gpu),
+    Check("engines", _engines),
+    Check("network", _network),
+    Check("limits", _limits),
+    Check("exposure", _exposure),
+    Check("what is loaded", _loaded, before_up=False),
+    Check("Open WebUI's settings", _webui, before_up=False),
+)

@@ -1,0 +1,36 @@
+"""What `doctor` finds. Every id is told at length in docs/troubleshooting.md, and never changes its meaning."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["blocker", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("blocker", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes:
+        severity: a blocker keeps the stack from working; a warning costs something; a note is good to know.
+        evidence: what was seen, with the values.
+        impact: what comes of it.
+        next_step: what to do, as a command or a setting where there is one.
+    """
+
+    id: str
+    severity: Severity
+    title: str
+    evidence: str
+    impact: str
+    next_step: str
+
+
+def blockers(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.severity == "blocker")
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """By severity, and in the order of the checks within one; the same finding only once."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: SEVERITIES.index(finding.severity)))

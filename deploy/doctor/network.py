@@ -1,0 +1,70 @@
+"""Proxies that catch what is meant for this machine, and an Ollama that containers cannot reach."""
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
+
+import psutil
+
+from deploy.docker.daemon import Daemon
+from deploy.doctor.finding import Finding
+from deploy.doctor.intent import Intent, local
+
+PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+LOOPBACK = ("localhost", "127.0.0.1")
+
+
+def check_proxy(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """A proxy for plain HTTP knows no way back to this machine's loopback."""
+    if not (named := [name for name in PROXIES if environ.get(name)]):
+        return
+    entries = [entry.strip() for entry in _no_proxy(environ).split(",")]
+    missing = [name for name in LOOPBACK if name not in entries]
+    if not missing or "*" in entries:
+        return
+    yield Finding(
+        "PROXY-LOOPBACK",
+        "warning",
+        "A proxy catches what is meant for this machine",
+        f"{named[0]} is set, and NO_PROXY does not name {' and '.join(missing)}.",
+        "Parts of the stack reach each other all the same; your own clients (curl, the SDKs) ask the proxy for the "
+        "bridge, and get an error of the proxy's.",
+        "`export NO_PROXY=localhost,127.0.0.1,::1` where you start them.",
+    )
+
+
+def check_reach(intent: Intent, addresses: Sequence[str], daemon: Daemon | None) -> Iterator[Finding]:
+    """`addresses`: on which that Ollama listens here; empty where nobody tells."""
+    url = intent.engine.url
+    if intent.mode != "docker" or intent.engine.managed or intent.engine.kind != "ollama" or url is None:
+        return
+    if daemon is not None and "Docker Desktop" in daemon.os:
+        return  # hands host.docker.internal on to the loopback of its host
+    if local(url) and addresses and all(ipaddress.ip_address(address).is_loopback for address in addresses):
+        yield Finding(
+            "OLLAMA-LOOPBACK",
+            "blocker",
+            "Containers cannot reach the Ollama of this machine",
+            f"It listens on {', '.join(sorted(set(addresses)))} alone, port {port(url)}.",
+            "To a container that address is the container itself.",
+            "Start it with OLLAMA_HOST=0.0.0.0 (systemd: `sudo systemctl edit ollama`) behind a firewall, or take "
+            "`--mode native`, or let the stack run its own: `--set engine.url=null --set ports.ollama=PORT`.",
+        )
+
+
+def port(url: str) -> int:
+    """Of an Ollama's address."""
+    return urlsplit(url).port or 11434
+
+
+def listening(port: int) -> tuple[str, ...]:
+    """Addresses on which something listens there; empty where this user may not know."""
+    try:
+        found = psutil.net_connections("tcp")
+    except psutil.Error:
+        return ()
+    return tuple(c.laddr.ip for c in found if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port)
+
+
+def _no_proxy(environ: Mapping[str, str]) -> str:
+    return environ.get("no_proxy") or environ.get("NO_PROXY") or ""

@@ -1,0 +1,88 @@
+"""An Ollama as it is found: one that answers, or one that would be started."""
+
+import os
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deploy.errors import DeployError, EngineNotUsable
+from deploy.ollama import locate, server
+from deploy.ollama.server import Loaded
+from deploy.plan import Engine, Mode
+
+
+@dataclass(frozen=True)
+class Ollama:
+    """What is known of it.
+
+    Attributes:
+        url: where it answers, None where it does not run.
+        version: what it calls itself, "" where it does not tell.
+        program: what would be started, None for one that the stack does not start.
+        llama_server: beside the program, None where there is none.
+        models: that are in it, by name.
+        loaded: models in memory.
+        bridge: whether it is none, but a bridge, which answers as Ollama does.
+    """
+
+    url: str | None = None
+    version: str = ""
+    program: Path | None = None
+    llama_server: Path | None = None
+    models: tuple[str, ...] = ()
+    loaded: tuple[Loaded, ...] = ()
+    bridge: bool = False
+
+    @property
+    def where(self) -> str:
+        return str(self.program) if self.program else f"The Ollama at {self.url}"
+
+    @property
+    def library(self) -> Path | None:
+        """Where its llama-server should be."""
+        return self.program and (self.program.resolve().parent / locate.HELPER_PLACES[0]).resolve()
+
+
+def find(engine: Engine, mode: Mode, *, runs: bool) -> Ollama | None:
+    """The Ollama that the stack uses. `runs`: the stack's own does already."""
+    if engine.kind != "ollama" or engine.url is None:
+        return None
+    there = running(engine.url) if runs or not engine.managed else None
+    if mode == "docker" or not engine.managed or engine.program is None:
+        return there
+    program = installed(engine.program)
+    return program if there is None else replace(program, models=there.models, loaded=there.loaded)
+
+
+def running(url: str) -> Ollama | None:
+    """The one that answers at `url`, with what it has loaded; None where none does."""
+    with server.Ollama(url) as asked:
+        try:
+            version = asked.version()
+            models = tuple(model.name for model in asked.models())
+            return Ollama(url=url, version=version, models=models, loaded=asked.loaded())
+        except EngineNotUsable:
+            return Ollama(url=url, bridge=True)
+        except DeployError:
+            return None
+
+
+def installed(program: Path) -> Ollama:
+    return Ollama(version=_version(program), program=program, llama_server=locate.helper(program))
+
+
+def _version(program: Path) -> str:
+    environment = {**os.environ, "OLLAMA_HOST": locate.NOWHERE}
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=locate.TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return locate.version_told(done.stdout + done.stderr)

@@ -1,0 +1,25 @@
+"""What `up` asks before it fetches or starts anything."""
+
+from collections.abc import Sequence
+
+from deploy.doctor.examine import examine
+from deploy.doctor.finding import Finding, blockers
+from deploy.doctor.intent import Intent
+from deploy.doctor.machine import Machine
+from deploy.errors import Blocked
+
+
+def ensure(intent: Intent, machine: Machine) -> tuple[Finding, ...]:
+    """Warnings and notes; Blocked, with what to do about each, where anything is in the way."""
+    found = examine(intent, machine, before_up=True).findings
+    if stopping := blockers(found):
+        raise refusal(stopping)
+    return found
+
+
+def refusal(stopping: Sequence[Finding]) -> Blocked:
+    """All blockers in one message, so that they can be put right at one go."""
+    count = "1 thing is" if len(stopping) == 1 else f"{len(stopping)} things are"
+    told = [f"{finding.title} [{finding.id}]: {finding.evidence}" for finding in stopping]
+    steps = [f"{finding.id}: {finding.next_step}" for finding in stopping]
+    return Blocked("\n  ".join([f"{count} in the way.", *told]), "\n".join(steps))

@@ -1,0 +1,21 @@
+"""Open WebUI's embedding settings, which it keeps in its database after the first start. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deploy.doctor.finding import Finding
+from deploy.webui.wanted import differences
+
+
+def check(is_set: Mapping[str, Any], should_be: Mapping[str, Any]) -> Iterator[Finding]:
+    """Both as GET /api/v1/retrieval/embedding has them. No key is told."""
+    if found := differences(is_set, should_be):
+        yield Finding(
+            "WEBUI-DIFFERS",
+            "warning",
+            "Open WebUI embeds with other settings than the stack's",
+            "; ".join(map(str, found)) + ".",
+            "Its documents may be embedded by another model than its questions, or by none.",
+            "`embedstack up` sets them right where nothing is indexed yet; else in Admin Settings, Documents, and "
+            "press Reindex there.",
+        )

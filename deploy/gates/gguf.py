@@ -1,0 +1,105 @@
+"""The gate of a GGUF: its header alone, in milliseconds, against the catalogue."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploy.gates import origins
+from deploy.gates.verdict import ABSENT, Severity, Verdict, judge, told
+from modelfiles import gguf_header
+from modelfiles.catalog import Model
+from modelfiles.gguf_header import EOS_ID, Header, Scalar
+from modelfiles.gguf_tensors import align
+
+ARCHITECTURE = "general.architecture"
+POOLING = {0: "NONE", 1: "MEAN", 2: "CLS", 3: "LAST", 4: "RANK"}  # llama.cpp, enum llama_pooling_type
+
+
+def examine(path: Path, model: Model) -> tuple[Verdict, ...]:
+    """A verdict on each fact of the header that the catalogue knows. OSError where the file cannot be read."""
+    facts = model.header
+    required = _required(model)
+    try:
+        header = gguf_header.examine(path, {*required, *facts.forbidden, *facts.expected})
+    except ValueError as error:
+        why = str(error).removeprefix(f"{path} ")
+        return (Verdict("header", why, "that of a whole GGUF", "fail", origins.DAMAGED),)
+    if header.values.get(ARCHITECTURE) != (architecture := required.get(ARCHITECTURE)) and architecture:
+        return tuple(_equal(header, {ARCHITECTURE: architecture}, "fail"))  # of another one no other key is there
+    return (
+        *_equal(header, required, "fail"),
+        *_forbidden(header, model),
+        *_eos(header, model),
+        *_equal(header, facts.expected, "warn"),
+        *_lengths(header, model),
+        *_tensors(header, model),
+        _size(header),
+    )
+
+
+def _required(model: Model) -> dict[str, Scalar]:
+    """The catalogue's, and the native dimension, which even the shortest entry of one's own names."""
+    required = model.header.required
+    architecture = required.get(ARCHITECTURE)
+    native = {f"{architecture}.embedding_length": model.dimensions} if architecture else {}
+    return {**required, **native, **required}
+
+
+def _equal(header: Header, wanted: dict[str, Scalar], otherwise: Severity) -> Iterator[Verdict]:
+    for key, must in wanted.items():
+        value = header.values.get(key, _array(header, key))
+        severity: Severity = "pass" if _same(value, must) else otherwise
+        yield Verdict(key, _told(key, value), _told(key, must), severity, origins.of_key(key))
+
+
+def _forbidden(header: Header, model: Model) -> Iterator[Verdict]:
+    for key, wrong in model.header.forbidden.items():
+        value = header.values.get(key, _array(header, key))
+        severity: Severity = "fail" if _same(value, wrong) else "pass"
+        yield Verdict(key, told(value), f"{ABSENT} or not {told(wrong)}", severity, origins.of_key(key))
+
+
+def _eos(header: Header, model: Model) -> Iterator[Verdict]:
+    """The id may be right and mean another token, where the vocabulary is another one."""
+    if model.header.eos is not None:
+        field = f"the token at {EOS_ID}"
+        yield judge(field, header.eos, model.header.eos, origins.of_key("tokenizer.ggml.tokens"))
+
+
+def _lengths(header: Header, model: Model) -> Iterator[Verdict]:
+    for key, must in model.header.lengths.items():
+        yield judge(f"length of {key}", header.lengths.get(key), must, origins.of_key(key), otherwise="warn")
+
+
+def _tensors(header: Header, model: Model) -> Iterator[Verdict]:
+    if model.header.tensors is not None:
+        yield judge("tensors", len(header.tensors), model.header.tensors, origins.of_key("tensors"))
+
+
+def _size(header: Header) -> Verdict:
+    """The file's length: up to the end of its last tensor, or with the padding behind that. Longer does no harm."""
+    if header.end is None:
+        return Verdict("file length", told(header.bytes), "known from its tensors' types", "warn", origins.NEWER)
+    longest = align(header.end, header.alignment)
+    severity: Severity = "fail" if header.bytes < header.end else "warn" if header.bytes > longest else "pass"
+    origin = origins.DAMAGED if severity == "fail" else origins.LONGER
+    return Verdict("file length", f"{header.bytes:,} bytes", f"{longest:,} bytes", severity, origin)
+
+
+def _array(header: Header, key: str) -> str | None:
+    return f"an array of {header.lengths[key]}" if key in header.lengths else None
+
+
+def _same(value: Scalar | None, must: Scalar) -> bool:
+    """Of one kind and equal: a number where true belongs is no true; a float is an f32 in the file."""
+    if isinstance(must, bool) or isinstance(value, bool):
+        return value is must
+    if isinstance(must, float) and isinstance(value, float):
+        return value in (must, struct.unpack("<f", struct.pack("<f", must))[0])
+    return type(value) is type(must) and value == must
+
+
+def _told(key: str, value: Scalar | None) -> str:
+    if key.endswith(".pooling_type") and type(value) is int:
+        return f"{value} ({POOLING.get(value, 'unknown')})"
+    return told(value)

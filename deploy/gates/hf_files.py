@@ -1,0 +1,122 @@
+"""The small files of a Hugging Face folder: as much of them as decides about vectors."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+MOST_BYTES = 64 * 2**20  # of one JSON file; Qwen's tokenizer.json has 11 MB
+
+
+class UnreadableError(Exception):
+    """A file that is missing, or is not what its name says. `why` speaks of the file `name`."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name} {why}")
+        self.name = name
+        self.why = why
+
+
+class Config(msgspec.Struct, frozen=True):
+    """config.json. transformers 5 writes `rope_parameters` in place of `rope_theta`."""
+
+    model_type: str | None = None
+    architectures: tuple[str, ...] = ()
+    hidden_size: int | None = None
+    num_hidden_layers: int | None = None
+    intermediate_size: int | None = None
+    num_attention_heads: int | None = None
+    num_key_value_heads: int | None = None
+    head_dim: int | None = None
+    rope_theta: float | None = None
+    rope_parameters: dict[str, Any] | None = None
+
+    @property
+    def theta(self) -> Any:
+        return (self.rope_parameters or {}).get("rope_theta") if self.rope_theta is None else self.rope_theta
+
+
+class Named(msgspec.Struct, frozen=True):
+    id: str
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """One piece of a template: a text, or a special token by its name."""
+
+    sequence: Named | None = msgspec.field(default=None, name="Sequence")
+    special: Named | None = msgspec.field(default=None, name="SpecialToken")
+
+
+class Special(msgspec.Struct, frozen=True):
+    """The tokens that one name in a template stands for."""
+
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+
+
+class PostProcessor(msgspec.Struct, frozen=True):
+    """`processors` of a Sequence; `single` and `special_tokens` of a TemplateProcessing; the rest of older kinds."""
+
+    type: str
+    processors: tuple["PostProcessor", ...] = ()
+    single: tuple[Piece, ...] = ()
+    special_tokens: dict[str, Special] = {}
+    cls: tuple[str, int] | None = None
+    sep: tuple[str, int] | None = None
+
+
+class Tokenizer(msgspec.Struct, frozen=True):
+    post_processor: PostProcessor | None = None
+
+
+class Module(msgspec.Struct, frozen=True):
+    """One step of sentence-transformers' pipeline; its `type` is the class with its module."""
+
+    type: str
+    path: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.type.rpartition(".")[2]
+
+
+class Pooling(msgspec.Struct, frozen=True):
+    """1_Pooling/config.json: a flag for each mode or, since sentence-transformers 5, its name."""
+
+    word_embedding_dimension: int | None = None
+    pooling_mode: str | None = None
+    pooling_mode_cls_token: bool = False
+    pooling_mode_mean_tokens: bool = False
+    pooling_mode_max_tokens: bool = False
+    pooling_mode_mean_sqrt_len_tokens: bool = False
+    pooling_mode_weightedmean_tokens: bool = False
+    pooling_mode_lasttoken: bool = False
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Every mode that is on."""
+        flags = [name for name in self.__struct_fields__ if name.startswith("pooling_mode_") and getattr(self, name)]
+        named = [self.pooling_mode] if self.pooling_mode else []
+        return tuple(dict.fromkeys([*named, *(flag.removeprefix("pooling_mode_") for flag in flags)]))
+
+
+def read(folder: Path, name: str, kind: type[T]) -> T:
+    """The file `name` of `folder`. UnreadableError where it is missing, too big or not of this kind."""
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise UnreadableError(name, "leads out of the folder")
+    path = folder / name
+    if not path.is_file():
+        raise UnreadableError(name, "is missing")
+    if path.stat().st_size > MOST_BYTES:
+        raise UnreadableError(name, f"has more than {MOST_BYTES:,} bytes")
+    return decode(path.read_bytes(), name, kind)
+
+
+def decode(content: bytes, name: str, kind: type[T]) -> T:
+    """UnreadableError where it is no JSON of this kind."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableError(name, f"is damaged: {error}") from error

@@ -1,0 +1,94 @@
+"""The safetensors folder of a model, for vLLM: every file of it that an engine reads, verified."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from deploy import places
+from deploy.console import Report
+from deploy.hub import refusal, space
+from deploy.hub.obtain import obtain
+from deploy.hub.patience import Patience
+from deploy.hub.slot import slot
+from deploy.hub.source import Source
+from deploy.hub.wanted import Wanted
+from modelfiles.model import Safetensors
+
+_READ = (".safetensors", ".json", ".txt", ".jinja")
+
+
+@dataclass(frozen=True)
+class FetchedFolder:
+    """A folder at its pinned commit.
+
+    Attributes:
+        note: against what it was verified.
+    """
+
+    path: Path
+    repository: str
+    revision: str
+    files: int
+    bytes: int
+    already: bool
+    note: str
+
+
+def fetch_folder(weights: Safetensors, source: Source, report: Report, wait: Patience | None = None) -> FetchedFolder:
+    """Fetch and verify the folder, or find it on the disk; each file goes on where it was cut.
+
+    HubUnreachable, HubRefused, WrongBytes, NotEnoughSpace, FolderNotUsable.
+    """
+    patience = wait or Patience()
+    files = _files(weights, source, report, patience)
+    missing = sum(file.bytes for file in files if slot(source.folder, file).found() is None)
+    if missing and not source.offline:
+        space.ensure(source.folder, missing, space.CACHE)
+    got = [obtain(file, source, report, patience) for file in files]
+    root = slot(source.folder, files[0])
+    return FetchedFolder(
+        path=root.pointer.parents[len(Path(files[0].name).parts) - 1],
+        repository=weights.repository,
+        revision=weights.revision,
+        files=len(files),
+        bytes=sum(file.bytes for file in files),
+        already=all(one.already for one in got),
+        note=_note(weights, files),
+    )
+
+
+def _note(weights: Safetensors, files: tuple[Wanted, ...]) -> str:
+    large = sum(file.by_sha256 for file in files)
+    return (
+        f"verified against the Hub's own digests of commit {weights.revision[:12]} ({large} by sha256, "
+        f"{len(files) - large} by git's ids), since {weights.reason or 'the catalogue has no digest of the folder'}"
+    )
+
+
+def _files(weights: Safetensors, source: Source, report: Report, wait: Patience) -> tuple[Wanted, ...]:
+    """What is in the folder: as told by the Hub once, and kept, since a commit never changes."""
+    kept = places.home() / "listings" / f"{weights.repository.replace('/', '--')}@{weights.revision}.json"
+    try:
+        return msgspec.json.decode(kept.read_bytes(), type=tuple[Wanted, ...])
+    except (OSError, msgspec.DecodeError):
+        files = _listed(weights, source, report, wait)
+    with space.writing(kept.parent, space.HOME):
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial = kept.with_suffix(".partial")
+        partial.write_bytes(msgspec.json.encode(files))
+        partial.replace(kept)
+    return files
+
+
+def _listed(weights: Safetensors, source: Source, report: Report, wait: Patience) -> tuple[Wanted, ...]:
+    whole = Wanted(weights.repository, weights.revision, "model.safetensors", 0, "")
+    if source.offline:
+        raise refusal.offline(whole, source)
+    from deploy.hub.listing import listing
+    from deploy.hub.persist import persist
+
+    files = persist(
+        lambda: listing(weights.repository, weights.revision, source), lambda: 0, whole, source, report, wait
+    )
+    return tuple(file for file in files if file.name.endswith(_READ))

@@ -1,0 +1,74 @@
+"""Asking the Hub again where it may help: after 429, 5xx and cuts, with growing pauses, as long as there is hope."""
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+import httpx2
+
+from deploy.console import Report
+from deploy.errors import DeployError
+from deploy.hub import library, refusal
+from deploy.hub.patience import Patience, retry_after
+from deploy.hub.source import Source, token
+from deploy.hub.wanted import Wanted
+
+T = TypeVar("T")
+_UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
+_PASSING = {408, 429, 500, 502, 503, 504}
+
+
+def persist(
+    action: Callable[[], T], so_far: Callable[[], int], wanted: Wanted, source: Source, report: Report, wait: Patience
+) -> T:
+    """What `action` returns, tried again while it fails for a passing reason; HubUnreachable or HubRefused at the end.
+
+    Attempts in a row are counted from the last one in which `so_far` grew: a line that is cut every minute brings a
+    file to its end, if late.
+    """
+    failed, began = 0, so_far()
+    while True:
+        before = so_far()
+        try:
+            return action()
+        except library.OfflineModeIsEnabled as error:
+            raise refusal.offline(wanted, source) from error
+        except httpx2.HTTPError as error:  # also of HfHubHTTPError
+            failed = 1 if so_far() > before else failed + 1
+            reached = so_far() > began or not isinstance(error, _UNREACHED)
+            pause = wait.pause(failed, _asked(error), reached=reached) if _passing(error) else None
+            if pause is None:
+                raise _explained(error, wanted, source) from error
+            report.say_plain("[yellow]![/]", f"{source.url}: {_why(error)}; again in {pause:.0f} s")
+            wait.sleep(pause)
+        except (ImportError, ValueError, httpx2.InvalidURL) as error:  # a proxy's or a mirror's address that is none
+            raise refusal.unreachable(wanted, source, str(error)) from error
+
+
+def _passing(error: httpx2.HTTPError) -> bool:
+    if isinstance(error, library.HfHubHTTPError):
+        return error.response.status_code in _PASSING
+    return isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.UnsupportedProtocol)
+
+
+def _asked(error: httpx2.HTTPError) -> float | None:
+    """Seconds that the Hub asks us to wait: its own rate limit's header, else the standard one."""
+    if not isinstance(error, library.HfHubHTTPError):
+        return None
+    limit = library.parse_ratelimit_headers(error.response.headers)
+    if limit is not None and limit.remaining == 0:
+        return float(limit.reset_in_seconds)
+    return retry_after(error.response.headers.get("Retry-After"))
+
+
+def _explained(error: httpx2.HTTPError, wanted: Wanted, source: Source) -> DeployError:
+    if not isinstance(error, library.HfHubHTTPError):
+        return refusal.unreachable(wanted, source, _why(error))
+    status, code = error.response.status_code, error.response.headers.get("X-Error-Code")
+    return refusal.refused(wanted, source, status, code, has_token=bool(token(os.environ)))
+
+
+def _why(error: httpx2.HTTPError) -> str:
+    if isinstance(error, library.HfHubHTTPError):
+        return f"HTTP {error.response.status_code}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""A stack of processes of this user: what is started, and the supervisor that watches over it."""

@@ -1,0 +1,42 @@
+"""What the parts of a native stack read besides their variables."""
+
+import hashlib
+from importlib import metadata
+
+from deploy import private_file
+from deploy.environment import WebuiSecrets
+from deploy.errors import FolderNotUsable, InvalidSettings
+from deploy.native import parts
+from deploy.places import Places
+from deploy.plan import Plan
+
+
+def write(plan: Plan, secrets: WebuiSecrets, places: Places) -> str:
+    """Write it, 0600, and return its stamp: another one when the bridge has to be started anew to read it again.
+
+    FolderNotUsable, InvalidSettings where bridge.config cannot be read.
+    """
+    try:
+        places.create()
+        parts.webui_data(places).mkdir(mode=0o700, exist_ok=True)
+        private_file.write(parts.key_file(places), secrets.bridge_key.encode() if plan.keyed else b"")
+        if plan.settings.bridge.config is None:
+            private_file.write(parts.bridge_config(plan, places), b"")
+    except OSError as error:
+        raise FolderNotUsable(
+            f"{places.root} cannot be used: {error.strerror}.", "Set EMBEDSTACK_HOME to a folder that you may write to."
+        ) from error
+    return _stamp(plan, secrets, places)
+
+
+def _stamp(plan: Plan, secrets: WebuiSecrets, places: Places) -> str:
+    config = parts.bridge_config(plan, places)
+    try:
+        read = config.read_bytes()
+    except OSError as error:
+        raise InvalidSettings(
+            f"bridge.config is {config}, which cannot be read: {error.strerror}.", "Name a file that is there."
+        ) from error
+    key = secrets.bridge_key.encode() if plan.keyed else b""
+    digest = hashlib.sha256(b"\0".join((read, key))).hexdigest()
+    return f"{metadata.version('embedstack')} {digest}"

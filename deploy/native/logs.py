@@ -1,0 +1,91 @@
+"""The logs of a stack: the last lines of its parts, and what comes after."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from deploy.places import Places
+
+POLL = 0.2  # seconds
+BLOCK = 65_536  # bytes
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a part's log, without its end."""
+
+    part: str
+    text: str
+
+
+def opened(path: Path) -> BinaryIO:
+    """A log to write to at its end, which only this user may read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def tail(path: Path, count: int) -> list[str]:
+    """The last `count` lines of a file; none where it is not there. Reads no more of it than it has to."""
+    try:
+        with path.open("rb") as file:
+            position, data = file.seek(0, 2), b""
+            while position > 0 and data.count(b"\n") <= count:
+                step = min(BLOCK, position)
+                position = file.seek(position - step)
+                data = file.read(step) + data
+    except FileNotFoundError:
+        return []
+    return data.decode(errors="replace").splitlines()[-count:] if count else []
+
+
+def parts(places: Places) -> tuple[str, ...]:
+    """Who has a log."""
+    return tuple(sorted(path.stem for path in places.logs.glob("*.log")))
+
+
+def last(places: Places, names: Sequence[str], count: int) -> Iterator[Line]:
+    """The last `count` lines of each part, one part after the other: logs of different parts share no clock."""
+    for name in names:
+        for text in tail(_log(places, name), count):
+            yield Line(name, text)
+
+
+def follow(places: Places, names: Sequence[str], *, stop_after: float | None = None) -> Iterator[Line]:
+    """What is written from now on, as it comes; without end, or for `stop_after` seconds. Survives rotation."""
+    followed = [Followed(name, _log(places, name)) for name in names]
+    until = None if stop_after is None else time.monotonic() + stop_after
+    while until is None or time.monotonic() < until:
+        came = [line for one in followed for line in one.new()]
+        yield from came
+        if not came:
+            time.sleep(POLL)
+
+
+def _log(places: Places, name: str) -> Path:
+    return places.logs / f"{name}.log"
+
+
+class Followed:
+    """A log from where it ended when we began."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name, self._path = name, path
+        self._at = path.stat().st_size if path.exists() else 0
+        self._begun = b""
+
+    def new(self) -> Iterator[Line]:
+        """Lines that have been finished since."""
+        try:
+            with self._path.open("rb") as file:
+                if file.seek(0, 2) < self._at:  # it was rotated
+                    self._at, self._begun = 0, b""
+                file.seek(self._at)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        self._at += len(data)
+        *lines, self._begun = (self._begun + data).split(b"\n")
+        for line in lines:
+            yield Line(self._name, line.decode(errors="replace"))

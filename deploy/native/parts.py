@@ -1,0 +1,187 @@
+"""The processes of a planned stack. Pure."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy import environment, vllm
+from deploy.environment import WebuiSecrets
+from deploy.native.part import PartSpec
+from deploy.places import Places
+from deploy.plan import LOOPBACK, Engine, Plan, Served
+
+OLLAMA, VLLM, BRIDGE, BRIDGE_BF16, WEBUI = "ollama", "vllm", "bridge", "bridge-bf16", "open-webui"
+WEBUI_SECRETS = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_PASSWORD", "RAG_OLLAMA_API_KEY")
+
+
+@dataclass(frozen=True)
+class Here:
+    """What of this machine the parts depend on.
+
+    Attributes:
+        webui: the open-webui program, None where Open WebUI is no part of the stack.
+        gpu: whether vLLM shall use one.
+        names: host names and addresses under which other machines reach this one.
+        stamp: of what the bridge reads besides its variables, as `files.write` returns it.
+        python: what runs the bridge.
+    """
+
+    webui: Path | None = None
+    gpu: bool = False
+    names: tuple[str, ...] = ()
+    stamp: str = ""
+    python: str = sys.executable
+
+
+def specs(plan: Plan, secrets: WebuiSecrets, places: Places, here: Here) -> tuple[PartSpec, ...]:
+    """The parts in the order in which they start."""
+    found: list[PartSpec] = []
+    if plan.engine.kind == "ollama" and plan.engine.managed:
+        found.append(_ollama(plan, places))
+    if (served := on_vllm(plan)) is not None:
+        found.append(_vllm(plan, served, places, here))
+    found.append(_bridge(plan, places, here))
+    if plan.beside is not None:
+        found.append(_bridge_bf16(plan, plan.beside, places, here))
+    if here.webui is not None:
+        found.append(_webui(plan, secrets, places, here.webui))
+    return tuple(found)
+
+
+def on_vllm(plan: Plan) -> Served | None:
+    """What our own vLLM serves."""
+    if plan.engine.kind == "vllm":
+        return plan.served if plan.engine.managed else None
+    return plan.beside
+
+
+def bridge_config(plan: Plan, places: Places) -> Path:
+    """The bridge's file: the person's, else an empty one of the stack, so that no other bridge's is found."""
+    return plan.settings.bridge.config or places.run / "embed-bridge.yaml"
+
+
+def key_file(places: Places) -> Path:
+    """The bridge's key alone, 0600."""
+    return places.run / "bridge.key"
+
+
+def webui_data(places: Places) -> Path:
+    return places.data / WEBUI
+
+
+def _ollama(plan: Plan, places: Places) -> PartSpec:
+    # Its models stay where they are for this user (OLLAMA_MODELS, else ~/.ollama): what was pulled before is there, and
+    # what the stack makes is there for `ollama list`.
+    port = plan.settings.ports.ollama
+    address = f"http://{LOOPBACK}:{port}"
+    return PartSpec(
+        OLLAMA,
+        (str(plan.engine.program), "serve"),
+        str(places.run),
+        {"OLLAMA_HOST": f"{LOOPBACK}:{port}"},
+        ready_url=f"{address}/api/version",
+        address=address,
+        ready_timeout=plan.settings.stack.wait,
+    )
+
+
+def _vllm(plan: Plan, served: Served, places: Places, here: Here) -> PartSpec:
+    wanted = plan.settings.vllm
+    on_gpu = ("--dtype", "bfloat16", "--gpu-memory-utilization", str(vllm.memory(plan)))
+    program = plan.vllm or plan.engine.program
+    argv = (str(program), "serve", str(served.folder), "--served-model-name", served.name, *_pooling(served))
+    listen = ("--host", LOOPBACK, "--port", str(plan.settings.ports.vllm))
+    quiet = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
+    return PartSpec(
+        VLLM,
+        (*argv, *listen, *(on_gpu if here.gpu else ("--dtype", "float32", "--enforce-eager"))),
+        str(places.run),
+        quiet if here.gpu else {**quiet, "VLLM_CPU_KVCACHE_SPACE": str(wanted.cpu_kv_gib)},
+        ready_url=f"{plan.vllm_url}/health",
+        address=plan.vllm_url,
+        ready_timeout=plan.settings.stack.wait,
+        stop_timeout=30.0,
+    )
+
+
+def _pooling(served: Served) -> tuple[str, ...]:
+    runner = ("--runner", "pooling", "--convert", "embed")
+    return (*runner, "--max-model-len", str(served.num_ctx), "--hf-overrides", vllm.overrides(served))
+
+
+def _bridge(plan: Plan, places: Places, here: Here) -> PartSpec:
+    engine = plan.engine
+    url = plan.vllm_url if engine.kind == "vllm" and engine.url is None else engine.url
+    passthrough = url if engine.kind == "ollama" and plan.settings.bridge.passthrough else None
+    after = {"ollama": (OLLAMA,), "vllm": (VLLM,), "embedded": ()}[engine.kind] if engine.managed else ()
+    port = plan.settings.ports.bridge
+    return _before(plan, plan.served, engine, places, here, BRIDGE, port, url=url, after=after, passthrough=passthrough)
+
+
+def _bridge_bf16(plan: Plan, beside: Served, places: Places, here: Here) -> PartSpec:
+    engine = Engine(kind="vllm", managed=True, reason="beside Ollama")
+    port = plan.settings.ports.bridge_bf16
+    return _before(plan, beside, engine, places, here, BRIDGE_BF16, port, url=plan.vllm_url, after=(VLLM,))
+
+
+def _before(
+    plan: Plan,
+    served: Served,
+    engine: Engine,
+    places: Places,
+    here: Here,
+    name: str,
+    port: int,
+    *,
+    url: str | None,
+    after: tuple[str, ...],
+    passthrough: str | None = None,
+) -> PartSpec:
+    """A bridge before an engine."""
+    embedded = engine.kind == "embedded"
+    variables = environment.bridge(
+        plan,
+        served,
+        engine,
+        listen=(plan.bridge_host, port),
+        engine_url=None if embedded else url,
+        gguf=str(served.gguf) if embedded else None,
+        cache=str(places.data / f"{name}-cache"),
+        key_file=str(key_file(places)),
+        tokenizer=str(served.folder / "tokenizer.json") if engine.kind == "vllm" and served.folder else None,
+        hosts=here.names if plan.keyed else (),
+        passthrough=passthrough,
+    )
+    address = f"http://{LOOPBACK}:{port}"
+    return PartSpec(
+        name,
+        (here.python, "-P", "-m", "bridge", "--config", str(bridge_config(plan, places))),
+        str(places.run),
+        variables,
+        ready_url=f"{address}/readyz",
+        address=address,
+        ready_timeout=plan.settings.stack.wait,
+        stop_timeout=20.0,  # requests in flight get ten of its own
+        after=after,
+        stamp=here.stamp,
+    )
+
+
+def _webui(plan: Plan, secrets: WebuiSecrets, places: Places, program: Path) -> PartSpec:
+    ollama = plan.engine.url if plan.engine.kind == "ollama" else None
+    data = webui_data(places)
+    # The command line of the package from PyPI does not read HOST and PORT.
+    listen = ("--host", plan.webui_host, "--port", str(plan.settings.ports.webui))
+    return PartSpec(
+        WEBUI,
+        (str(program), "serve", *listen),
+        str(data),
+        environment.webui(plan, secrets, data=str(data), bridge_url=plan.bridge_url, ollama_url=ollama),
+        ready_url=f"{plan.webui_url}/ready",
+        address=plan.webui_url,
+        ready_timeout=plan.settings.stack.wait,
+        after=(BRIDGE,),
+        secrets=WEBUI_SECRETS,
+    )

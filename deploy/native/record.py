@@ -1,0 +1,52 @@
+"""What the supervisor knows, on disk, so that the one after it finds the parts. 0600, since specs hold secrets."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from deploy.native.identity import Identity
+from deploy.native.part import PartSpec
+from deploy.places import Places
+
+
+@dataclass(frozen=True)
+class RecordedPart:
+    """A part, and its process if it had one."""
+
+    spec: PartSpec
+    who: Identity | None = None
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class Record:
+    """A supervisor, and what it keeps running."""
+
+    pid: int
+    parts: tuple[RecordedPart, ...] = ()
+
+
+def path(places: Places) -> Path:
+    return places.run / "supervisor.json"
+
+
+def read(places: Places) -> Record | None:
+    """The record, None where there is none that can be read: whatever it named is then a stranger to us."""
+    try:
+        return msgspec.json.decode(path(places).read_bytes(), type=Record)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def write(places: Places, record: Record) -> None:
+    """At once or not at all."""
+    partial = path(places).with_suffix(".partial")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(record))
+    partial.replace(path(places))
+
+
+def remove(places: Places) -> None:
+    path(places).unlink(missing_ok=True)

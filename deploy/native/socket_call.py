@@ -1,0 +1,52 @@
+"""One request to the supervisor of a stack."""
+
+import socket
+from contextlib import suppress
+
+import msgspec
+
+from deploy.errors import PartNotReady
+from deploy.native import address, protocol, record
+from deploy.places import Places
+
+TIMEOUT = 10.0  # seconds; it answers in milliseconds
+
+
+def call(places: Places, request: protocol.Request) -> protocol.Reply | None:
+    """Its reply, None where no supervisor listens. PartNotReady where it does not answer, or refuses."""
+    try:
+        line = _exchange(str(address.socket_path(places)), protocol.encode(request))
+    except (FileNotFoundError, ConnectionError):
+        return None
+    except TimeoutError as error:
+        raise _deaf(places, "does not answer") from error
+    if not line:  # it ended before it had read the request
+        return None
+    try:
+        answer = protocol.reply(line)
+    except msgspec.MsgspecError as error:
+        raise _deaf(places, f"answers as another release would ({error})") from error
+    if answer.error:
+        raise PartNotReady(f"The supervisor refused: {answer.error}.", "`embedstack status` shows how the parts are.")
+    return answer
+
+
+def _exchange(path: str, line: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(TIMEOUT)
+        connection.connect(path)
+        connection.sendall(line)
+        with connection.makefile("rb") as answer:
+            return answer.readline()
+
+
+def _deaf(places: Places, what: str) -> PartNotReady:
+    left = None
+    with suppress(OSError):
+        left = record.read(places)
+    number = f" (process {left.pid})" if left else ""
+    kill = f"End it with `kill -9 {left.pid}`" if left else "End it"
+    return PartNotReady(
+        f"The stack's supervisor{number} {what}.",
+        f"{kill}; the parts go on, and `embedstack up` starts another supervisor for them.",
+    )

@@ -1,0 +1,166 @@
+"""Open WebUI in a Python environment of its own: its pins (every requirement, exactly) would fight with ours.
+
+Made once for each version. The stamp is written last: without it the environment is made anew, so an interrupted
+installation is never used. Folders are not renamed into place, because scripts of a venv name their own path.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from deploy.console import Report
+from deploy.errors import CommandFailed, FolderNotUsable, NotEnoughSpace
+from deploy.native import webui_python
+from deploy.settings import WebuiSettings
+
+STAMP = ".complete.json"
+LAST_LINES = 15
+# Measured for 0.12.4: torch from PyPI brings CUDA along on Linux; a CPU torch (uv's UV_TORCH_BACKEND=cpu) does not.
+WITH_CUDA, WITHOUT_CUDA = 7_000_000_000, 2_900_000_000
+# What a person wants to see of the hundreds of lines that uv and pip write.
+TOLD = ("Using", "Resolved", "Downloading", "Prepared", "Installing", "Installed", "Successfully")
+
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class WebuiEnvironment:
+    """An environment with Open WebUI, or the place for one."""
+
+    folder: Path
+    version: str
+
+    @property
+    def program(self) -> Path:
+        return self.folder / "bin" / "open-webui"
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was finished, and the Python that it was made from is still there."""
+        return (self.folder / STAMP).is_file() and self.program.exists() and self.python.exists()
+
+
+def environment(settings: WebuiSettings) -> WebuiEnvironment:
+    """Where this version's environment is, or will be: under EMBEDSTACK_CACHE, else the user's cache directory."""
+    root = os.environ.get("EMBEDSTACK_CACHE") or platformdirs.user_cache_dir("embedstack")
+    return WebuiEnvironment(Path(root) / "open-webui" / settings.version, settings.version)
+
+
+def needed_bytes() -> int:
+    """What the environment takes on the disk."""
+    cpu = os.environ.get("UV_TORCH_BACKEND") == "cpu" or sys.platform == "darwin"
+    return WITHOUT_CUDA if cpu else WITH_CUDA
+
+
+def ensure(settings: WebuiSettings, report: Report) -> WebuiEnvironment:
+    """The environment, complete; made where it is not, which takes a minute or several and is told.
+
+    Blocked without a Python for it, NotEnoughSpace, FolderNotUsable, CommandFailed with the installer's last lines.
+    """
+    wanted = environment(settings)
+    if wanted.complete:
+        return wanted
+    with _usable(wanted.folder.parent), _locked(wanted, report.say):
+        if not wanted.complete:  # another `up` may have made it while we waited
+            _ensure_space(wanted)
+            _make(wanted, settings, report)
+    return wanted
+
+
+def _make(wanted: WebuiEnvironment, settings: WebuiSettings, report: Report) -> None:
+    uv = webui_python.uv()
+    python = webui_python.choose(settings, uv)
+    report.say(
+        f"Open WebUI {wanted.version} is installed from PyPI, once: "
+        f"about {needed_bytes() / 1e9:.1f} GB in {wanted.folder}."
+    )
+    shutil.rmtree(wanted.folder, ignore_errors=True)
+    with report.step(f"Open WebUI {wanted.version}"):
+        for argv in commands(wanted, python, uv):
+            report.command(argv)
+            _run(argv, lambda line: report.say(f"[dim]{line}[/]"))
+    _stamp(wanted, python)
+
+
+def commands(wanted: WebuiEnvironment, python: str, uv: Path | None) -> tuple[list[str], ...]:
+    """What makes the environment, in order."""
+    package = f"open-webui=={wanted.version}"
+    folder, inside = str(wanted.folder), str(wanted.python)
+    if uv is not None:
+        return (
+            [str(uv), "venv", "--no-project", "--python", python, folder],
+            [str(uv), "pip", "install", "--python", inside, package],
+        )
+    return [python, "-m", "venv", folder], [inside, "-m", "pip", "install", "--progress-bar", "off", package]
+
+
+def _run(argv: Sequence[str], tell: Announce) -> None:
+    """Run one command, telling what matters of what it writes. CommandFailed with its last lines."""
+    lines: list[str] = []
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 -- asked for above
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if line.split(maxsplit=1)[:1] and line.split(maxsplit=1)[0] in TOLD:
+                tell(line.strip().replace("[", r"\["))
+    if process.returncode:
+        end = "\n".join(lines[-LAST_LINES:])
+        raise CommandFailed(
+            f"`{' '.join(argv)}` ended with {process.returncode}:\n{end}",
+            "Repair what it names and run `embedstack up` again, which goes on; or without Open WebUI: --no-webui.",
+        )
+
+
+def _stamp(wanted: WebuiEnvironment, python: str) -> None:
+    stamp = wanted.folder / STAMP
+    partial = stamp.with_suffix(".partial")
+    partial.write_text(json.dumps({"version": wanted.version, "python": python}) + "\n")
+    partial.replace(stamp)
+
+
+def _ensure_space(wanted: WebuiEnvironment) -> None:
+    free = shutil.disk_usage(wanted.folder.parent).free
+    if free < needed_bytes():
+        raise NotEnoughSpace(
+            f"Open WebUI takes {needed_bytes() / 1e9:.1f} GB in {wanted.folder.parent}, where {free / 1e9:.1f} GB "
+            "are free.",
+            "Free some, set EMBEDSTACK_CACHE to a folder with more room, or go on without Open WebUI: --no-webui.",
+        )
+
+
+@contextmanager
+def _locked(wanted: WebuiEnvironment, tell: Announce) -> Iterator[None]:
+    with (wanted.folder.parent / f".{wanted.version}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell(f"Open WebUI {wanted.version} is being installed by another command; waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise FolderNotUsable(
+            f"Open WebUI could not be installed in {folder}: {error.strerror}.",
+            "Set EMBEDSTACK_CACHE to a folder that you may write to.",
+        ) from error

@@ -1,0 +1,51 @@
+"""What was made in which Ollama from which file, in a small file of ours, 0600.
+
+From 0.30 on Ollama may rewrite a GGUF while it creates a model (llama-quantize COPY, server/create.go), and the blob
+that /api/show then names is not the file's. So the digest of the manifest that came out is kept beside the file's
+sha256: as long as Ollama lists the same digest, the model is the one that was made, its parameters included.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from deploy import places, private_file
+
+
+class Made(msgspec.Struct, frozen=True):
+    """`source`: sha256 of the GGUF. `digest`: of the manifest, as in /api/tags. `parameters` as /api/show has them."""
+
+    source: str
+    digest: str
+    parameters: dict[str, str]
+
+
+def recall(url: str, name: str) -> Made | None:
+    return _read().get(_key(url, name))
+
+
+def remember(url: str, name: str, made: Made | None) -> None:
+    """None forgets. Where it cannot be written, the model is made once more next time, and nothing is wrong."""
+    known = {key: value for key, value in _read().items() if key != _key(url, name)}
+    if made is not None:
+        known[_key(url, name)] = made
+    try:
+        _file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_file.write(_file(), msgspec.json.format(msgspec.json.encode(known)))
+    except OSError:
+        return
+
+
+def _key(url: str, name: str) -> str:
+    return f"{url.rstrip('/')} {name.casefold().removesuffix(':latest')}"
+
+
+def _file() -> Path:
+    return places.home() / "ollama.json"
+
+
+def _read() -> dict[str, Made]:
+    try:
+        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Made])
+    except (OSError, msgspec.DecodeError):
+        return {}

@@ -1,0 +1,195 @@
+"""An Ollama at a URL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+import numpy as np
+import requests
+from numpy.typing import NDArray
+
+from deploy.errors import EngineNotUsable
+from deploy.ollama import modelfile
+from deploy.ollama.modelfile import Value
+from deploy.ollama.refusal import asking
+
+if TYPE_CHECKING:
+    import ollama
+
+LOOK = 10.0  # seconds for a look at what there is
+SILENCE = 600.0  # between two lines of a stream, and for a model to load: 2.5 GB from a slow disk
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Progress(NamedTuple):
+    """How far a `create` or `pull` is, in bytes of its present part; None where Ollama does not say."""
+
+    status: str
+    completed: int | None
+    total: int | None
+
+
+class Listed(NamedTuple):
+    """A model in /api/tags: its name with the tag, and the digest of its manifest."""
+
+    name: str
+    digest: str
+
+
+class Loaded(NamedTuple):
+    """A model in /api/ps, in bytes: of it in all, and on a GPU."""
+
+    name: str
+    size: int
+    size_vram: int
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A model in /api/show. `blobs`: sha256 of each file that its Modelfile names."""
+
+    parameters: Mapping[str, str]
+    capabilities: tuple[str, ...]
+    quantisation: str
+    blobs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors (n, d) and the tokens in all of them, each end-of-text included."""
+
+    vectors: NDArray[np.float32]
+    tokens: int | None
+
+
+class Ollama(AbstractContextManager["Ollama"]):
+    """Asked over HTTP. Whatever it refuses is EngineRefused, and so is no answer within `silence` seconds."""
+
+    def __init__(self, url: str, silence: float = SILENCE) -> None:
+        self.url = url.rstrip("/")
+        self._silence = silence
+        self._exit = ExitStack()
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    @cached_property
+    def session(self) -> requests.Session:
+        """For what the client library does not do."""
+        session = self._exit.enter_context(requests.Session())
+        session.trust_env = self._trust_env
+        if key := os.environ.get("OLLAMA_API_KEY"):  # as the client library sends it
+            session.headers["Authorization"] = f"Bearer {key}"
+        return session
+
+    @cached_property
+    def _look(self) -> ollama.Client:
+        return self._client(LOOK)
+
+    @cached_property
+    def _work(self) -> ollama.Client:
+        return self._client(self._silence)
+
+    def _client(self, read: float) -> ollama.Client:
+        # Imported here: it takes a fifth of a second, which a command that asks no Ollama need not wait for.
+        import httpx
+        import ollama
+
+        timeout = httpx.Timeout(LOOK, read=read)  # its own default is to wait for ever
+        client = ollama.Client(self.url, timeout=timeout, trust_env=self._trust_env)
+        self._exit.callback(client.close)
+        return client
+
+    @property
+    def _trust_env(self) -> bool:
+        """A proxy of the environment knows no way back to this machine."""
+        return urlsplit(self.url).hostname not in LOOPBACK
+
+    def version(self) -> str:
+        """What it calls itself. EngineNotUsable where a bridge answers in its place, which makes no models."""
+        with asking(self.url, "say its version"):
+            answer = self.session.get(f"{self.url}/api/version", timeout=LOOK)
+            version = str(answer.json()["version"])
+            if '"backends"' in self.session.get(f"{self.url}/readyz", timeout=LOOK).text:
+                raise EngineNotUsable(f"At {self.url} is a bridge, not an Ollama.", "Name the Ollama behind it.")
+            return version
+
+    def models(self) -> tuple[Listed, ...]:
+        with asking(self.url, "list its models"):
+            return tuple(Listed(str(model.model), str(model.digest)) for model in self._look.list().models)
+
+    def digest(self, name: str) -> str | None:
+        """Of a model's manifest: another as soon as anything about the model is; None where it is not there."""
+        return next((model.digest for model in self.models() if same_name(model.name, name)), None)
+
+    def loaded(self) -> tuple[Loaded, ...]:
+        """What is in memory now."""
+        with asking(self.url, "list what is loaded"):
+            given = self._look.ps().models
+            return tuple(Loaded(str(m.model), int(m.size or 0), int(m.size_vram or 0)) for m in given)
+
+    def show(self, name: str) -> Shown | None:
+        """None where it has no such model."""
+        with asking(self.url, f"show {name}"):
+            given = None if self.digest(name) is None else self._look.show(name)
+        if given is None:
+            return None
+        lines = (given.modelfile or "").splitlines()
+        blobs = [line.rpartition("sha256-")[2].strip('"') for line in lines if _names_blob(line)]
+        quantisation = given.details.quantization_level if given.details else None
+        parameters = modelfile.shown(given.parameters or "")
+        return Shown(parameters, tuple(given.capabilities or ()), quantisation or "", tuple(blobs))
+
+    def remove(self, name: str) -> None:
+        with asking(self.url, f"remove {name}"):
+            self._look.delete(name)
+
+    def create(self, name: str, *, files: Mapping[str, str], parameters: Mapping[str, Value]) -> Iterator[Progress]:
+        """Make `name` from blobs that are there, `files` being a name for each and its `sha256:…`."""
+        with asking(self.url, f"create {name}"):
+            stream = self._work.create(name, files=dict(files), parameters=parameters, stream=True)
+            yield from (Progress(part.status or "", part.completed, part.total) for part in stream)
+
+    def set_parameters(self, name: str, parameters: Mapping[str, Value]) -> Iterator[Progress]:
+        """Make `name` anew from itself, with other parameters."""
+        with asking(self.url, f"set the parameters of {name}"):
+            stream = self._work.create(name, from_=name, parameters=parameters, stream=True)
+            yield from (Progress(part.status or "", part.completed, part.total) for part in stream)
+
+    def pull(self, name: str) -> Iterator[Progress]:
+        with asking(self.url, f"pull {name}"):
+            stream = self._work.pull(name, stream=True)
+            yield from (Progress(part.status or "", part.completed, part.total) for part in stream)
+
+    def embed(self, name: str, texts: Sequence[str], keep_alive: float | str | None = None) -> Embedded:
+        """The texts as they are: one that is too long is refused, not cut. The model stays for `keep_alive`."""
+        stay = keep_alive_value(keep_alive)
+        with asking(self.url, f"embed with {name}"):
+            answer = self._work.embed(name, list(texts), truncate=False, keep_alive=stay)
+            vectors = np.array(answer.embeddings, dtype=np.float32)
+            if vectors.ndim != 2 or len(vectors) != len(texts):
+                raise ValueError(f"vectors of shape {vectors.shape} to {len(texts)} texts")
+            return Embedded(vectors, answer.prompt_eval_count)
+
+
+def keep_alive_value(given: float | str | None) -> float | str | None:
+    """`-1` as a number of seconds: as a text without a unit Ollama refuses it. `5m` as it is."""
+    try:
+        return given if given is None else float(given)
+    except ValueError:
+        return given
+
+
+def same_name(one: str, other: str) -> bool:
+    """`demo` and `demo:latest` are one model to Ollama, and so are names that differ in case alone."""
+    return one.removesuffix(":latest").casefold() == other.removesuffix(":latest").casefold()
+
+
+def _names_blob(line: str) -> bool:
+    return line.startswith("FROM ") and "sha256-" in line

@@ -1,0 +1,65 @@
+"""Where a stack keeps what: one folder a stack, which only its user may read. Pure but for `create` and `remove`."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+HOME_VARIABLE = "EMBEDSTACK_HOME"
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folder of one stack. What lies in `run` can be thrown away while the stack is down; `data` is the user's."""
+
+    root: Path
+
+    @property
+    def secrets(self) -> Path:
+        """Generated once, 0600."""
+        return self.root / "secrets.yaml"
+
+    @property
+    def plan(self) -> Path:
+        """What `up` last started, as JSON, 0600."""
+        return self.root / "plan.json"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def socket(self) -> Path:
+        """The supervisor's, 0600."""
+        return self.run / "supervisor.sock"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def data(self) -> Path:
+        """Open WebUI's database and uploads, Ollama's models where the stack starts Ollama itself."""
+        return self.root / "data"
+
+    def create(self) -> "Places":
+        """Make the folders, 0700. OSError where this user may not."""
+        for folder in (self.root, self.run, self.logs, self.data):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self
+
+    def remove(self) -> None:
+        """Take the stack's folder away, with all that is in it."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def home() -> Path:
+    """Where all stacks live: EMBEDSTACK_HOME, else the user's data folder."""
+    named = os.environ.get(HOME_VARIABLE)
+    return Path(named).expanduser().absolute() if named else Path(platformdirs.user_data_dir("embedstack"))
+
+
+def places(stack: str) -> Places:
+    return Places(home() / "stacks" / stack)

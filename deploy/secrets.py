@@ -1,0 +1,133 @@
+"""A stack's secrets: made once, kept in a file that only its user may read, shown by `config secrets` alone."""
+
+from __future__ import annotations
+
+import fcntl
+import hmac
+import os
+import secrets as random
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import yaml
+
+from deploy import private_file
+from deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
+from deploy.places import Places
+from modelfiles import validation
+
+_HEAD = "# Made once for this stack, and in no other file. `embedstack config secrets` shows them.\n"
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+@dataclass(frozen=True, repr=False)
+class Secrets:
+    """What nobody else may know. Its `repr` shows no value.
+
+    Attributes:
+        webui_secret_key: signs Open WebUI's sessions; another one signs everybody out.
+        webui_admin_password: of Open WebUI's first administrator, as it was before anybody changed it there.
+        bridge_key: for clients of the bridge, where other machines can reach it.
+    """
+
+    webui_secret_key: str
+    webui_admin_password: str
+    bridge_key: str
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(field.name for field in fields(self))}: not shown)"
+
+    def matches(self, name: str, given: str) -> bool:
+        """Whether `given` is the secret of that name; takes as long for a wrong one as for the right one."""
+        return hmac.compare_digest(str(getattr(self, name)).encode(), given.encode())
+
+
+def ensure(places: Places, say: Callable[[str], None]) -> Secrets:
+    """The stack's secrets, made now where there are none yet; what had to be put right is said.
+
+    InvalidSettings for a file that is no longer one of secrets, FolderNotUsable where it cannot be read or written.
+    """
+    with _usable(places):
+        places.create()
+        places.root.chmod(0o700)  # it may have been there before, with other permissions
+        with _alone(places.root / "secrets.lock"):
+            known = _read(places.secrets, say)
+            made = {field.name: known.get(field.name) or _make() for field in fields(Secrets)}
+            if made != known:
+                text = _HEAD + yaml.safe_dump({**known, **made}, sort_keys=False)
+                private_file.write(places.secrets, text.encode())
+    return Secrets(**made)
+
+
+def read(places: Places, say: Callable[[str], None]) -> Secrets:
+    """The stack's secrets, made nothing; NotRunning where there are none. Raises as `ensure` does besides."""
+    with _usable(places):
+        if not places.secrets.exists():
+            raise NotRunning(
+                f"The stack {places.root.name!r} has no secrets on this machine.", "`embedstack up` makes them."
+            )
+    return ensure(places, say)
+
+
+def _make() -> str:
+    return random.token_urlsafe(24)  # 192 bits, and nothing that a shell, a URL or YAML would change
+
+
+def _read(path: Path, say: Callable[[str], None]) -> dict[str, str]:
+    """The file's secrets by name, its permissions tightened; {} where it is not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return {}
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        status = os.fstat(file.fileno())
+        if status.st_uid != os.geteuid():
+            raise InvalidSettings(f"{path} belongs to another user (id {status.st_uid}).", _advice(path))
+        if status.st_mode & _OTHERS:
+            os.fchmod(file.fileno(), 0o600)
+            say(f"{path} could be read by others ({stat.S_IMODE(status.st_mode):04o}); now it is 0600")
+        return _checked(path, file.read())
+
+
+def _checked(path: Path, text: str) -> dict[str, str]:
+    try:
+        document = validation.parse_yaml(text)
+    except validation.InvalidError:
+        document = None  # what is wrong with it is not told: the line may hold a secret
+    known = {field.name for field in fields(Secrets)}
+    good = isinstance(document, dict) and set(document) <= known
+    if not good or not all(isinstance(value, str) and value for value in document.values()):
+        wanted = ", ".join(sorted(known))
+        raise InvalidSettings(f"{path} is not a file of secrets: it should have {wanted}, each text.", _advice(path))
+    return dict(document)
+
+
+def _advice(path: Path) -> str:
+    return f"Put it right, or move {path} away: `embedstack up` then makes new secrets, and signs everybody out."
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process at a time: two that start together must not each make secrets of their own."""
+    with os.fdopen(os.open(lock, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _usable(places: Places) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FolderNotUsable(
+            f"The stack's secrets in {places.root} cannot be used: {error.strerror}: {error.filename}.",
+            "Make the folder yours, or name another in EMBEDSTACK_HOME.",
+        ) from error
+
+
+def shown(secrets: Secrets) -> dict[str, str]:
+    """Every secret by name, for `config secrets` and nothing else."""
+    return asdict(secrets)

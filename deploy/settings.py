@@ -1,0 +1,190 @@
+"""Every setting of the toolkit, once: name, type, default, limits and help.
+
+`deploy.config` loads these structs; embedstack.example.yaml and docs/stack.md are made from them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Name = Annotated[str, Meta(min_length=1, extra={"allowed": "a name"})]
+Image = Annotated[str, Meta(min_length=1, extra={"allowed": "an image, as NAME:TAG or NAME@DIGEST"})]
+StackName = Annotated[
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}\Z", extra={"allowed": "up to 40 of a-z, 0-9, _ and -"})
+]
+Url = Annotated[
+    str, Meta(pattern=r"^https?://[^\s/?#]+\S*\Z", extra={"allowed": "http://HOST[:PORT], https://HOST[:PORT]"})
+]
+Seconds = Annotated[float, Meta(gt=0, le=86400, extra={"allowed": "seconds above 0, at most 86400"})]
+
+
+class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The stack as a whole."""
+
+    name: Annotated[
+        StackName, Meta(description="What this stack is called; another name is another stack beside it.")
+    ] = "embedstack"
+    mode: Annotated[
+        Literal["auto", "docker", "native"],
+        Meta(description="Containers by Docker Compose, or processes of this user; auto takes Docker where it works."),
+    ] = "auto"
+    expose: Annotated[
+        Literal["none", "webui", "all"],
+        Meta(description="What other machines may reach: nothing, Open WebUI, or the bridge (with its key) as well."),
+    ] = "none"
+    wait: Annotated[Seconds, Meta(description="Seconds that a part may take to become ready.")] = 900.0
+
+
+class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The embedding model."""
+
+    id: Annotated[Name, Meta(description="Model, by any name that the catalogue knows; `demo` needs no download.")] = (
+        "qwen3-embedding:4b"
+    )
+    quantisation: Annotated[
+        Name | None, Meta(description="Q4_K_M, Q8_0, f16, … null: the catalogue's default for the model.")
+    ] = None
+    num_ctx: Annotated[
+        Annotated[int, Meta(ge=64)] | None,
+        Meta(description="Context in tokens. null: the catalogue's, or the next smaller step that fits the GPU."),
+    ] = None
+    keep_alive: Annotated[
+        str,
+        Meta(
+            pattern=r"^-1\Z|^-?(\d+(\.\d+)?(ms|s|m|h))+\Z",
+            description="How long Ollama keeps it loaded.",
+            extra={"allowed": "-1 (for ever) or a duration as '5m'", "as_text": True},
+        ),
+    ] = "-1"
+    catalog: Annotated[Path | None, Meta(description="A catalogue of your own, added to the shipped one.")] = None
+
+    @property
+    def kept(self) -> float | str:
+        """`keep_alive` as Ollama takes it: text without a unit is refused, so -1 goes as a number."""
+        return -1 if self.keep_alive == "-1" else self.keep_alive
+
+
+class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where model files come from. A token is read from HF_TOKEN alone."""
+
+    endpoint: Annotated[
+        Url | None, Meta(description="A mirror of the Hugging Face Hub. null: HF_ENDPOINT, else the Hub itself.")
+    ] = None
+    offline: Annotated[bool, Meta(description="Never ask the network (HF_HUB_OFFLINE does the same).")] = False
+    cache: Annotated[Path | None, Meta(description="The Hub's cache folder. null: HF_HUB_CACHE, HF_HOME, its own.")] = (
+        None
+    )
+
+
+class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What computes the vectors."""
+
+    kind: Annotated[
+        Literal["auto", "ollama", "embedded", "vllm"],
+        Meta(description="auto: an Ollama that runs, else one that is installed, else llama.cpp inside the bridge."),
+    ] = "auto"
+    url: Annotated[
+        Url | None, Meta(description="An Ollama that runs. null: OLLAMA_HOST, else the one at ports.ollama.")
+    ] = None
+    cpu: Annotated[bool, Meta(description="Use the CPU even for a model that belongs on a GPU.")] = False
+    threads: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Threads of the embedded engine. null: the physical cores."),
+    ] = None
+
+
+class VllmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """vLLM: behind the model's name with engine.kind vllm, or beside Ollama under a name of its own."""
+
+    beside: Annotated[
+        bool, Meta(description="Serve the bf16 weights beside Ollama, as MODEL-bf16, through a bridge of their own.")
+    ] = False
+    program: Annotated[Path | None, Meta(description="The vllm program (native). null: the one on PATH.")] = None
+    gpu_memory: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(description="Share of the GPU's memory that vLLM may take. null: 0.9 alone, 0.45 beside Ollama."),
+    ] = None
+    cpu_kv_gib: Annotated[
+        Annotated[int, Meta(ge=1)], Meta(description="GiB of key/value cache where vLLM runs on the CPU.")
+    ] = 1
+
+
+class BridgeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The bridge. Its own settings go into its own file."""
+
+    config: Annotated[
+        Path | None, Meta(description="An embed-bridge.yaml of yours; what the stack must set is set on top of it.")
+    ] = None
+    passthrough: Annotated[
+        bool, Meta(description="Let one address serve both: chat and generate are passed on to Ollama.")
+    ] = False
+
+
+class WebuiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Open WebUI."""
+
+    enabled: Annotated[bool, Meta(description="Whether it is part of the stack.")] = True
+    version: Annotated[Name, Meta(description="Its version (native: from PyPI).")] = "0.12.4"
+    python: Annotated[
+        Path | None, Meta(description="A Python 3.11 or 3.12 for it (native). null: found, or fetched by uv.")
+    ] = None
+    admin_email: Annotated[Name, Meta(description="Who its first administrator is.")] = "admin@localhost"
+    batch: Annotated[Annotated[int, Meta(ge=1, le=256)], Meta(description="Texts in one request of it.")] = 32
+    concurrency: Annotated[Annotated[int, Meta(ge=1, le=256)], Meta(description="Requests of one file at once.")] = 4
+    vector_store: Annotated[
+        Literal["chroma", "pgvector", "weaviate"],
+        Meta(description="Where it keeps vectors: in itself, or (docker) in PostgreSQL or Weaviate beside it."),
+    ] = "chroma"
+
+
+class PortSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Ports on this machine."""
+
+    bridge: Annotated[Port, Meta(description="The bridge.")] = 11435
+    bridge_bf16: Annotated[Port, Meta(description="The bridge before vLLM, where that stands beside Ollama.")] = 11436
+    ollama: Annotated[Port, Meta(description="Ollama.")] = 11434
+    vllm: Annotated[Port, Meta(description="vLLM.")] = 8000
+    webui: Annotated[Port, Meta(description="Open WebUI.")] = 3000
+
+
+class ImageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Container images (docker)."""
+
+    ollama: Annotated[Image, Meta(description="Ollama.")] = "ollama/ollama:0.34.4"
+    ollama_rocm: Annotated[Image, Meta(description="Ollama for AMD GPUs.")] = "ollama/ollama:0.34.4-rocm"
+    vllm: Annotated[Image, Meta(description="vLLM.")] = "vllm/vllm-openai:v0.32.0"
+    webui: Annotated[Image, Meta(description="Open WebUI.")] = "ghcr.io/open-webui/open-webui:v0.12.4"
+    bridge: Annotated[Image, Meta(description="The bridge; built from compose/bridge.Dockerfile.")] = (
+        "embedstack/bridge:0.1.0"
+    )
+    bridge_base: Annotated[Image, Meta(description="What the bridge's image is built on.")] = (
+        "python:3.12-slim-bookworm"
+    )
+    pgvector: Annotated[Image, Meta(description="PostgreSQL with pgvector.")] = "pgvector/pgvector:0.8.2-pg17"
+    weaviate: Annotated[Image, Meta(description="Weaviate.")] = "semitechnologies/weaviate:1.33.0"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole configuration, by section."""
+
+    stack: StackSettings = StackSettings()
+    model: ModelSettings = ModelSettings()
+    hub: HubSettings = HubSettings()
+    engine: EngineSettings = EngineSettings()
+    vllm: VllmSettings = VllmSettings()
+    bridge: BridgeSettings = BridgeSettings()
+    webui: WebuiSettings = WebuiSettings()
+    ports: PortSettings = PortSettings()
+    images: ImageSettings = ImageSettings()
+
+    def __post_init__(self) -> None:
+        given = [getattr(self.ports, field.name) for field in msgspec.structs.fields(PortSettings)]
+        if len(set(given)) < len(given):
+            raise ValueError(f"ports names one port twice ({given}); each part needs its own")
+        if self.engine.kind == "vllm" and self.vllm.beside:
+            raise ValueError("engine.kind 'vllm' and vllm.beside are both set; remove one of them")

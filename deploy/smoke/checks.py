@@ -1,0 +1,151 @@
+"""The checks, in the order in which they are told: what a server is asked, and the verdict on its answers."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from deploy.errors import BridgeRefused
+from deploy.smoke import verdicts
+from deploy.smoke.result import Check
+from deploy.smoke.server import CALLED, Embedded, Server
+from deploy.smoke.verdicts import Vectors, Verdict
+from modelfiles.model import Model, Reference, Scores
+
+CUTS = (32, 1024)
+QUESTION = "What is the capital of China?"
+Ask = Callable[[], Verdict]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A server, the model that it is to serve, at which precision, and its answers that several checks look at."""
+
+    server: Server
+    model: Model
+    precision: str
+    reference: Reference
+
+    @cached_property
+    def single(self) -> tuple[Embedded, ...]:
+        """Each reference text in a request of its own."""
+        return tuple(self.server.embed([text]) for text in self.reference.texts)
+
+    @cached_property
+    def together(self) -> Embedded:
+        return self.server.embed(self.reference.texts)
+
+    @property
+    def vectors(self) -> Vectors:
+        sizes = {answer.vectors.shape[1] for answer in self.single}
+        if len(sizes) > 1:
+            raise BridgeRefused(f"The vectors have {' and '.join(map(str, sorted(sizes)))} numbers.")
+        return np.concatenate([answer.vectors for answer in self.single])
+
+
+def check(subject: Subject) -> Iterator[Check]:
+    """Every check, one after another. A server that refuses what it must answer fails the check; one that is gone
+    fails all that are left.
+    """
+    for name, ask in _all(subject):
+        began = time.perf_counter()
+        try:
+            verdict = ask()
+        except BridgeRefused as error:
+            verdict = Verdict(False, error.message, "an answer")
+        yield Check(name, verdict.passed, verdict.value, verdict.must, time.perf_counter() - began)
+
+
+def _all(subject: Subject) -> Iterator[tuple[str, Ask]]:
+    model, reference = subject.model, subject.reference
+    yield "version", partial(_version, subject)
+    yield "ready", partial(_only_a_bridge, subject, _ready)
+    yield "model", partial(_model, subject)
+    yield "dimensions", lambda: verdicts.dimensions(subject.vectors, model.dimensions)
+    yield "unit norm", lambda: verdicts.norm(subject.vectors)
+    yield "token counts", partial(_tokens, subject)
+    yield "single = batch", lambda: verdicts.same(subject.vectors, subject.together.vectors)
+    for size in (size for size in CUTS if size < model.dimensions):
+        yield f"cut to {size}", partial(_cut, subject, size)
+    yield "cut out of range", partial(_only_a_bridge, subject, _out_of_range)
+    yield "roles differ", partial(_only_a_bridge, subject, _roles)
+    yield "query prompt", partial(_only_a_bridge, subject, _prompt)
+    known = reference.scores_for(subject.precision)
+    for scores in known:
+        yield f"scores at {scores.dimensions}", partial(_scores, subject, scores)
+    if not known:
+        yield "scores", lambda: Verdict(None, f"none is known of {model.id} at {subject.precision}", "")
+    if reference.margin is not None:
+        yield "right document first", partial(_margin, subject, reference.margin)
+
+
+def _version(subject: Subject) -> Verdict:
+    server = subject.server
+    return Verdict(bool(server.version), f"{CALLED[server.kind]} {server.version}", "a version")
+
+
+def _only_a_bridge(subject: Subject, ask: Callable[[Subject], Verdict]) -> Verdict:
+    if subject.server.kind == "bridge":
+        return ask(subject)
+    return Verdict(None, f"not offered here: {CALLED[subject.server.kind]}, not the bridge", "")
+
+
+def _ready(subject: Subject) -> Verdict:
+    """Also what no client can see through the bridge's cache: its own examination of each engine."""
+    must = "every engine has passed the bridge's checks"
+    backends = subject.server.ready["backends"]
+    wrong = [f"{backend['name']}: {backend['reason']}" for backend in backends if not backend["ready"]]
+    return Verdict(bool(backends) and not wrong, "; ".join(wrong) or f"{len(backends)} of {len(backends)}", must)
+
+
+def _model(subject: Subject) -> Verdict:
+    server, wanted = subject.server, subject.model.id
+    if server.kind == "bridge":
+        told = f"{server.ready.get('model')} at {server.precision}, fingerprint {server.ready.get('fingerprint')}"
+        return Verdict(server.ready.get("model") == wanted, told, wanted)
+    bare = server.model.removesuffix(":latest")
+    here = any(name.removesuffix(":latest") == bare for name in server.names)
+    return Verdict(here, ", ".join(server.names) or "none", f"a list with {server.model}")
+
+
+def _tokens(subject: Subject) -> Verdict:
+    counts = [answer.tokens for answer in subject.single]
+    return verdicts.tokens(subject.reference.tokens, counts, subject.together.tokens)
+
+
+def _cut(subject: Subject, size: int) -> Verdict:
+    """vLLM cuts only where it was started with a Matryoshka override, llama-server never."""
+    if subject.server.kind == "openai":
+        return Verdict(None, "not offered here: OpenAI-shaped server, not the bridge", "")
+    return verdicts.cut_of(subject.vectors, subject.server.embed(subject.reference.texts, size).vectors, size)
+
+
+def _out_of_range(subject: Subject) -> Verdict:
+    wrong = (subject.model.min_dimensions - 1, subject.model.dimensions + 1)
+    server = subject.server
+    got = [server.client.status(server.path, server.body([QUESTION], size)) for size in wrong]
+    told = ", ".join(f"{status} to {size}" for size, status in zip(wrong, got, strict=True))
+    return Verdict(got == [400, 400], told, "a 400 to each")
+
+
+def _roles(subject: Subject) -> Verdict:
+    query, document = (subject.server.embed([QUESTION], role=role).vectors for role in ("query", "document"))
+    return verdicts.differ(query, document)
+
+
+def _prompt(subject: Subject) -> Verdict:
+    """A query is embedded as the text that /v1/render shows for it: a text with its prompt is left alone."""
+    server = subject.server
+    rendered = server.client.render(QUESTION, model=server.model, role="query")
+    verdict = verdicts.same(server.embed([rendered]).vectors, server.embed([QUESTION], role="query").vectors)
+    return Verdict(verdict.passed, f"{rendered!r}, {verdict.value}", verdict.must)
+
+
+def _scores(subject: Subject, scores: Scores) -> Verdict:
+    return verdicts.scores(subject.vectors, subject.reference, scores)
+
+
+def _margin(subject: Subject, least: float) -> Verdict:
+    return verdicts.margin(subject.vectors, subject.reference, least)

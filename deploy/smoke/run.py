@@ -1,0 +1,76 @@
+"""All checks of what answers at a URL."""
+
+from deploy.bridge_client import BridgeClient
+from deploy.console import Report
+from deploy.errors import BridgeRefused, InvalidModel, SmokeFailed
+from deploy.smoke import server as servers
+from deploy.smoke.checks import Subject, check
+from deploy.smoke.pace import Pace, measure
+from deploy.smoke.result import Smoke
+from modelfiles import catalog
+from modelfiles.catalog import CatalogError, Named
+
+
+def run(url: str, model: str, key: str | None, report: Report, *, paced: bool = True) -> Smoke:
+    """Every check against the bridge, the Ollama or the OpenAI-shaped server at `url`, which serves the model as
+    `model`; where `paced`, its pace is measured too. InvalidModel for a model that the catalogue does not know;
+    BridgeRefused where nothing answers.
+    """
+    named = _known(model)
+    reference = named.model.reference
+    if reference is None:
+        raise InvalidModel(f"The catalogue has no reference texts for {named.model.id}: there is nothing to check by.")
+    with BridgeClient(url, key) as client:
+        with report.step(f"what answers at {client.url}"):
+            server = servers.find(client, model)
+        subject = Subject(server, named.model, _precision(named, server.precision), reference)
+        with report.step("vectors against the reference"):
+            checks = tuple(check(subject))
+        pace = None
+        if paced:
+            with report.step("latency and throughput"):
+                pace = _pace(server)
+    return Smoke(client.url, model, checks, pace.latency_ms if pace else None, pace.texts_per_second if pace else None)
+
+
+def require(smoke: Smoke) -> None:
+    """SmokeFailed, with what failed, unless all is right."""
+    if not smoke.passed:
+        told = "; ".join(f"{check.name}: {check.value}, must be {check.must}" for check in smoke.failed)
+        raise SmokeFailed(
+            f"{smoke.model} at {smoke.url} is not right: {told or 'no check could be made'}.",
+            "`embedstack smoke` shows every check, `embedstack doctor` what may be the cause.",
+        )
+
+
+def _known(model: str) -> Named:
+    """The catalogue's entry for a served name: its own, or one with an `@` or a precision behind it, as
+    `qwen3-embedding:4b-bf16` is what vLLM serves beside Ollama. InvalidModel.
+    """
+    known, name = catalog.load(), model.partition("@")[0]
+    try:
+        return known.find(name)
+    except CatalogError as error:
+        for entry in known.models.values():
+            for precision in entry.precisions:
+                if name.casefold() == f"{entry.id}-{precision}".casefold():
+                    return Named(entry, precision)
+        raise InvalidModel(str(error), "Give the name of a model of the catalogue with --model.") from error
+
+
+def _precision(named: Named, said: str | None) -> str:
+    """What the server says, else what the name says, else the model's default, whose tolerance is the widest."""
+    for given in (said, named.precision):
+        if given is not None:
+            try:
+                return named.model.precision(given)
+            except CatalogError:
+                return given
+    return named.model.default_quantisation
+
+
+def _pace(server: servers.Server) -> Pace | None:
+    try:
+        return measure(server)
+    except BridgeRefused:
+        return None  # the checks have said so

@@ -1,0 +1,1 @@
+"""The stack as a whole: what it is to be, the steps to it, and how it is."""

@@ -1,0 +1,190 @@
+"""`up`, step by step. Each step finds out by itself whether it was done before, so that any of them may be the last."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from deploy import secrets as stack_secrets
+from deploy.console import Report
+from deploy.errors import EngineNotUsable, NotRunning
+from deploy.native import webui_environment
+from deploy.places import Places, places
+from deploy.plan import Plan, Served
+from deploy.secrets import Secrets
+from deploy.settings import Settings
+from deploy.smoke import run as smoke_run
+from deploy.smoke.proof import Proof, proof
+from deploy.stack import models, ollama_step, planning, preflight_step, record, runners, webui_step
+from deploy.stack.planning import Looked
+from deploy.stack.result import Planned, Up
+from deploy.stack.runner import Runner
+from deploy.stack.steps import Steps
+from deploy.state import PartState
+
+ENGINES, BRIDGES, WEBUI = ("ollama", "vllm"), ("bridge", "bridge-bf16"), "open-webui"
+STORES = ("pgvector", "weaviate")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack on its way up."""
+
+    places: Places
+    secrets: Secrets
+    looked: Looked
+    report: Report
+    steps: Steps
+
+    def runner(self, plan: Plan) -> Runner:
+        gpu = self.looked.gpus.roomiest is not None
+        return runners.of_plan(plan, self.secrets, self.places, self.report, daemon=self.looked.daemon, gpu=gpu)
+
+
+def plan(settings: Settings, report: Report) -> Planned:
+    """What `up` would do."""
+    where = places(settings.stack.name)
+    made = planning.make(settings, planning.look(settings, where), report.warn)
+    return Planned(
+        stack=settings.stack.name,
+        mode=made.mode,
+        reason=made.reason,
+        engine=made.engine.kind,
+        engine_reason=made.engine.reason,
+        model=made.served.name,
+        precision=made.served.precision,
+        num_ctx=made.served.num_ctx,
+        download_bytes=models.to_fetch(made),
+        parts=made.parts,
+    )
+
+
+def up(settings: Settings, report: Report) -> Up:
+    """Bring a stack up, and prove that it answers rightly."""
+    began = time.monotonic()
+    where = places(settings.stack.name)
+    looked = planning.look(settings, where)
+    made = planning.make(settings, looked, report.warn)
+    report.say_plain("[dim]•[/]", f"{made.mode}: {made.reason}; {made.engine.kind}: {made.engine.reason}")
+    stack = Stack(where, stack_secrets.ensure(where, report.warn), looked, report, Steps(report))
+    preflight_step.check(made, looked, where, _before(stack), report.warn)
+    made = _files(stack, made)
+    record.write(where, record.of(made))
+    _start(stack, made)
+    shown = _prove(stack, made)
+    parts = stack.runner(made).states()
+    unchanged = all(step.already for step in stack.steps.done)
+    return Up(
+        stack=settings.stack.name,
+        mode=made.mode,
+        reason=made.reason,
+        model=made.served.name,
+        note=made.served.model.note,
+        unchanged=unchanged,
+        seconds=time.monotonic() - began,
+        parts=parts,
+        steps=stack.steps.done,
+        proof=shown,
+        next=_next(made),
+    )
+
+
+def _before(stack: Stack) -> tuple[PartState, ...]:
+    """The parts of this stack as they are."""
+    try:
+        return runners.of_record(record.read(stack.places), stack.places, stack.report).states()
+    except (NotRunning, EngineNotUsable):
+        return ()
+
+
+def _files(stack: Stack, made: Plan) -> Plan:
+    with stack.steps.step("model file") as doing:
+        made = models.prepare(made, stack.report, doing)
+    if made.mode == "native" and made.settings.webui.enabled:
+        with stack.steps.step("Open WebUI's environment") as doing:
+            wanted = webui_environment.environment(made.settings.webui)
+            if wanted.complete:
+                doing.was_done(f"Open WebUI {wanted.version}")
+            else:
+                webui_environment.ensure(made.settings.webui, stack.report)
+                doing.did(f"Open WebUI {wanted.version}")
+    return made
+
+
+def _start(stack: Stack, made: Plan) -> None:
+    runner = stack.runner(made)
+    planned = made.parts
+    _part(stack, runner, "engine", [name for name in ENGINES if name in planned])
+    if made.engine.kind == "ollama":
+        with stack.steps.step("model in Ollama") as doing:
+            ollama_step.create(made, stack.looked, stack.places, stack.report, doing)
+    _part(stack, runner, "bridge", [name for name in BRIDGES if name in planned])
+    if WEBUI not in planned:
+        return
+    if made.settings.stack.expose != "none":
+        _close_first(stack, made)
+    _part(stack, runner, "Open WebUI", [name for name in (*STORES, WEBUI) if name in planned])
+    with stack.steps.step("Open WebUI's settings") as doing:
+        doing.was_done("as they should be")
+        webui_step.settle(made, stack.secrets, _bridge_for_webui(made), stack.report, doing)
+
+
+def _part(stack: Stack, runner: Runner, name: str, parts: list[str]) -> None:
+    if not parts:
+        return
+    with stack.steps.step(name) as doing:
+        told = ", ".join(parts)
+        if runner.start(parts):
+            doing.did(told)
+        else:
+            doing.was_done(f"{told} running")
+
+
+def _close_first(stack: Stack, made: Plan) -> None:
+    """Open WebUI on loopback, until it is known that nobody can make an account: only then is it exposed."""
+    with stack.steps.step("Open WebUI closed to strangers") as doing:
+        doing.was_done("sign-up is off")
+        if not any(part.name == WEBUI and part.state == "running" for part in stack.runner(made).states()):
+            hidden = msgspec.structs.replace(made.settings.stack, expose="none")
+            closed = msgspec.structs.replace(made.settings, stack=hidden)
+            loopback = Plan(closed, made.mode, made.reason, made.engine, made.served, made.beside, made.vllm)
+            stack.runner(loopback).start([WEBUI])
+            doing.did("sign-up is off")
+        webui_step.ensure_closed(made)
+
+
+def _prove(stack: Stack, made: Plan) -> Proof:
+    """One call for everybody to see; after a change all of the smoke test too."""
+    key = stack.secrets.bridge_key if made.keyed else None
+    unchanged = all(step.already for step in stack.steps.done)
+    if not unchanged:
+        for served, url in _bridges(made):
+            with stack.steps.step(f"smoke test of {served.name}") as doing:
+                smoke = smoke_run.run(url, served.name, key, stack.report, paced=False)
+                smoke_run.require(smoke)
+                doing.did(f"{sum(check.passed is True for check in smoke.checks)} checks passed")
+    return proof(made.bridge_url, made.served.name, key)
+
+
+def _bridges(made: Plan) -> list[tuple[Served, str]]:
+    beside = [(made.beside, made.beside_url)] if made.beside else []
+    return [(made.served, made.bridge_url), *beside]
+
+
+def _bridge_for_webui(made: Plan) -> str:
+    return "http://bridge:11435" if made.mode == "docker" else made.bridge_url
+
+
+def _next(made: Plan) -> tuple[str, ...]:
+    curl = (
+        f"""curl {made.bridge_url}/api/embed -d '{{"model":"{made.served.name}","input":["…"],"input_type":"query"}}'"""
+    )
+    lines = [f"Embed:  {curl}"]
+    if made.settings.webui.enabled:
+        lines.append(
+            f"Chat:   {made.webui_url} as {made.settings.webui.admin_email} "
+            "(`embedstack config secrets` has the password)"
+        )
+    return (*lines, "Look:   embedstack status, embedstack logs, embedstack doctor", "Stop:   embedstack down")

@@ -1,0 +1,46 @@
+"""What a stack is to be, from the settings and what is true of this machine. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deploy.errors import InvalidModel
+from deploy.plan import Mode
+from deploy.settings import Settings
+from modelfiles import catalog
+from modelfiles.catalog import CatalogError
+from modelfiles.model import Model, ModelFile
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model and the file of it that Ollama or llama.cpp takes."""
+
+    model: Model
+    file: ModelFile
+
+
+def mode(settings: Settings, *, docker: str, ollama: str | None) -> tuple[Mode, str]:
+    """How the stack runs, and why.
+
+    `docker` says why Docker cannot be used, "" where it can; `ollama` is the address of an Ollama that runs.
+    """
+    wanted = settings.stack.mode
+    if wanted != "auto":
+        return wanted, "as asked for"
+    if ollama is not None:
+        # A container reaches an Ollama of this machine only where that listens on more than loopback.
+        return "native", f"an Ollama runs at {ollama} already"
+    if docker:
+        return "native", docker
+    return "docker", "Docker and Compose work here"
+
+
+def model(settings: Settings) -> Chosen:
+    """The model and file that the settings name. InvalidModel."""
+    try:
+        known = catalog.load(settings.model.catalog)
+        named = known.find(settings.model.id)
+        return Chosen(named.model, named.model.file(settings.model.quantisation or named.precision))
+    except CatalogError as error:
+        raise InvalidModel(str(error), "`embedstack model list` shows what there is.") from error

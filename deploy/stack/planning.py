@@ -1,0 +1,128 @@
+"""From the settings and a look at this machine to a plan. Nothing is fetched and nothing is started for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from deploy.docker import daemon as daemons
+from deploy.docker.daemon import Daemon
+from deploy.doctor import gpu as gpus
+from deploy.doctor.fit import fit
+from deploy.doctor.gpu import Gpus
+from deploy.errors import Blocked, InvalidModel, InvalidSettings
+from deploy.native import engines
+from deploy.native.engines import Blocker, Facts
+from deploy.places import Places
+from deploy.plan import LOOPBACK, Engine, Plan, Served, name_in_engine
+from deploy.settings import Settings
+from deploy.stack import decide
+from deploy.stack.decide import Chosen
+
+BF16 = "bf16"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was seen of this machine."""
+
+    daemon: Daemon | None
+    gpus: Gpus
+    facts: Facts
+
+
+def look(settings: Settings, places: Places) -> Looked:
+    """Ask Docker only where it may be wanted."""
+    found = gpus.look()
+    roomiest = found.roomiest
+    facts = engines.look(settings, places, os.environ, gpu=roomiest.name if roomiest else None)
+    daemon = None if settings.stack.mode == "native" else daemons.look()
+    return Looked(daemon, found, facts)
+
+
+def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan:
+    """The plan, its files not yet fetched. Blocked where no engine can be had, InvalidModel, InvalidSettings."""
+    chosen = decide.model(settings)
+    runs = looked.facts.url if looked.facts.version and not looked.facts.ours else None
+    unusable = looked.daemon.unusable if looked.daemon else "native is asked for"
+    mode, reason = decide.mode(settings, docker=unusable, ollama=runs)
+    if mode == "native" and settings.webui.vector_store != "chroma":
+        raise InvalidSettings(
+            f"webui.vector_store is {settings.webui.vector_store}, which runs beside Open WebUI only in Docker.",
+            "Take `--mode docker`, or leave webui.vector_store as it is.",
+        )
+    engine = _in_docker(settings) if mode == "docker" else _native(settings, chosen, looked.facts)
+    served = _served(settings, chosen, engine, looked.gpus, say)
+    beside = _beside(chosen, served) if settings.vllm.beside else None
+    return Plan(settings, mode, reason, engine, served, beside, settings.vllm.program or looked.facts.vllm)
+
+
+def _native(settings: Settings, chosen: Chosen, facts: Facts) -> Engine:
+    engine = engines.choose(settings, chosen.model, facts)
+    if isinstance(engine, Blocker):
+        raise Blocked(engine.message, engine.advice)
+    return engine
+
+
+def _in_docker(settings: Settings) -> Engine:
+    match settings.engine.kind:
+        case "embedded":
+            return Engine("embedded", True, "as asked for: llama.cpp inside the bridge's container")
+        case "vllm":
+            return Engine("vllm", True, "as asked for", f"http://{LOOPBACK}:{settings.ports.vllm}")
+        case "ollama" | "auto":
+            if settings.engine.url is not None:
+                return Engine("ollama", False, "engine.url names it", settings.engine.url)
+            return Engine("ollama", True, "in a container of its own", f"http://{LOOPBACK}:{settings.ports.ollama}")
+
+
+def _served(settings: Settings, chosen: Chosen, engine: Engine, seen: Gpus, say: Callable[[str], None]) -> Served:
+    if engine.kind == "vllm":
+        return _on_vllm(chosen, chosen.model.id, settings.model.num_ctx)
+    name = chosen.model.id if engine.kind == "embedded" else name_in_engine(chosen.model, chosen.file)
+    num_ctx = _context(settings, chosen, engine, seen, say)
+    return Served(chosen.model, name, chosen.file.quantisation, num_ctx, chosen.file.sha256)
+
+
+def _beside(chosen: Chosen, served: Served) -> Served:
+    beside = _on_vllm(chosen, f"{chosen.model.id}-{BF16}", served.num_ctx)
+    if beside.precision == served.precision:
+        raise InvalidSettings(
+            f"vllm.beside serves {chosen.model.id} at {beside.precision}, and so does Ollama.",
+            "Take another model.quantisation, or leave vllm.beside out.",
+        )
+    return beside
+
+
+def _on_vllm(chosen: Chosen, name: str, num_ctx: int | None) -> Served:
+    weights = chosen.model.safetensors
+    if weights is None and chosen.model.id != "demo":
+        raise InvalidModel(
+            f"The catalogue names no safetensors of {chosen.model.id} for vLLM.", "Take --engine ollama."
+        )
+    precision = weights.precision if weights else chosen.file.quantisation
+    return Served(chosen.model, name, precision, num_ctx or chosen.model.context.recommended)
+
+
+def _context(settings: Settings, chosen: Chosen, engine: Engine, seen: Gpus, say: Callable[[str], None]) -> int:
+    """As set; else the catalogue's, or the next smaller one that fits the GPU."""
+    wanted = settings.model.num_ctx or chosen.model.context.recommended
+    if wanted > chosen.model.context.trained:
+        raise InvalidSettings(
+            f"model.num_ctx is {wanted}, and {chosen.model.id} was trained for {chosen.model.context.trained}.",
+            f"Take {chosen.model.context.recommended}.",
+        )
+    gpu = seen.roomiest
+    if settings.model.num_ctx or gpu is None or settings.engine.cpu or engine.kind != "ollama":
+        return wanted
+    found = fit(chosen.model, chosen.file, gpu.total, wanted, flash_attention=True)
+    if found.fits and found.quantisation == chosen.file.quantisation and found.num_ctx < wanted:
+        say(f"num_ctx {found.num_ctx} in place of {wanted}: more does not fit {gpu.name}")
+        return found.num_ctx
+    return wanted
+
+
+def with_files(plan: Plan, served: Served, beside: Served | None) -> Plan:
+    """The plan once its files are on the disk."""
+    return replace(plan, served=served, beside=beside)

@@ -1,0 +1,115 @@
+"""What `up`, `status` and `down` have to say."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from deploy.smoke.proof import Proof
+from deploy.stack.steps import Step
+from deploy.state import PartState
+
+_STYLES = {"running": "green", "starting": "yellow", "backoff": "yellow", "failed": "red", "stopped": "dim"}
+
+
+@dataclass(frozen=True)
+class Up:
+    """A stack that runs. `unchanged` where nothing was left to do."""
+
+    stack: str
+    mode: str
+    reason: str
+    model: str
+    note: str | None
+    unchanged: bool
+    seconds: float
+    parts: tuple[PartState, ...]
+    steps: tuple[Step, ...]
+    proof: Proof
+    next: tuple[str, ...]
+
+    def __rich__(self) -> Group:
+        what = "nothing had changed" if self.unchanged else "up"
+        head = Text.assemble((self.stack, "bold"), f": {what}, {self.seconds:.1f} s; {self.mode}, since {self.reason}")
+        note = [Text(self.note, style="yellow")] if self.note else []
+        return Group("", head, parts_table(self.parts), "", self.proof, "", *note, *_lines(self.next))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What `up` would do."""
+
+    stack: str
+    mode: str
+    reason: str
+    engine: str
+    engine_reason: str
+    model: str
+    precision: str
+    num_ctx: int
+    download_bytes: int
+    parts: tuple[str, ...]
+
+    def __rich__(self) -> Group:
+        fetch = f"{self.download_bytes / 1e9:.1f} GB to fetch" if self.download_bytes else "nothing to fetch"
+        rows = (
+            ("stack", self.stack),
+            ("mode", f"{self.mode}: {self.reason}"),
+            ("engine", f"{self.engine}: {self.engine_reason}"),
+            ("model", f"{self.model} at {self.precision}, num_ctx {self.num_ctx}; {fetch}"),
+            ("parts", ", ".join(self.parts)),
+        )
+        return Group(*(Text(f"{name:<8}{value}") for name, value in rows), "", "Nothing was started.")
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a stack is. `exit_code` 4 where a part is not well."""
+
+    stack: str
+    mode: str
+    model: str
+    parts: tuple[PartState, ...]
+    exit_code: int
+
+    def __rich__(self) -> Group:
+        return Group(Text.assemble((self.stack, "bold"), f": {self.model}, {self.mode}"), parts_table(self.parts))
+
+
+@dataclass(frozen=True)
+class Down:
+    """A stack that was stopped."""
+
+    stack: str
+    stopped: tuple[str, ...]
+    left: str
+
+    def __rich__(self) -> Text:
+        return Text(f"{self.stack}: {', '.join(self.stopped) or 'nothing'} stopped; {self.left}")
+
+
+def parts_table(parts: Sequence[PartState]) -> RenderableType:
+    """Each part with its address, its state, and for how long."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("part", "state", "address", "for", "restarts", ""):
+        table.add_column(column, overflow="fold")
+    for part in parts:
+        age = "" if part.since is None else _age(time.time() - part.since)
+        restarts = str(part.restarts) if part.restarts else ""
+        state = Text(part.state, style=_STYLES[part.state])
+        table.add_row(part.name, state, part.address or "", age, restarts, Text(part.reason))
+    return table
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def _lines(lines: Sequence[str]) -> list[Text]:
+    return [Text(line, no_wrap=True, overflow="ignore") for line in lines]

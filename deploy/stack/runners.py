@@ -1,0 +1,35 @@
+"""Which of the two modes runs a stack: by what is planned, or by what was brought up before."""
+
+from __future__ import annotations
+
+from deploy.console import Report
+from deploy.docker.daemon import Daemon
+from deploy.docker.machine import machine
+from deploy.docker.runner import Containers, PlannedContainers
+from deploy.environment import WebuiSecrets
+from deploy.native import files, parts, webui_environment
+from deploy.places import Places
+from deploy.plan import Plan
+from deploy.stack.native_runner import NativeRunner
+from deploy.stack.record import Record
+from deploy.stack.runner import Runner, Running
+
+
+def of_record(record: Record, places: Places, report: Report) -> Running:
+    """For the verbs that find a stack as it is."""
+    if record.mode == "docker":
+        return Containers(record.stack, report)
+    return NativeRunner(places, report)
+
+
+def of_plan(
+    plan: Plan, secrets: WebuiSecrets, places: Places, report: Report, *, daemon: Daemon | None, gpu: bool
+) -> Runner:
+    """For `up`. `gpu`: whether this machine has one for vLLM."""
+    if plan.mode == "docker":
+        groups, kind = (daemon.groups, daemon.gpu) if daemon else (None, None)
+        return PlannedContainers(plan.settings.stack.name, report, plan, secrets, places, kind, machine(groups))
+    stamp = files.write(plan, secrets, places)
+    webui = webui_environment.environment(plan.settings.webui).program if plan.settings.webui.enabled else None
+    here = parts.Here(webui=webui, gpu=gpu and not plan.settings.engine.cpu, names=machine(None).names, stamp=stamp)
+    return NativeRunner(places, report, parts.specs(plan, secrets, places, here))

@@ -1,0 +1,1 @@
+"""Open WebUI: what its settings should be, and its API."""

@@ -1,0 +1,106 @@
+"""The images of a stack, made on this machine: Ollama's as the official one is to its users, and a base with Python."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.engines.locate import locate
+from tests.engines.rootfs import TARBALL
+
+ROOT = Path(__file__).parents[2]
+BASE, PYTHON, OLLAMA = "embedstack-test/base:12", "embedstack-test/python:3.11", "embedstack-test/ollama:0.34.4"
+BRIDGE = "embedstack-test/bridge:1"
+# The official image's contract: entrypoint and command, port, address, data below /root/.ollama, and no curl.
+OLLAMA_FILE = f"""\
+FROM {BASE}
+COPY bin/ollama /usr/bin/ollama
+COPY lib/ollama /usr/lib/ollama
+ENV OLLAMA_HOST=0.0.0.0:11434
+EXPOSE 11434
+ENTRYPOINT ["/bin/ollama"]
+CMD ["serve"]
+"""
+# Wheels instead of a network: what pip installs while the bridge's image is built lies in its base.
+PYTHON_FILE = f"""\
+FROM {BASE}
+COPY wheels /wheels
+RUN printf '[global]\\nno-index = true\\nfind-links = /wheels\\n' > /etc/pip.conf
+"""
+
+
+def docker(*arguments: str, cwd: Path | None = None) -> str:
+    """What `docker` prints. CalledProcessError."""
+    done = subprocess.run(["/usr/bin/env", "docker", *arguments], capture_output=True, text=True, check=False, cwd=cwd)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout.strip()
+
+
+class Images:
+    """Made at first use, kept for the session."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: set[str] = set()
+
+    def ollama(self) -> str:
+        """The real Ollama and llama-server."""
+        engine = locate("ollama")
+        assert engine is not None, "run `make engines`"
+        if OLLAMA not in self._made:
+            self._base()
+            self._build(OLLAMA, OLLAMA_FILE, {"bin": engine.folder / "bin", "lib": engine.folder / "lib"})
+        return OLLAMA
+
+    def python(self) -> str:
+        """What the bridge's image is built on."""
+        if PYTHON not in self._made:
+            self._base()
+            wheels = self._folder / "wheels"
+            _pip("download", "--quiet", "--dest", wheels, "--constraint", ROOT / "constraints.txt", ROOT)
+            _pip("download", "--quiet", "--dest", wheels, *_build_requirements())
+            for own in wheels.glob("embedstack-*"):
+                own.unlink()
+            self._build(PYTHON, PYTHON_FILE, {"wheels": wheels})
+        return PYTHON
+
+    def bridge(self) -> str:
+        """The name under which the stack itself builds the bridge's image, from the Dockerfile of the project."""
+        self._made.add(BRIDGE)
+        return BRIDGE
+
+    def remove(self) -> None:
+        """Take away what was made here, where it was made: the daemon may be somebody's own."""
+        for name in docker("images", "--format", "{{.Repository}}:{{.Tag}}").split():
+            if name in self._made:
+                docker("rmi", "--force", name)
+
+    def _base(self) -> None:
+        if BASE not in self._made:
+            rootfs = locate("rootfs")
+            assert rootfs is not None, "run `make engines`"
+            docker("import", str(rootfs.folder / TARBALL), BASE)
+            self._made.add(BASE)
+
+    def _build(self, name: str, dockerfile: str, folders: dict[str, Path]) -> None:
+        context = self._folder / name.partition("/")[2].replace(":", "-")
+        context.mkdir()
+        for inside, folder in folders.items():
+            shutil.copytree(folder, context / inside)
+        (context / "Dockerfile").write_text(dockerfile)
+        docker("build", "--quiet", "--tag", name, str(context))
+        shutil.rmtree(context)
+        self._made.add(name)
+
+
+def _build_requirements() -> Sequence[str]:
+    required: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    return required
+
+
+def _pip(*arguments: str | Path) -> None:
+    subprocess.run([sys.executable, "-m", "pip", *(str(argument) for argument in arguments)], check=True)

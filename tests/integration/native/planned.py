@@ -1,0 +1,38 @@
+"""Plans of native stacks with the demo model, on free ports."""
+
+from __future__ import annotations
+
+import msgspec
+
+from deploy.native import files, parts
+from deploy.native.part import PartSpec
+from deploy.native.parts import Here
+from deploy.places import Places
+from deploy.plan import Engine, Plan, Served
+from deploy.secrets import Secrets
+from deploy.settings import ModelSettings, PortSettings, Settings, WebuiSettings
+from modelfiles import catalog
+from modelfiles.demo.build import DemoFiles
+from tests.engines.process import free_port
+
+SECRETS = Secrets("the secret key", "the first password", "the bridge's key")
+EMBEDDED = Engine("embedded", True, "no Ollama is here")
+
+
+def settings(**sections: msgspec.Struct) -> Settings:
+    """Free ports, the demo model, no Open WebUI; sections on top."""
+    ports = PortSettings(**{field.name: free_port() for field in msgspec.structs.fields(PortSettings)})
+    own = {"ports": ports, "model": ModelSettings(id="demo"), "webui": WebuiSettings(enabled=False)}
+    return Settings(**{**own, **sections})  # type: ignore[arg-type]
+
+
+def demo_plan(demo: DemoFiles, wanted: Settings, engine: Engine = EMBEDDED) -> Plan:
+    model = catalog.load().find("demo").model
+    name = "demo"
+    served = Served(model, name, "f16", model.context.recommended, demo.sha256, demo.gguf, demo.hf)
+    return Plan(wanted, "native", "as asked for", engine, served)
+
+
+def specs(plan: Plan, places: Places, here: Here | None = None) -> tuple[PartSpec, ...]:
+    stamp = files.write(plan, SECRETS, places)
+    return parts.specs(plan, SECRETS, places, here or Here(stamp=stamp))

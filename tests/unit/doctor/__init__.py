@@ -1,0 +1,1 @@
+"""What `doctor` finds, subject by subject."""

@@ -1,0 +1,127 @@
+"""Ports that somebody has."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.doctor import ports
+from deploy.doctor.ports import Held
+from deploy.ports import free_port
+from tests.unit.doctor.stacks import intent, told
+
+LISTEN = """
+import http.server, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(sys.argv[1].encode())
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture
+def listener(request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A process that answers every request with the parameter, and its port."""
+    argv = [sys.executable, "-c", LISTEN, request.param]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def test_a_free_port_is_nobodys() -> None:
+    """Nothing is held."""
+    assert None is ports.look("bridge", "ports.bridge", free_port())
+
+
+@pytest.mark.parametrize("listener", ["no JSON"], indirect=True)
+def test_a_taken_port_names_the_process_and_the_setting(listener: tuple[subprocess.Popen[str], int]) -> None:
+    """Whose it is, how to stop it, and what to set instead."""
+    process, port = listener
+    held = ports.look("open-webui", "ports.webui", port)
+
+    assert held is not None
+    (found,) = ports.check(held)
+    assert (found.id, found.severity) == ("PORT-TAKEN", "blocker")
+    assert f"Port {port} is held by python" in found.evidence
+    assert f"(process {process.pid})" in found.evidence
+    assert "--set ports.webui=PORT" in found.next_step
+
+
+@pytest.mark.parametrize("listener", ["no JSON"], indirect=True)
+def test_a_process_of_the_stack_is_in_nobodys_way(listener: tuple[subprocess.Popen[str], int]) -> None:
+    """Neither the process itself nor a child of one."""
+    process, port = listener
+    held = ports.look("bridge", "ports.bridge", port)
+
+    assert held is not None
+    assert told(ports.check(held, own_pids=[process.pid])) == []
+    assert told(ports.check(held, own_pids=[os.getpid()])) == []
+    assert told(ports.check(held, own_ports=[port])) == []
+
+
+@pytest.mark.parametrize(
+    ("listener", "expected"),
+    [
+        ('{"version": "0.34.4"}', ("PORT-OLLAMA", "note")),
+        ('{"version": "0.34.4", "bridge": "0.1.0"}', ("PORT-TAKEN", "blocker")),
+    ],
+    indirect=["listener"],
+)
+def test_an_ollama_is_an_offer_and_a_bridge_is_none(
+    listener: tuple[subprocess.Popen[str], int], expected: tuple[str, str]
+) -> None:
+    """A bridge answers as Ollama does, and says that it is one."""
+    held = ports.look("ollama", "ports.ollama", listener[1])
+
+    assert held is not None
+    assert [expected] == told(ports.check(held))
+
+
+@pytest.mark.parametrize("listener", ['{"version": "0.34.4"}'], indirect=True)
+def test_an_ollama_on_another_parts_port_is_in_the_way(listener: tuple[subprocess.Popen[str], int]) -> None:
+    """It is no use to Open WebUI."""
+    held = ports.look("open-webui", "ports.webui", listener[1])
+
+    assert held is not None
+    assert told(ports.check(held)) == [("PORT-TAKEN", "blocker")]
+
+
+def test_a_port_that_the_system_refuses() -> None:
+    """What it says is told."""
+    (found,) = ports.check(Held("bridge", "ports.bridge", 80, refused="Permission denied"))
+    assert (found.id, found.severity, found.evidence) == ("PORT-REFUSED", "blocker", "Port 80: Permission denied.")
+
+
+def test_a_holder_that_nobody_tells() -> None:
+    """Another user's process is told as one, with the command that finds it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        (found,) = ports.check(Held("bridge", "ports.bridge", port))
+    assert f"sport = :{port}" in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "managed", "parts"),
+    [
+        ({}, "ollama", True, ["bridge", "ollama", "open-webui"]),
+        ({}, "ollama", False, ["bridge", "open-webui"]),
+        ({"webui": {"enabled": False}}, "embedded", True, ["bridge"]),
+        ({"vllm": {"beside": True}}, "ollama", False, ["bridge", "vllm", "bridge-bf16", "open-webui"]),
+    ],
+)
+def test_only_ports_that_the_stack_will_use(
+    given: dict[str, object], kind: str, managed: bool, parts: list[str]
+) -> None:
+    """A part that is not there asks for no port."""
+    assert parts == [part for part, _, _ in ports.wanted(intent(given, kind=kind, managed=managed))]

@@ -1,0 +1,154 @@
+"""Which engine a native stack uses, and why; over every combination of what may be there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from deploy.errors import EngineNotUsable
+from deploy.native import engines
+from deploy.native.engines import Blocker, Facts, choose
+from deploy.places import Places
+from deploy.plan import Engine
+from deploy.settings import EngineSettings, PortSettings, Settings, VllmSettings
+from modelfiles import catalog
+
+URL = "http://127.0.0.1:11434"
+NOTHING = Facts(URL)
+RUNS = Facts(URL, version="0.34.4", ollama=Path("/usr/bin/ollama"))
+INSTALLED = Facts(URL, ollama=Path("/usr/bin/ollama"))
+
+
+def chosen(facts: Facts, model: str = "qwen3-embedding:4b", **engine: object) -> Engine | Blocker:
+    settings = Settings(engine=EngineSettings(**engine))  # type: ignore[arg-type]
+    return choose(settings, catalog.load().find(model).model, facts)
+
+
+def engine_of(found: Engine | Blocker) -> tuple[str, bool]:
+    assert isinstance(found, Engine), found
+    return found.kind, found.managed
+
+
+def test_an_ollama_that_runs_is_used_and_not_ours_to_stop() -> None:
+    """Its address and version are told."""
+    found = chosen(RUNS)
+    assert engine_of(found) == ("ollama", False)
+    assert isinstance(found, Engine)
+    assert found.reason == "an Ollama 0.34.4 runs at http://127.0.0.1:11434"
+    assert found.url == URL
+
+
+def test_one_that_this_stack_has_started_stays_the_stacks() -> None:
+    """The second `up` finds it running, and `down` still has to stop it."""
+    assert chosen(INSTALLED) == chosen(Facts(URL, version="0.34.4", ours=True, ollama=Path("/usr/bin/ollama")))
+    assert engine_of(chosen(INSTALLED)) == ("ollama", True)
+
+
+def test_without_an_ollama_llama_cpp_inside_the_bridge_says_that_it_is_slow() -> None:
+    """On a machine without a GPU nothing is faster."""
+    found = chosen(NOTHING)
+    assert engine_of(found) == ("embedded", True)
+    assert isinstance(found, Engine)
+    assert "on the CPU" in found.reason
+
+
+@pytest.mark.parametrize(("model", "said"), [("demo", {}), ("qwen3-embedding:4b", {"cpu": True})])
+def test_a_gpu_without_its_engine_is_no_hindrance_where_the_cpu_will_do(model: str, said: dict[str, object]) -> None:
+    """The demo model needs none, and --cpu says so of another."""
+    assert engine_of(chosen(Facts(URL, gpu="NVIDIA L4"), model, **said)) == ("embedded", True)
+
+
+def test_the_real_model_never_runs_on_the_cpu_in_silence() -> None:
+    """A GPU without an engine for it stops, with the step that helps and the flag that overrides."""
+    found = chosen(Facts(URL, gpu="NVIDIA L4"))
+    assert isinstance(found, Blocker)
+    assert "NVIDIA L4" in found.message
+    assert "Install Ollama" in found.advice
+    assert "--cpu" in found.advice
+
+
+@pytest.mark.parametrize("kind", ["auto", "ollama"])
+def test_an_address_that_was_named_and_does_not_answer_is_not_replaced(kind: str) -> None:
+    """Another Ollama than the one meant would hold other models."""
+    found = chosen(INSTALLED, kind=kind, url=URL)
+    assert isinstance(found, Blocker)
+    assert URL in found.message
+
+
+def test_an_ollama_that_is_asked_for_and_nowhere_is_a_blocker() -> None:
+    """Nothing else is taken in its place."""
+    assert isinstance(chosen(NOTHING, kind="ollama"), Blocker)
+
+
+def test_the_embedded_engine_can_be_asked_for_beside_an_ollama() -> None:
+    """By name it is no silence."""
+    assert engine_of(chosen(RUNS, kind="embedded")) == ("embedded", True)
+
+
+def test_vllm_needs_its_program_and_a_gpu_or_cpu_said() -> None:
+    """Each missing thing is named."""
+    program = Path("/usr/bin/vllm")
+    missing = chosen(Facts(URL, gpu="NVIDIA L4"), kind="vllm")
+    assert isinstance(missing, Blocker)
+    assert "vllm.program" in missing.advice
+    blind = chosen(Facts(URL, vllm=program), kind="vllm")
+    assert isinstance(blind, Blocker)
+    assert "--cpu" in blind.advice
+    assert engine_of(chosen(Facts(URL, vllm=program, gpu="NVIDIA L4"), kind="vllm")) == ("vllm", True)
+    assert engine_of(chosen(Facts(URL, vllm=program), kind="vllm", cpu=True)) == ("vllm", True)
+
+
+def test_the_vllm_of_the_settings_comes_before_the_one_on_path() -> None:
+    """It may be in an environment of its own."""
+    settings = Settings(engine=EngineSettings(kind="vllm", cpu=True), vllm=VllmSettings(program=Path("/own/vllm")))
+    found = choose(settings, catalog.load().find("demo").model, Facts(URL, vllm=Path("/usr/bin/vllm")))
+    assert isinstance(found, Engine)
+    assert found.program == Path("/own/vllm")
+
+
+@contextmanager
+def serving(*paths: str) -> Iterator[str]:
+    """An address where these paths are answered as an Ollama's version is, and others with 404."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path in paths else 404)
+            self.end_headers()
+            self.wfile.write(b'{"version": "0.34.4"}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_an_ollama_is_found_at_the_address_of_the_environment(tmp_path: Path) -> None:
+    """OLLAMA_HOST as Ollama reads it; engine.url comes before it."""
+    with serving("/api/version") as url:
+        found = engines.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": url.partition("//")[2]}, gpu=None)
+        assert (url, "0.34.4", False) == (found.url, found.version, found.ours)
+        port = int(url.rpartition(":")[2])
+        listens = engines.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": f"0.0.0.0:{port}"}, gpu=None)
+        assert listens.url == url
+        named = engines.look(
+            Settings(engine=EngineSettings(url=url)), Places(tmp_path), {"OLLAMA_HOST": "127.0.0.1:1"}, gpu=None
+        )
+        assert named.version == "0.34.4"
+        ports = PortSettings(ollama=port)
+        assert engines.look(Settings(ports=ports), Places(tmp_path), {}, gpu=None).version == "0.34.4"
+
+
+def test_a_bridge_is_not_taken_for_an_ollama(tmp_path: Path) -> None:
+    """It answers as one, and would be put before itself."""
+    with serving("/api/version", "/healthz") as url, pytest.raises(EngineNotUsable, match="is a bridge"):
+        engines.look(Settings(engine=EngineSettings(url=url)), Places(tmp_path), {}, gpu=None)

@@ -1,0 +1,71 @@
+"""A process is known by more than its number."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from deploy.native import identity
+from deploy.native.identity import MARK, Identity
+from tests.upstreams.load import wait_until
+
+SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def marked() -> Iterator["subprocess.Popen[str]"]:
+    """A process with the token `ours`, past its start."""
+    environment = {**os.environ, MARK: "ours"}
+    with subprocess.Popen(SLEEP, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_the_very_process_is_found(marked: "subprocess.Popen[str]") -> None:
+    """By number and birth, and, should the machine's clock be set, by its token."""
+    who = identity.identify(marked.pid, "ours")
+    assert identity.find(who) == psutil.Process(marked.pid)
+    assert identity.find(Identity(who.pid, who.created, "lost")) is not None
+    assert identity.find(Identity(who.pid, who.created - 3600, "ours")) is not None
+
+
+def test_another_with_its_number_is_not(marked: "subprocess.Popen[str]") -> None:
+    """Neither birth nor token is the same."""
+    born = psutil.Process(marked.pid).create_time()
+    assert identity.find(Identity(marked.pid, born - 1, "theirs")) is None
+
+
+def test_one_that_has_ended_is_not(marked: "subprocess.Popen[str]") -> None:
+    """Also while nobody has asked for its status: then its number still stands."""
+    who = identity.identify(marked.pid, "ours")
+    marked.kill()
+    os.waitid(os.P_PID, marked.pid, os.WEXITED | os.WNOWAIT)
+    assert identity.find(who) is None
+
+
+def test_what_it_has_started_is_found_by_the_token_in_whatever_session() -> None:
+    """And nothing else: neither its starter nor a process without the token."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], env={**os.environ, MARK: "ours"}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        child = psutil.Process(int(process.stdout.readline()))
+        who = identity.identify(process.pid, "ours")
+        try:
+            assert identity.offspring(who, watched=False) == [child]
+            assert identity.offspring(Identity(who.pid, who.created, "theirs"), watched=False) == []
+        finally:
+            identity.kill_all(identity.offspring(who, watched=False))
+            process.kill()
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, within=10, what="its end")

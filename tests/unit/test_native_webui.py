@@ -1,0 +1,186 @@
+"""Open WebUI's own environment: what makes it, with which Python, and what an interruption leaves."""
+
+import fcntl
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from deploy.console import Report
+from deploy.errors import Blocked, CommandFailed, FolderNotUsable, NotEnoughSpace
+from deploy.native import webui_environment, webui_python
+from deploy.native.webui_environment import WebuiEnvironment, commands, ensure, environment
+from deploy.settings import WebuiSettings
+
+SETTINGS = WebuiSettings(version="9.9.9")
+REPORT = Report("test", as_json=True)
+
+
+def program(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EMBEDSTACK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def installer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Sets what is run in place of uv, which would fetch gigabytes: a line of shell in the environment's folder."""
+
+    def becomes(line: str) -> None:
+        def made(wanted: WebuiEnvironment, *_: object) -> tuple[list[str], ...]:
+            made_here = f"mkdir -p '{wanted.folder}/bin' && cd '{wanted.folder}/bin' && {line}"
+            return (["/bin/sh", "-c", made_here],)
+
+        monkeypatch.setattr(webui_environment, "commands", made)
+        monkeypatch.setattr(webui_environment, "needed_bytes", lambda: 1)
+
+    return becomes
+
+
+def test_uv_makes_it_where_uv_is() -> None:
+    """The Python may be a version, which uv finds or fetches."""
+    wanted = WebuiEnvironment(Path("/cache/open-webui/0.12.4"), "0.12.4")
+    assert commands(wanted, "3.12", Path("/bin/uv")) == (
+        ["/bin/uv", "venv", "--no-project", "--python", "3.12", "/cache/open-webui/0.12.4"],
+        ["/bin/uv", "pip", "install", "--python", "/cache/open-webui/0.12.4/bin/python", "open-webui==0.12.4"],
+    )
+
+
+def test_venv_and_pip_make_it_elsewhere() -> None:
+    """Nothing but Python is needed."""
+    wanted = WebuiEnvironment(Path("/cache/open-webui/0.12.4"), "0.12.4")
+    inside = "/cache/open-webui/0.12.4/bin/python"
+    assert commands(wanted, "/usr/bin/python3.12", None) == (
+        ["/usr/bin/python3.12", "-m", "venv", "/cache/open-webui/0.12.4"],
+        [inside, "-m", "pip", "install", "--progress-bar", "off", "open-webui==0.12.4"],
+    )
+
+
+def test_a_python_on_path_that_does_not_run_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyenv's shims are there for versions that are not; what counts is what a program says it is."""
+    monkeypatch.setattr(sys, "executable", str(program(tmp_path / "own" / "python", "echo 3 13")))
+    program(tmp_path / "bin" / "python3.12", "echo 'command not found' >&2; exit 127")
+    good = program(tmp_path / "bin" / "python3.11", "echo 3 11")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert webui_python.choose(SETTINGS, None) == str(good)
+
+
+def test_without_a_python_uv_fetches_one_and_without_uv_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ways out are named."""
+    monkeypatch.setattr(sys, "executable", str(program(tmp_path / "python", "echo 3 13")))
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert webui_python.choose(SETTINGS, Path("/bin/uv")) == "3.12"
+    with pytest.raises(Blocked, match=r"needs Python 3\.11 or 3\.12") as told:
+        webui_python.choose(SETTINGS, None)
+    assert "uv" in told.value.advice
+    assert "--no-webui" in told.value.advice
+
+
+def test_the_python_of_the_settings_must_fit(tmp_path: Path) -> None:
+    """No other is taken in its place."""
+    wrong = program(tmp_path / "python", "echo 3 13")
+    with pytest.raises(Blocked, match=f"webui.python is {wrong}"):
+        webui_python.choose(WebuiSettings(python=wrong), Path("/bin/uv"))
+
+
+def test_what_is_there_is_not_made_again(cache: Path, installer: Callable[[str], None]) -> None:
+    """The second time nothing is run."""
+    installer(f"touch open-webui python && echo once >> '{cache}/runs'")
+    assert ensure(SETTINGS, REPORT).complete
+    assert ensure(SETTINGS, REPORT) == environment(SETTINGS)
+    assert (cache / "runs").read_text() == "once\n"
+    assert environment(SETTINGS).folder == cache / "open-webui" / "9.9.9"
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_an_interruption_has_left_is_made_anew(installer: Callable[[str], None]) -> None:
+    """A program that is there proves nothing before the last file is written."""
+    installer("touch open-webui python left-over; exit 130")
+    with pytest.raises(CommandFailed):
+        ensure(SETTINGS, REPORT)
+    assert not environment(SETTINGS).complete
+    installer("touch open-webui python")
+    made = ensure(SETTINGS, REPORT)
+    assert not (made.folder / "bin" / "left-over").exists()
+
+
+@pytest.mark.usefixtures("cache")
+def test_one_whose_python_has_gone_is_made_anew(installer: Callable[[str], None]) -> None:
+    """The environment's Python is a link to one that may be removed."""
+    installer("touch open-webui && ln -sf /no/such/python python; true")
+    assert not ensure(SETTINGS, REPORT).complete
+    installer("touch open-webui python")
+    assert ensure(SETTINGS, REPORT).complete
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_failed_installation_has_the_installers_last_words(
+    installer: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What matters of the rest was told as it went."""
+    installer("echo 'Downloading torch (514.2MiB)'; echo ' + a==1'; echo 'error: no route to the index'; exit 2")
+    with pytest.raises(CommandFailed, match=r"ended with 2:\n(.*\n)*error: no route to the index"):
+        ensure(SETTINGS, REPORT)
+    told = capsys.readouterr().err
+    assert "\nDownloading torch (514.2MiB)\n" in told
+    assert "\n + a==1\n" not in told
+
+
+@pytest.mark.usefixtures("cache")
+def test_two_commands_do_not_build_it_twice(
+    installer: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second waits for the first, says so, and finds the work done."""
+    wanted = environment(SETTINGS)
+    wanted.folder.mkdir(parents=True)
+    installer("touch open-webui python")
+    with (wanted.folder.parent / ".9.9.9.lock").open("w") as first, ThreadPoolExecutor() as pool:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        second = pool.submit(ensure, SETTINGS, REPORT)
+        until = time.monotonic() + 20
+        told = ""
+        while "another command" not in told:
+            assert time.monotonic() < until
+            told += capsys.readouterr().err
+        assert ensure_by_hand(wanted).complete
+        fcntl.flock(first, fcntl.LOCK_UN)
+        assert second.result(20) == wanted
+    assert "$ " not in capsys.readouterr().err
+
+
+def ensure_by_hand(wanted: WebuiEnvironment) -> WebuiEnvironment:
+    for path in (wanted.program, wanted.python, wanted.folder / webui_environment.STAMP):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return wanted
+
+
+def test_a_full_disk_is_told_before_the_first_byte(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much is needed, where, and how much there is."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2_000_000_000))
+    monkeypatch.setattr(webui_environment, "needed_bytes", lambda: webui_environment.WITH_CUDA)
+    with pytest.raises(NotEnoughSpace, match=r"takes 7\.0 GB in .*open-webui, where 2\.0 GB"):
+        ensure(SETTINGS, REPORT)
+    assert not (cache / "open-webui" / "9.9.9").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the setting that names another."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EMBEDSTACK_CACHE", str(tmp_path / "file"))
+    with pytest.raises(FolderNotUsable, match="Not a directory") as told:
+        ensure(SETTINGS, REPORT)
+    assert "EMBEDSTACK_CACHE" in told.value.advice

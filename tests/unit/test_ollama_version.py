@@ -1,0 +1,57 @@
+"""Which Ollamas are used, which with a warning, and which not."""
+
+import pytest
+
+from deploy.errors import EngineNotUsable
+from deploy.ollama.version import Support, judge, needs_llama_server, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("0.34.4", (0, 34, 4)),
+        ("v0.33.0-rc2", (0, 33, 0)),
+        ("0.12", (0, 12, 0)),
+        ("0.0.0", (0, 0, 0)),
+        ("", None),
+        ("main", None),
+        ("0.34.4.1", None),
+    ],
+)
+def test_parsing(text: str, version: tuple[int, int, int] | None) -> None:
+    """What is no version is None, and no error."""
+    assert parse(text) == version
+
+
+@pytest.mark.parametrize(
+    ("text", "support"),
+    [
+        ("0.30.0", "supported"),
+        ("0.34.4", "supported"),
+        ("1.0.0", "supported"),
+        ("0.29.9", "warned"),
+        ("0.24.0", "warned"),
+        ("0.12.0", "warned"),
+        ("0.0.0", "source build"),
+        ("main-abc", "source build"),
+    ],
+)
+def test_what_can_be_used(text: str, support: Support) -> None:
+    """From 0.30 on without a word; everything else that is usable comes with a note."""
+    judged = judge(text)
+    assert judged.support == support
+    assert bool(judged.note) == (support != "supported")
+
+
+@pytest.mark.parametrize("text", ["0.11.11", "0.6.3", "0.1.48"])
+def test_what_is_too_old(text: str) -> None:
+    """The message names the version, the advice the way to a newer one."""
+    with pytest.raises(EngineNotUsable, match=f"Ollama {text} is too old") as refused:
+        judge(text)
+    assert "ollama.com/download" in refused.value.advice
+
+
+@pytest.mark.parametrize(("text", "needed"), [("0.30.0", True), ("0.0.0", True), ("0.24.0", False)])
+def test_what_needs_a_llama_server(text: str, needed: bool) -> None:
+    """A build from source is taken for a new one."""
+    assert needs_llama_server(text) is needed

@@ -1,0 +1,127 @@
+"""What a smoke test tells: on a terminal, as JSON, as JUnit; and which precision it judges by."""
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from deploy import result
+from deploy.commands import smoke
+from deploy.errors import FolderNotUsable
+from deploy.smoke import run, verdicts
+from deploy.smoke.junit import junit
+from deploy.smoke.result import Check, Smoke
+
+GOOD = Check("unit norm", True, "1, off by 1.0e-07 at most", "1", 0.25)
+BAD = Check("token counts", False, "text 0: 26, not 27", "27 tokens, end-of-text once", 0.5)
+NOT_OFFERED = Check("roles differ", None, "not offered here: Ollama, not the bridge", "", 0.0)
+
+
+def smoke_of(*checks: Check) -> Smoke:
+    return Smoke("http://127.0.0.1:11435", "demo", checks, 7.25, 130.0)
+
+
+def shown(found: Smoke) -> str:
+    console = Console(width=100)
+    with console.capture() as caught:
+        console.print(found)
+    return caught.get()
+
+
+def test_what_failed_is_shown_with_what_must_be() -> None:
+    """A person sees each check, and at a failed one also what was wanted."""
+    told = shown(smoke_of(GOOD, BAD, NOT_OFFERED))
+
+    assert "✓ unit norm" in told
+    assert "✗ token counts  text 0: 26, not 27" in told
+    assert "must be: 27 tokens, end-of-text once" in told
+    assert "- roles differ" in told
+    assert "7.2 ms a text alone, 130.0 texts/s" in told
+    assert "1 of 3 checks failed." in told
+
+
+@pytest.mark.parametrize(("checks", "passed"), [((GOOD, NOT_OFFERED), True), ((GOOD, BAD), False), ((), False)])
+def test_it_passes_when_something_passed_and_nothing_failed(checks: tuple[Check, ...], passed: bool) -> None:
+    """What is not offered neither passes nor fails."""
+    assert smoke_of(*checks).passed is passed
+    assert json.loads(result.success("smoke", smoke_of(*checks)))["data"]["passed"] is passed
+
+
+def test_nothing_but_what_is_not_offered_is_no_pass() -> None:
+    """A server of which nothing could be asked is not right."""
+    assert not smoke_of(NOT_OFFERED).passed
+
+
+def test_junit_has_a_case_for_each_check() -> None:
+    """Failures, skips and times where CI looks for them; the pace as properties."""
+    suite = ET.fromstring(junit(smoke_of(GOOD, BAD, NOT_OFFERED)))  # noqa: S314 -- our own
+
+    assert tuple(suite.get(name) for name in ("tests", "failures", "skipped", "time")) == ("3", "1", "1", "0.750")
+    failures = [case.find("failure") for case in suite.iter("testcase")]
+    assert [failure is not None for failure in failures] == [False, True, False]
+    assert {p.get("name"): p.get("value") for p in suite.iter("property")}["texts_per_second"] == "130.0"
+
+
+def test_junit_holds_whatever_a_server_said() -> None:
+    """Control characters and lone surrogates are not allowed in XML at all."""
+    bad = Check("answer", False, "said \x00 \x1b[31m <&> \ud800 \U0001f600", "words", 0.0)
+
+    failure = ET.fromstring(junit(smoke_of(bad))).find("testcase/failure")  # noqa: S314 -- our own
+
+    assert failure is not None
+    assert failure.get("message") == "said � �[31m <&> � \U0001f600; must be: words"
+
+
+def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """With the file's name."""
+    (tmp_path / "taken").touch()
+
+    with pytest.raises(FolderNotUsable, match="taken"):
+        smoke.write_junit(smoke_of(GOOD), tmp_path / "taken" / "smoke.xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "precision"),
+    [
+        ("qwen3-embedding:4b", None, "Q4_K_M"),
+        ("qwen3-embedding:4b", "Q8_0", "Q8_0"),
+        ("qwen3-embedding:4b-q8_0", None, "Q8_0"),
+        ("qwen3-embedding:4b-bf16", None, "bf16"),
+        ("qwen3-embedding:4b@query,1024", "F16", "f16"),
+        ("demo", "IQ1_S", "IQ1_S"),
+    ],
+)
+def test_the_precision_is_the_servers_else_the_names(name: str, said: str | None, precision: str) -> None:
+    """What neither says is the model's default."""
+    assert run._precision(run._known(name), said) == precision
+
+
+def test_scores_of_the_real_weights_are_known_at_every_precision_that_is_served() -> None:
+    """The published matrix is what a GPU runner's 4B is held against."""
+    reference = run._known("qwen3-embedding:4b").model.reference
+
+    assert reference is not None
+    for precision in ("Q4_K_M", "Q8_0", "bf16"):
+        assert [s.dimensions for s in reference.scores_for(precision)] == [2560]
+
+
+def test_nan_passes_no_verdict() -> None:
+    """Whatever is compared with it."""
+    broken, good = np.full((2, 64), np.nan, dtype=np.float32), np.eye(2, 64, dtype=np.float32)
+
+    assert not verdicts.norm(broken).passed
+    assert not verdicts.same(broken, good).passed
+    assert not verdicts.differ(broken, good).passed
+    assert not verdicts.cut_of(broken, broken[:, :32], 32).passed
+
+
+def test_a_zero_vector_is_like_nothing() -> None:
+    """Ollama answers zeros where the engine computed NaN."""
+    zero, good = np.zeros((1, 64), dtype=np.float32), np.eye(1, 64, dtype=np.float32)
+
+    assert not verdicts.same(zero, zero).passed
+    assert not verdicts.same(zero, good).passed
+    assert not verdicts.norm(zero).passed
