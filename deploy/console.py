@@ -18,6 +18,9 @@ from deploy.errors import DeployError, Interrupted
 
 TOLD_EVERY = 10.0  # seconds between two lines on a transfer, where there is no terminal to draw a bar on
 
+INTERRUPTED = "Interrupted."
+STOPPED = "Interrupted; what was started has been stopped."
+
 
 class Transfer(Protocol):
     """How far a transfer is."""
@@ -132,8 +135,10 @@ class _Lines:
 
 
 @contextmanager
-def reporting(command: str, *, as_json: bool) -> Iterator[Report]:
-    """A report for the block; what ends the block early is told and becomes the exit status."""
+def reporting(command: str, *, as_json: bool, interrupted: str | None = INTERRUPTED) -> Iterator[Report]:
+    """A report for the block; what ends the block early is told and becomes the exit status. `interrupted`: what to say
+    of an interruption; None where the block is meant to end by one, which then is its good end.
+    """
     report = Report(command, as_json=as_json)
     try:
         yield report
@@ -141,6 +146,8 @@ def reporting(command: str, *, as_json: bool) -> Iterator[Report]:
         report.fail(error)
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as signal:
-        interrupted = Interrupted("Interrupted; what was started has been stopped.")
-        report.fail(interrupted)
-        raise typer.Exit(interrupted.exit_code) from signal
+        if interrupted is None:
+            return
+        told = Interrupted(interrupted)
+        report.fail(told)
+        raise typer.Exit(told.exit_code) from signal

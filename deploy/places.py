@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from deploy.errors import FolderNotUsable
+
 HOME_VARIABLE = "EMBEDSTACK_HOME"
 
 
@@ -51,8 +53,16 @@ class Places:
         return self
 
     def remove(self) -> None:
-        """Take the stack's folder away, with all that is in it."""
-        shutil.rmtree(self.root, ignore_errors=True)
+        """Take the stack's folder away, with all that is in it. FolderNotUsable where some of it would not go."""
+        shutil.rmtree(self.root, ignore_errors=True)  # as much as may be
+        try:
+            if self.root.exists():
+                shutil.rmtree(self.root)
+        except OSError as error:
+            raise FolderNotUsable(
+                f"{self.root} could not be taken away: {error.strerror or error}.",
+                "The stack is stopped. Take away by hand what is left of the folder.",
+            ) from error
 
 
 def home() -> Path:

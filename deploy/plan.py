@@ -60,6 +60,7 @@ class Plan:
         served: the model behind its name.
         beside: the same model's bf16 weights on vLLM, under a name of their own; None where they are not wanted.
         vllm: what starts vLLM (native).
+        webui_closed: Open WebUI listens on loopback, whatever is to be exposed: until it is known to be closed.
     """
 
     settings: Settings
@@ -69,6 +70,7 @@ class Plan:
     served: Served
     beside: Served | None = None
     vllm: Path | None = None
+    webui_closed: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -115,7 +117,7 @@ class Plan:
 
     @property
     def webui_host(self) -> str:
-        return LOOPBACK if self.settings.stack.expose == "none" else EVERYWHERE
+        return LOOPBACK if self.webui_closed or self.settings.stack.expose == "none" else EVERYWHERE
 
 
 def name_in_engine(model: Model, file: ModelFile) -> str:

@@ -1,7 +1,10 @@
 """How a part of a stack is, in either mode."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+NOT_WELL = 4  # the exit status, as of the errors that a part which is not well ends in
 
 
 @dataclass(frozen=True)
@@ -23,3 +26,8 @@ class PartState:
     since: float | None = None
     restarts: int = 0
     reason: str = ""
+
+
+def exit_code(parts: Sequence[PartState]) -> int:
+    """0 where every part runs, else NOT_WELL, also where there is no part at all."""
+    return 0 if parts and all(part.state == "running" for part in parts) else NOT_WELL

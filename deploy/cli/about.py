@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.options import BRIDGE_URL, Json
+from deploy.cli.options import BRIDGE_URL, Config, Json, Set
 from deploy.cli.root import app
+from deploy.cli.settings import load
 from deploy.commands import completion as completion_command
 from deploy.commands import version as version_command
 from deploy.console import reporting
@@ -36,12 +37,15 @@ def smoke(
         str | None, typer.Option("--key", envvar="EMBEDSTACK_KEY", help="Its key, if it asks for one.")
     ] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report here as well.")] = None,
+    config: Config = None,
+    settings: Set = None,
     as_json: Json = False,
 ) -> None:
     """Check that what answers at a URL is right: dimensions, norm, end of text, cuts, roles, published scores."""
     from deploy.commands import smoke as smoke_command
 
     with reporting("smoke", as_json=as_json) as report:
-        found = smoke_command.smoke(url, model, key, report, junit)
+        own = load(config, settings, {}).settings.model.catalog
+        found = smoke_command.smoke(url, model, key, report, junit, own)
         report.show(found)
         report.leave(0 if found.passed else 1)

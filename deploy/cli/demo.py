@@ -6,7 +6,7 @@ import typer
 
 from deploy.cli.options import Json
 from deploy.cli.root import app
-from deploy.console import reporting
+from deploy.console import STOPPED, reporting
 
 
 @app.command(epilog="Example: embedstack demo --once")
@@ -21,5 +21,5 @@ def demo(
     """See the bridge at work: a stand-in model, a question, a ranking; then it serves until Ctrl-C."""
     from deploy.commands import demo as demo_command
 
-    with reporting("demo", as_json=as_json) as report:
+    with reporting("demo", as_json=as_json, interrupted=STOPPED) as report:
         demo_command.run(report, once=once, port=port)

@@ -23,6 +23,7 @@ Endpoint = Annotated[str | None, typer.Option("--endpoint", help="A mirror of th
 Offline = Annotated[bool | None, typer.Option("--offline", help="Never ask the network.")]
 OllamaUrl = Annotated[str | None, typer.Option("--url", help="Which Ollama: engine.url, else OLLAMA_HOST.")]
 DEFAULT = "qwen3-embedding:4b"
+_AGAIN = "Interrupted; the same command goes on where it stopped."
 
 
 @model.command("list", epilog="Example: embedstack model list --json")
@@ -53,7 +54,7 @@ def model_pull(
     from deploy.commands import model_files, model_pull_ollama
     from deploy.hub.source import source
 
-    with reporting("model pull", as_json=as_json) as report:
+    with reporting("model pull", as_json=as_json, interrupted=_AGAIN) as report:
         ours = _settings(config, settings, endpoint, offline)
         if origin == "ollama":
             url, keep = ollama_url(ours), ours.model.kept
@@ -144,6 +145,8 @@ def model_create_(
     gguf: Annotated[Path | None, typer.Option("--gguf", help="A file of yours that the catalogue knows.")] = None,
     num_ctx: Annotated[int | None, typer.Option("--num-ctx", min=64, help="Context in tokens.")] = None,
     url: OllamaUrl = None,
+    endpoint: Endpoint = None,
+    offline: Offline = None,
     config: Config = None,
     settings: Set = None,
     as_json: Json = False,
@@ -152,8 +155,9 @@ def model_create_(
     from deploy.commands import model_create
     from deploy.hub.source import source
 
-    with reporting("model create", as_json=as_json) as report:
-        ours = load(config, settings, {"engine.url": url, "model.num_ctx": num_ctx}).settings
+    with reporting("model create", as_json=as_json, interrupted=_AGAIN) as report:
+        given = {"engine.url": url, "model.num_ctx": num_ctx, "hub.endpoint": endpoint, "hub.offline": offline}
+        ours = load(config, settings, given).settings
         report.show(
             model_create.create(
                 name,

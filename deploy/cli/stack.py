@@ -1,5 +1,6 @@
 """Verbs about the stack: `up`, `down`, `restart`, `status`, `logs`."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -7,9 +8,11 @@ import typer
 from deploy.cli.options import Config, Json, Set, Stack
 from deploy.cli.root import app
 from deploy.cli.settings import load
-from deploy.console import reporting
+from deploy.console import INTERRUPTED, STOPPED, reporting
 
 Parts = Annotated[list[str] | None, typer.Argument(help="Which parts; all where none is named.")]
+
+_GOES_ON = "Interrupted; what runs goes on, and `embedstack up` continues from here."
 
 
 @app.command(epilog="Example: embedstack up --model demo --no-webui")
@@ -38,7 +41,7 @@ def up(
     """Bring the stack up: model, engine, bridge, Open WebUI. Done again it changes nothing."""
     from deploy.commands import up as up_command
 
-    with reporting("up", as_json=as_json) as report:
+    with reporting("up", as_json=as_json, interrupted=STOPPED if foreground else _GOES_ON) as report:
         given = {
             "model.id": model,
             "model.quantisation": quantisation,
@@ -77,23 +80,31 @@ def down(
 
     with reporting("down", as_json=as_json) as report:
         name = load(config, settings, {"stack.name": stack}).settings.stack.name
-        if volumes and not yes:
-            typer.confirm(
-                f"Take away all data of the stack {name!r}, documents and accounts too?", abort=True, err=True
-            )
-        report.show(down_command.down(name, report, volumes=volumes))
+        sure = partial(_sure, name, yes=yes, ask=not as_json)
+        report.show(down_command.down(name, report, volumes=volumes, sure=sure))
+
+
+def _sure(stack: str, *, yes: bool, ask: bool) -> bool:
+    try:
+        return yes or (
+            ask and typer.confirm(f"Take away all data of the stack {stack!r}, documents and accounts too?", err=True)
+        )
+    except typer.Abort:  # Ctrl-C, or no one is there to answer
+        return False
 
 
 @app.command(epilog="Example: embedstack restart bridge")
 def restart(
     parts: Parts = None, stack: Stack = None, config: Config = None, settings: Set = None, as_json: Json = False
 ) -> None:
-    """Start parts anew."""
+    """Start parts anew. Exit status 4 where one of the stack is not well."""
     from deploy.commands import restart as restart_command
 
     with reporting("restart", as_json=as_json) as report:
         name = load(config, settings, {"stack.name": stack}).settings.stack.name
-        report.show(restart_command.restart(name, parts or (), report))
+        found = restart_command.restart(name, parts or (), report)
+        report.show(found)
+        report.leave(found.exit_code)
 
 
 @app.command(epilog="Example: embedstack status --json")
@@ -140,6 +151,6 @@ def logs(
     """Show what the parts have written."""
     from deploy.commands import logs as logs_command
 
-    with reporting("logs", as_json=as_json) as report:
+    with reporting("logs", as_json=as_json, interrupted=None if follow else INTERRUPTED) as report:
         name = load(config, settings, {"stack.name": stack}).settings.stack.name
         logs_command.logs(name, parts or (), report, lines=lines, follow=follow)

@@ -15,6 +15,12 @@ from deploy.config import SCHEMA, Loaded
 from deploy.places import HOME_VARIABLE, places
 from modelfiles.configuration.shown import Shown, shown
 
+# What decides where programs, models and vectors are found: systemd has another environment.
+_KEPT = (
+    *(HOME_VARIABLE, "EMBEDSTACK_CACHE", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT"),
+    *("OLLAMA_HOST", "OLLAMA_MODELS", "PATH"),
+)
+
 
 @dataclass(frozen=True)
 class ConfigShow:
@@ -107,8 +113,8 @@ def user_unit(loaded: Loaded, environ: Mapping[str, str], cwd: Path) -> ConfigTe
     program = Path(sys.executable).with_name("embedstack")
     file = ("--config", str(loaded.file.absolute())) if loaded.file else ()
     stack = loaded.settings.stack.name
-    argv = (str(program), "up", "--foreground", "--stack", stack, *file, *_assignments(loaded))
-    kept = {name: environ[name] for name in (HOME_VARIABLE, "HF_HOME", "OLLAMA_HOST") if environ.get(name)}
+    argv = (str(program), "up", "--foreground", "--mode", "native", "--stack", stack, *file, *_assignments(loaded))
+    kept = {name: environ[name] for name in _KEPT if environ.get(name) and _open(environ[name])}
     return ConfigText(systemd.unit(stack, argv, cwd.absolute(), kept))
 
 
@@ -117,8 +123,13 @@ def _assignments(loaded: Loaded) -> Iterator[str]:
     told = {"default", str(loaded.file)}
     for key, row in SCHEMA.table.items():
         value = getattr(getattr(loaded.settings, row.section), row.name)
-        if loaded.sources[key] not in told and key != "stack.name" and row.masked(value) == value:
+        if loaded.sources[key] not in told and key not in ("stack.name", "stack.mode") and row.masked(value) == value:
             yield from ("--set", f"{key}={value if isinstance(value, str | Path) else row.show(value)}")
+
+
+def _open(value: str) -> bool:
+    """Whether no password of a URL is in it."""
+    return bool(SCHEMA.table["hub.endpoint"].masked(value) == value)
 
 
 def _was(change: settings_file.Change, environ: Mapping[str, str]) -> Was:

@@ -30,7 +30,7 @@ class ConfigCompose:
 def compose(settings: Settings, report: Report) -> ConfigCompose:
     """The same from the settings alone: files that are not fetched yet stand in it by their names."""
     where = places(settings.stack.name)
-    looked = planning.look(settings, where)
+    looked = planning.look(settings, where, report)
     return config_compose(planning.make(settings, looked, report.warn), where, looked.daemon or daemons.look(), report)
 
 

@@ -1,6 +1,6 @@
 """`embedstack doctor`: what on this machine is in the way of the stack, or will be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from rich.console import Group, RenderableType
@@ -13,12 +13,13 @@ from deploy.doctor.examine import examine
 from deploy.doctor.finding import Finding, Severity, blockers, worst_first
 from deploy.doctor.intent import Intent
 from deploy.doctor.machine import look
-from deploy.errors import Blocked, NotRunning
-from deploy.places import Places, places
+from deploy.doctor.ollama import Ollama
+from deploy.errors import Blocked
+from deploy.native import engines
+from deploy.places import places
 from deploy.plan import Engine, Plan, Served
 from deploy.settings import Settings
-from deploy.stack import decide, planning, record, runners
-from deploy.state import PartState
+from deploy.stack import decide, planning
 
 _STYLES: dict[Severity, str] = {"blocker": "bold red", "warning": "yellow", "note": "cyan"}
 _PLURAL: dict[Severity, str] = {"blocker": "Blockers", "warning": "Warnings", "note": "Notes"}
@@ -52,9 +53,11 @@ def doctor(settings: Settings, report: Report) -> Diagnosis:
     """Look at this machine; nothing is started, changed or fetched. InvalidModel, InvalidSettings."""
     where = places(settings.stack.name)
     with report.step("looking at this machine"):
-        looked = planning.look(settings, where)
+        looked = planning.look(settings, where, report)
         plan, refusal = _plan(settings, looked, report)
-        machine = look(plan, where, looked.gpus, looked.daemon, _parts(where, report))
+        machine = look(plan, where, looked.gpus, looked.daemon, looked.before.parts)
+        if refusal is not None and engines.bridge(settings, looked.facts) is not None:
+            machine = replace(machine, ollama=Ollama(url=looked.facts.url, bridge=True))
         found = examine(Intent(plan), machine)
     findings = found.findings
     if refusal is not None:
@@ -76,13 +79,6 @@ def _plan(settings: Settings, looked: planning.Looked, report: Report) -> tuple[
         served = Served(chosen.model, chosen.model.id, chosen.file.quantisation, num_ctx)
         engine = Engine("embedded", True, "no other engine can be had")
         return Plan(settings, "native", "no engine can be had", engine, served), error
-
-
-def _parts(where: Places, report: Report) -> tuple[PartState, ...]:
-    try:
-        return runners.of_record(record.read(where), where, report).states()
-    except NotRunning:
-        return ()
 
 
 def _section(severity: Severity, findings: tuple[Finding, ...]) -> list[RenderableType]:

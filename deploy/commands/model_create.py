@@ -16,6 +16,7 @@ from deploy.hub import fetch, transfer
 from deploy.hub.source import Source
 from deploy.ollama import modelfile
 from deploy.ollama.create import create as make
+from deploy.ollama.made import vouch
 from deploy.ollama.server import Ollama
 from deploy.ollama.verify import Check, verify
 from deploy.ollama.version import judge
@@ -85,6 +86,7 @@ def create(
         made = make(server, called, given.path, str(given.file.sha256), wanted.parameters, report)
         with report.step(f"{called}: its vectors"):
             checks = verify(server, called, given.model, given.file.quantisation, keep_alive)
+            vouch(server.url, called)
     notes = "; ".join(note for note in (judged.note, given.model.note) if note)
     context = int(wanted.parameters["num_ctx"])
     return CreatedModel(called, url, made.digest, str(given.file.sha256), context, made.already, checks, notes)

@@ -23,9 +23,11 @@ from deploy.plan import name_in_engine
 
 @dataclass(frozen=True)
 class PulledByOllama:
-    """A model that Ollama fetched; `same`: its weights are, byte for byte, the catalogue's file."""
+    """A model that Ollama fetched, and calls `name`; `same`: its weights are, byte for byte, the catalogue's file."""
 
     name: str
+    model: str
+    quantisation: str
     url: str
     digest: str
     sha256: str
@@ -37,7 +39,8 @@ class PulledByOllama:
         head = Text(f"{self.name} is in the Ollama at {self.url}, {len(self.checks)} checks passed", style="bold")
         if self.same:
             return Group(head, Text(f"✓ the same blob as the catalogue's file, sha256 {self.sha256}"))
-        told = f"! not the blob of the catalogue's file ({self.sha256}): `embedstack model create` makes it from that"
+        create = f"embedstack model create {self.model} --quantisation {self.quantisation}"
+        told = f"! not the blob of the catalogue's file ({self.sha256}): `{create}` makes it from that"
         return Group(head, Text(told, style="yellow"))
 
 
@@ -56,7 +59,7 @@ def pull(
     if not file.tags:
         raise InvalidModel(
             f"Ollama's library has no {model.id} at {file.quantisation}.",
-            "Take it from the Hub: `embedstack model create`.",
+            f"Make it of its own file: `embedstack model create {model.id} --quantisation {file.quantisation}`.",
         )
     tokens = num_ctx or model.context.recommended
     if tokens > model.context.trained:
@@ -71,7 +74,9 @@ def pull(
         with report.step(f"{called}: its vectors"):
             checks = verify(server, called, model, file.quantisation, keep_alive)
         digest = server.digest(called) or pulled.digest
-    return PulledByOllama(called, url, digest, str(file.sha256), pulled.same, tokens, checks)
+    return PulledByOllama(
+        called, model.id, file.quantisation, url, digest, str(file.sha256), pulled.same, tokens, checks
+    )
 
 
 def _set(server: Ollama, name: str, wanted: Mapping[str, Value], report: Report) -> None:

@@ -9,9 +9,11 @@ from deploy.smoke.junit import junit
 from deploy.smoke.result import Smoke
 
 
-def smoke(url: str, model: str, key: str | None, report: Report, file: Path | None) -> Smoke:
-    """Every check of what answers at `url`; the JUnit report goes into `file`. InvalidModel, BridgeRefused."""
-    found = run.run(url, model, key, report)
+def smoke(url: str, model: str, key: str | None, report: Report, file: Path | None, own: Path | None = None) -> Smoke:
+    """Every check of what answers at `url`, which serves a model of the catalogue, or of one's `own`; the JUnit report
+    goes into `file`. InvalidModel, BridgeRefused.
+    """
+    found = run.run(url, model, key, report, own=own)
     if file is not None:
         write_junit(found, file)
     return found

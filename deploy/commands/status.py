@@ -4,8 +4,7 @@ from deploy.console import Report
 from deploy.places import places
 from deploy.stack import record, runners
 from deploy.stack.result import Status
-
-NOT_WELL = 4
+from deploy.state import exit_code
 
 
 def status(stack: str, report: Report) -> Status:
@@ -13,5 +12,4 @@ def status(stack: str, report: Report) -> Status:
     where = places(stack)
     known = record.read(where)
     parts = runners.of_record(known, where, report).states()
-    well = bool(parts) and all(part.state == "running" for part in parts)
-    return Status(known.stack, known.mode, known.model, parts, 0 if well else NOT_WELL)
+    return Status(known.stack, known.mode, known.model, parts, exit_code(parts))

@@ -1,5 +1,7 @@
 """`embedstack up`: the stack, from nothing to a proof."""
 
+from msgspec.structs import replace
+
 from deploy.console import Report
 from deploy.errors import InvalidSettings, PartNotReady
 from deploy.native import client
@@ -28,13 +30,14 @@ def stay(settings: Settings, report: Report) -> None:
         raise InvalidSettings(
             "--foreground is for the native mode; Docker restarts its containers by itself.", "Leave it out."
         )
-    with client.attached_supervisor(places(settings.stack.name)) as supervisor:
-        report.show(bring_up.up(settings, report))
-        try:
+    native = replace(settings, stack=replace(settings.stack, mode="native"))
+    try:
+        with client.attached_supervisor(places(settings.stack.name)) as supervisor:
+            report.show(bring_up.up(native, report))
             status = supervisor.wait()
-        except KeyboardInterrupt:
-            return  # as it is meant to end
-        if status:  # 0: it was told to end, by SIGTERM or by `embedstack down`
-            raise PartNotReady(
-                f"The stack's supervisor ended with status {status}.", "`embedstack logs` has the parts'."
-            )
+    except KeyboardInterrupt:
+        return  # as it is meant to end
+    if status:  # 0: it was told to end, as by `embedstack down`
+        raise PartNotReady(
+            f"The stack's supervisor ended with status {status}.", "`embedstack logs` has what its parts wrote."
+        )

@@ -28,7 +28,7 @@ def client() -> Iterator[docker.DockerClient]:
         raise EngineNotUsable(f"No Docker daemon answers at {where}: {_short(error)}", _advice(error)) from error
     try:
         yield connected
-    except DockerException as error:
+    except (DockerException, OSError) as error:  # one that hangs is requests' ReadTimeout, which the SDK lets through
         raise CommandFailed(
             f"Docker at {where} would not: {_short(error)}", "`docker info` shows how it is."
         ) from error

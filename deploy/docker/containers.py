@@ -41,11 +41,11 @@ def state(container: Container) -> PartState:
     """A container as a part of the stack."""
     told = container["State"]
     how, reason = _how(told)
-    alive = how in ("running", "starting")
     return PartState(
         name=service(container),
         state=how,
-        address=_address(container) if alive else None,
+        # Whatever its health: as long as it runs the port is its own, and no stranger's.
+        address=_address(container) if told["Status"] == "running" else None,
         pid=told.get("Pid") or None,
         since=_seconds(told.get("StartedAt", "")),
         restarts=int(container.get("RestartCount", 0)),

@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.docker import client, gpu
 from deploy.docker.overlays import Gpu
-from deploy.errors import EngineNotUsable
+from deploy.errors import DeployError, EngineNotUsable
 
 COMPOSE_LEAST = (2, 20)
 
@@ -68,6 +68,8 @@ def look() -> Daemon:
             return _found(host, connected.info(), connected.version())
     except EngineNotUsable as error:
         return Daemon(host, f"no Docker daemon answers at {host} ({error.message.partition(': ')[2]})")
+    except DeployError as error:  # it answered once, and then refused or hung
+        return Daemon(host, error.message.rstrip("."))
 
 
 def version(text: str) -> tuple[int, int]:

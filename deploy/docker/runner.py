@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from deploy.plan import Plan
 from deploy.state import PartState
 
 LAST_LINES = 20
+RESTART_TIMEOUT = 300.0  # seconds: a model is read into memory again before its engine is healthy
+POLL = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,14 @@ class Containers:
         return stopped
 
     def restart(self, names: Sequence[str]) -> tuple[PartState, ...]:
-        """Start these anew, all where none is named. NotRunning for a name that is none."""
+        """Start these anew, all where none is named, and wait until they run, one has failed, or it took too long.
+
+        NotRunning for a name that is none.
+        """
         self._check(names)
         command.run(argv.restart(self.project, names), self.report)
-        return self.states()
+        with self.report.step(f"restarting {', '.join(names) or self.project}"):
+            return self._settled(names)
 
     def logs(self, names: Sequence[str], *, lines: int, follow: bool) -> Iterator[str]:
         """The last lines of each part, then what comes. NotRunning for a name that is none."""
@@ -58,6 +65,15 @@ class Containers:
                     raw = connected.containers.get(container["Id"]).logs(tail=lines)
                     return tuple(raw.decode(errors="replace").splitlines())
         return ()
+
+    def _settled(self, names: Sequence[str]) -> tuple[PartState, ...]:
+        until = time.monotonic() + RESTART_TIMEOUT
+        while True:
+            found = self.states()
+            how = {part.state for part in found if not names or part.name in names}
+            if not how & {"starting", "backoff"} or "failed" in how or time.monotonic() > until:
+                return found
+            time.sleep(POLL)
 
     def _look(self) -> tuple[Container, ...]:
         with client.client() as connected:
@@ -140,8 +156,9 @@ class PlannedContainers(Containers):
 
     def _explain(self, error: CommandFailed) -> NoReturn:
         """Raise what can be said of the part that is not well, else the command's own words."""
-        # Compose says no more than this when a part is still starting as its time runs out.
-        late = not error.advice or "not healthy" in error.advice
+        # Compose says no more than this when a part is still starting as its time runs out, or has just been started
+        # again after it ended, and so is "starting" once more when we look.
+        late = not error.advice or any(told in error.advice for told in ("not healthy", "is unhealthy"))
         unwell = ("failed", "backoff", "starting") if late else ("failed", "backoff")
         parts = [part for state in unwell for part in self.states() if part.state == state]
         if not parts:

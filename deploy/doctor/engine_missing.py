@@ -24,8 +24,11 @@ def found(refusal: DeployError) -> Finding:
 def with_refusal(findings: Sequence[Finding], refusal: DeployError, *, free: bool) -> tuple[Finding, ...]:
     """All findings, where no engine could be chosen. `free`: the settings name neither a kind nor an address of one.
 
-    A free choice fails for a GPU that no engine uses alone, and that has a finding of its own with more to go by.
+    A free choice fails for a GPU that no engine uses alone, and that has a finding of its own with more to go by; so
+    has a bridge that was named as an Ollama.
     """
+    if any(finding.id == "OLLAMA-IS-BRIDGE" for finding in findings):
+        return tuple(finding for finding in findings if finding.id not in OF_THE_STAND_IN)
     if free and any(finding.id == "GPU-WITHOUT-ENGINE" for finding in findings):
         return tuple(findings)
     return (found(refusal), *(finding for finding in findings if finding.id not in OF_THE_STAND_IN))

@@ -75,8 +75,10 @@ def _memory(intent: Intent, machine: Machine) -> Iterator[Finding]:
     on_gpu = machine.gpu is not None and machine.gpu.kind != "apple" and not intent.settings.engine.cpu
     uses = intent.engine.kind != "embedded" and on_gpu
     yield from memory.check_ram(intent, memory.look(), on_gpu=uses, running=machine.running)
-    loaded = sum(model.size_vram for model in machine.ollama.loaded) if machine.ollama else 0
-    yield from memory.check_vram(intent, machine.gpu, loaded=loaded, flash_attention=machine.flash_attention)
+    models = machine.ollama.loaded if machine.ollama else ()
+    if not memory.on_gpu_whole(intent.plan.served.name, models):
+        loaded = sum(model.size_vram for model in models)
+        yield from memory.check_vram(intent, machine.gpu, loaded=loaded, flash_attention=machine.flash_attention)
 
 
 def _ports(intent: Intent, machine: Machine) -> Iterator[Finding]:
@@ -86,7 +88,7 @@ def _ports(intent: Intent, machine: Machine) -> Iterator[Finding]:
     own = [port for port in published if port is not None] if intent.mode == "docker" else []
     for part, setting, port in ports.wanted(intent):
         if (held := ports.look(part, setting, port)) is not None:
-            yield from ports.check(held, pids, own)
+            yield from ports.check(held, pids, own, intent.mode)
 
 
 def _gpu(intent: Intent, machine: Machine) -> Iterator[Finding]:

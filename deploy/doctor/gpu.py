@@ -47,6 +47,11 @@ class Gpus:
     trouble: str = ""
 
     @property
+    def largest(self) -> Gpu | None:
+        """By all of its memory, whatever has it now: what a plan goes by, so that it is the same every time."""
+        return max(self.found, key=lambda gpu: gpu.total, default=None)
+
+    @property
     def roomiest(self) -> Gpu | None:
         """Where a model goes: an engine loads one onto one GPU while it fits there."""
         return max(self.found, key=lambda gpu: gpu.usable, default=None)

@@ -1,6 +1,6 @@
 """Whether the model fits the machine's memory, or the GPU's. Pure but for `look`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -10,6 +10,7 @@ from deploy.doctor.fit import Fit, fit, needed, unknown
 from deploy.doctor.gpu import Gpu
 from deploy.doctor.intent import Intent
 from deploy.doctor.size import gib
+from deploy.ollama.server import Loaded, same_name
 
 WEBUI = 1_000_000_000  # bytes; Open WebUI 0.12.4 was seen with 0.8 GB resident
 
@@ -43,6 +44,11 @@ def check_ram(intent: Intent, memory: Memory, *, on_gpu: bool, running: bool) ->
             "End something large, go without Open WebUI (`--no-webui`), or take a smaller context (`--num-ctx 2048`) "
             "or model (`--model qwen3-embedding:0.6b`).",
         )
+
+
+def on_gpu_whole(name: str, loaded: Sequence[Loaded]) -> bool:
+    """Whether it is loaded, all of it on a GPU: what can be seen to fit need not be reckoned."""
+    return any(same_name(model.name, name) and 0 < model.size <= model.size_vram for model in loaded)
 
 
 def check_vram(intent: Intent, gpu: Gpu | None, *, loaded: int, flash_attention: bool) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from deploy.doctor.machine import Machine
 from deploy.hub.fetch import on_disk
 from deploy.hub.source import Source, source
 from deploy.native import webui_environment
+from deploy.ollama import made
 from deploy.ollama.server import same_name
 
 CACHE_SETTING = "`--set hub.cache=FOLDER`"
@@ -21,14 +22,17 @@ def wanted(intent: Intent, machine: Machine) -> Iterator[Need]:
     origin = source(intent.settings.hub, machine.environ)
     yield look("the stack's data", machine.places.data, "EMBEDSTACK_HOME", 0)
     if intent.model.hub_id is not None:
-        yield look("the model", origin.folder, CACHE_SETTING, _to_fetch(intent, origin))
+        yield look("the model", origin.folder, CACHE_SETTING, to_fetch(intent, origin))
     if intent.mode == "docker":
         yield from _containers(intent, machine)
     else:
         yield from _native(intent, machine)
 
 
-def _to_fetch(intent: Intent, origin: Source) -> int:
+def to_fetch(intent: Intent, origin: Source) -> int:
+    """Bytes that are missing on this disk; the demo model is built, and counts as nothing."""
+    if intent.model.hub_id is None:
+        return 0
     file = intent.file
     whole = intent.engine.kind == "vllm" or on_disk(file, origin) is not None
     return (0 if whole else file.bytes or 0) + (0 if _folder_there(intent, origin) else intent.folder_bytes)
@@ -67,4 +71,11 @@ def _containers(intent: Intent, machine: Machine) -> Iterator[Need]:
 def _copies(intent: Intent, machine: Machine) -> int:
     known = machine.ollama.models if machine.ollama else ()
     there = any(same_name(name, intent.plan.served.name) for name in known)
-    return 0 if there else CREATE_COPIES * (intent.file.bytes or 0)
+    return 0 if there or _made(intent) else CREATE_COPIES * (intent.file.bytes or 0)
+
+
+def _made(intent: Intent) -> bool:
+    """Whether the Ollama of the stack has it from an earlier time: one that is down cannot be asked."""
+    served, url = intent.plan.served, intent.engine.url
+    known = made.recall(url, served.name) if url else None
+    return known is not None and known.source == served.sha256

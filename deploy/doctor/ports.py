@@ -11,6 +11,7 @@ from deploy import ports
 from deploy.doctor import http
 from deploy.doctor.finding import Finding
 from deploy.doctor.intent import Intent
+from deploy.plan import Mode
 
 OLLAMA = "ollama"
 
@@ -36,7 +37,9 @@ class Held:
     refused: str = ""
 
 
-def check(held: Held, own_pids: Collection[int] = (), own_ports: Collection[int] = ()) -> Iterator[Finding]:
+def check(
+    held: Held, own_pids: Collection[int] = (), own_ports: Collection[int] = (), mode: Mode = "native"
+) -> Iterator[Finding]:
     """`own_pids`, `own_ports`: of the stack itself, if it runs; in containers the daemon has the port for it."""
     if held.port in own_ports or not set(held.pids).isdisjoint(own_pids):
         return
@@ -50,19 +53,25 @@ def check(held: Held, own_pids: Collection[int] = (), own_ports: Collection[int]
             f"Choose one from 1024 on: `--set {held.setting}=PORT`.",
         )
     elif held.ollama is not None:
-        yield _offer(held)
+        yield _offer(held, mode)
     else:
         yield _taken(held)
 
 
-def _offer(held: Held) -> Finding:
+def _offer(held: Held, mode: Mode) -> Finding:
+    url, other = f"http://{ports.HOST}:{held.port}", f"`--set {held.setting}=PORT`"
+    native = (
+        f"To use it: unset OLLAMA_HOST, or let it or engine.url name it (`--set engine.url={url}`); the stack then "
+        f"leaves it alone when it goes down. Or {other} starts another."
+    )
+    docker = f"{other} starts another in a container; this one, on {ports.HOST}, cannot be reached from containers."
     return Finding(
         "PORT-OLLAMA",
-        "note",
+        "blocker",
         "An Ollama runs here already",
         f"Ollama {held.ollama} answers on port {held.port}.",
-        "The stack can use it, and then leaves it alone when it goes down.",
-        f"`--set engine.url=http://{ports.HOST}:{held.port}` uses it; `--set {held.setting}=PORT` starts another.",
+        f"{held.part} cannot be started on that port.",
+        native if mode == "native" else docker,
     )
 
 

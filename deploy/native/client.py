@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from deploy.console import Report
 from deploy.errors import Blocked, FolderNotUsable, PartNotReady
@@ -69,15 +70,16 @@ def start_supervisor(places: Places) -> bool:
 def attached_supervisor(places: Places) -> "Iterator[subprocess.Popen[bytes]]":
     """The same as our own child, for as long as the block lasts: under systemd, say. It and the parts end with it.
 
-    `wait()` on what this yields returns when it has ended; SIGTERM to us ends it, in order: systemd sends it to us
-    alone, and kills what is left as soon as we are gone. For the main thread. Blocked where one runs already.
+    `wait()` on what this yields returns when it has ended. SIGTERM to us is a KeyboardInterrupt in the block, whatever
+    goes on there, and then ends it, in order: systemd sends it to us alone, and kills what is left as soon as we are
+    gone. For the main thread. Blocked where one runs already.
     """
     if supervised(places):
         raise Blocked("The stack runs in the background already.", "Stop it first: `embedstack down`.")
     _create(places)
     with opened(places.logs / "supervisor.log") as output:
         process = subprocess.Popen(_command(places), cwd=places.root, stdin=subprocess.DEVNULL, stderr=output)
-    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         _wait_answering(places)
         yield process
@@ -85,6 +87,10 @@ def attached_supervisor(places: Places) -> "Iterator[subprocess.Popen[bytes]]":
         process.terminate()
         process.wait()
         signal.signal(signal.SIGTERM, before)
+
+
+def _end(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def status(places: Places) -> tuple[PartState, ...] | None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.errors import EngineNotUsable
 from deploy.native import client, parts
 from deploy.ollama import locate
-from deploy.ollama.address import address
+from deploy.ollama.address import address, from_environment
 from deploy.places import Places
 from deploy.plan import LOOPBACK, Engine
 from deploy.settings import Settings
@@ -33,6 +32,8 @@ class Facts:
     Attributes:
         url: where an Ollama was looked for.
         version: what the Ollama there says it is, None where none answers.
+        bridge: whether a bridge answers there, which is none, though it answers as one.
+        named: what named the address: engine.url, OLLAMA_HOST, or "" for the stack's own.
         ours: whether that one is a part of this very stack.
         ollama, vllm: programs that are installed.
         gpu: what the GPU is called, None where there is none that an engine could use.
@@ -44,6 +45,8 @@ class Facts:
     ollama: Path | None = None
     vllm: Path | None = None
     gpu: str | None = None
+    bridge: bool = False
+    named: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,24 +63,35 @@ def choose(settings: Settings, model: Model, facts: Facts) -> Engine | Blocker:
         case "embedded":
             return Engine("embedded", True, "as asked for: llama.cpp inside the bridge")
         case "vllm":
-            return _vllm(settings, facts)
+            return vllm(settings, facts)
         case "ollama":
-            return _ollama(settings, facts) or Blocker(_no_ollama(facts), INSTALL_OLLAMA)
+            return bridge(settings, facts) or _ollama(settings, facts) or Blocker(_no_ollama(facts), INSTALL_OLLAMA)
         case "auto":
-            return _ollama(settings, facts) or _embedded(settings, model, facts)
+            return bridge(settings, facts) or _ollama(settings, facts) or _embedded(settings, model, facts)
+
+
+def bridge(settings: Settings, facts: Facts) -> Blocker | None:
+    """A bridge at an address named for an Ollama that is wanted; one that is there by chance is as no Ollama."""
+    if not facts.bridge or not facts.named or settings.engine.kind not in ("auto", "ollama"):
+        return None
+    return Blocker(
+        f"{facts.named} names {facts.url}, which is a bridge, not an Ollama.",
+        f"Name the Ollama behind it in {facts.named}, or take it out.",
+    )
 
 
 def _ollama(settings: Settings, facts: Facts) -> Engine | None:
     if facts.version is not None and not facts.ours:
         return Engine("ollama", False, f"an Ollama {facts.version} runs at {facts.url}", facts.url, facts.ollama)
-    if settings.engine.url is not None or facts.ollama is None:
-        return None  # one that was named, and does not answer, is not replaced by another
+    # One that was named, and does not answer, is not replaced by another; the stack's own is no other.
+    if (settings.engine.url is not None and not facts.ours) or facts.ollama is None:
+        return None
     url = f"http://{LOOPBACK}:{settings.ports.ollama}"
     return Engine("ollama", True, f"Ollama is installed: {facts.ollama}", url, facts.ollama)
 
 
 def _embedded(settings: Settings, model: Model, facts: Facts) -> Engine | Blocker:
-    if settings.engine.url is not None:
+    if settings.engine.url is not None and not facts.ours:
         return Blocker(_no_ollama(facts), "Start it, or take engine.url out of the settings.")
     small = (model.parameters or 0) < SMALL
     if facts.gpu and not small and not settings.engine.cpu:
@@ -89,7 +103,8 @@ def _embedded(settings: Settings, model: Model, facts: Facts) -> Engine | Blocke
     return Engine("embedded", True, f"no Ollama is here; llama.cpp inside the bridge{slow}")
 
 
-def _vllm(settings: Settings, facts: Facts) -> Engine | Blocker:
+def vllm(settings: Settings, facts: Facts) -> Engine | Blocker:
+    """A vLLM that could be started."""
     program = settings.vllm.program or facts.vllm
     if program is None:
         return Blocker(
@@ -115,7 +130,10 @@ def look(settings: Settings, places: Places, environ: Mapping[str, str], *, gpu:
     """What there is on this machine. An address that engine.url or OLLAMA_HOST names is asked, else the stack's own."""
     url = address(settings.engine.url, environ, settings.ports.ollama)
     vllm = shutil.which("vllm")
-    return Facts(url, version(url), _ours(places, url), locate.find(environ), Path(vllm) if vllm else None, gpu)
+    named = "engine.url" if settings.engine.url else "OLLAMA_HOST" if from_environment(environ) else ""
+    found, is_bridge = _ask(url)
+    program = Path(vllm) if vllm else None
+    return Facts(url, found, _ours(places, url), locate.find(environ), program, gpu, is_bridge, named)
 
 
 def _ours(places: Places, url: str) -> bool:
@@ -127,18 +145,20 @@ def _ours(places: Places, url: str) -> bool:
 
 
 def version(url: str) -> str | None:
-    """What the Ollama at `url` says it is; None where none answers. EngineNotUsable where it is a bridge."""
+    """What the Ollama at `url` says it is; None where none answers."""
+    return _ask(url)[0]
+
+
+def _ask(url: str) -> tuple[str | None, bool]:
+    """The version of the Ollama at `url`, None where none answers, and whether it is a bridge that does."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(f"{url}/api/version", timeout=TIMEOUT) as answer:
             found = str(json.load(answer)["version"])
     except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
-        return None
-    if _answers(direct, f"{url}/healthz"):  # the bridge answers as Ollama does, but for what only it has
-        raise EngineNotUsable(
-            f"At {url} is a bridge, not an Ollama.", "Name the Ollama behind it in engine.url or OLLAMA_HOST."
-        )
-    return found
+        return None, False
+    # The bridge answers as Ollama does, but for what only it has.
+    return (None, True) if _answers(direct, f"{url}/healthz") else (found, False)
 
 
 def _answers(direct: urllib.request.OpenerDirector, url: str) -> bool:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import msgspec
 
+from deploy.errors import FolderNotUsable
 from deploy.native.identity import Identity
 from deploy.native.part import PartSpec
 from deploy.places import Places
+
+ADVICE = "Set EMBEDSTACK_HOME to a folder that this user may read and write."
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,16 @@ def path(places: Places) -> Path:
 
 
 def read(places: Places) -> Record | None:
-    """The record, None where there is none that can be read: whatever it named is then a stranger to us."""
+    """The record, None where there is none, or none that makes sense: what it named is then a stranger to us.
+
+    FolderNotUsable where the system does not let it be read.
+    """
     try:
         return msgspec.json.decode(path(places).read_bytes(), type=Record)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
         return None
+    except OSError as error:
+        raise FolderNotUsable(f"{path(places)} cannot be read: {error.strerror or error}.", ADVICE) from error
 
 
 def write(places: Places, record: Record) -> None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import msgspec
 
-from deploy.errors import PartNotReady
+from deploy.errors import FolderNotUsable, PartNotReady
 from deploy.native import address, protocol, record
 from deploy.places import Places
 
@@ -13,13 +13,20 @@ TIMEOUT = 10.0  # seconds; it answers in milliseconds
 
 
 def call(places: Places, request: protocol.Request) -> protocol.Reply | None:
-    """Its reply, None where no supervisor listens. PartNotReady where it does not answer, or refuses."""
+    """Its reply, None where no supervisor listens.
+
+    PartNotReady where it does not answer, or refuses; FolderNotUsable where the system does not let us ask.
+    """
     try:
         line = _exchange(str(address.socket_path(places)), protocol.encode(request))
-    except (FileNotFoundError, ConnectionError):
+    except (FileNotFoundError, NotADirectoryError, ConnectionError):
         return None
     except TimeoutError as error:
         raise _deaf(places, "does not answer") from error
+    except OSError as error:
+        raise FolderNotUsable(
+            f"The supervisor's socket in {places.run} cannot be used: {error.strerror or error}.", record.ADVICE
+        ) from error
     if not line:  # it ended before it had read the request
         return None
     try:
@@ -42,7 +49,7 @@ def _exchange(path: str, line: bytes) -> bytes:
 
 def _deaf(places: Places, what: str) -> PartNotReady:
     left = None
-    with suppress(OSError):
+    with suppress(FolderNotUsable):
         left = record.read(places)
     number = f" (process {left.pid})" if left else ""
     kill = f"End it with `kill -9 {left.pid}`" if left else "End it"

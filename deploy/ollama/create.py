@@ -45,6 +45,9 @@ def create(
     wanted = as_shown(parameters)
     digest = server.digest(name)
     if digest is not None and _is(server, name, digest, sha256, wanted):
+        known = made.recall(server.url, name)
+        if known is None or not known.same(Made(sha256, digest, wanted)):
+            made.remember(server.url, name, Made(sha256, digest, wanted))
         return Created(name, digest, already=True, uploaded=False)
     uploaded = upload(server, gguf, sha256, report)
     stream = server.create(name, files={gguf.name: f"sha256:{sha256}"}, parameters=parameters)
@@ -57,7 +60,8 @@ def create(
 
 
 def _is(server: Ollama, name: str, digest: str, sha256: str, wanted: dict[str, str]) -> bool:
-    if made.recall(server.url, name) == Made(sha256, digest, wanted):
+    known = made.recall(server.url, name)
+    if known is not None and known.same(Made(sha256, digest, wanted)):
         return True
     shown = server.show(name)
     return shown is not None and shown.blobs == (sha256,) and for_embeddings(shown.parameters) == wanted

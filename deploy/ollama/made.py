@@ -13,11 +13,18 @@ from deploy import places, private_file
 
 
 class Made(msgspec.Struct, frozen=True):
-    """`source`: sha256 of the GGUF. `digest`: of the manifest, as in /api/tags. `parameters` as /api/show has them."""
+    """`source`: sha256 of the GGUF. `digest`: of the manifest, as in /api/tags. `parameters` as /api/show has them.
+    `verified`: its vectors have been found right since.
+    """
 
     source: str
     digest: str
     parameters: dict[str, str]
+    verified: bool = False
+
+    def same(self, other: "Made") -> bool:
+        """Whether both are one model, verified or not."""
+        return (self.source, self.digest, self.parameters) == (other.source, other.digest, other.parameters)
 
 
 def recall(url: str, name: str) -> Made | None:
@@ -34,6 +41,12 @@ def remember(url: str, name: str, made: Made | None) -> None:
         private_file.write(_file(), msgspec.json.format(msgspec.json.encode(known)))
     except OSError:
         return
+
+
+def vouch(url: str, name: str) -> None:
+    """Its vectors are right: `verify` has passed."""
+    if (known := recall(url, name)) is not None:
+        remember(url, name, msgspec.structs.replace(known, verified=True))
 
 
 def _key(url: str, name: str) -> str:

@@ -31,10 +31,11 @@ def verify(
     checks = tuple(check(server, name, model, precision, keep_alive))
     if failed := [check for check in checks if not check.ok]:
         told = "; ".join(f"{check.name} is {check.value} and must be {check.must}" for check in failed)
+        of = f"{model.id} --quantisation {precision}"
         raise EngineRefused(
             f"{name} in the Ollama at {server.url} gives wrong vectors: {told}.",
-            "Make it anew: `embedstack model remove`, then `embedstack model create`. If that does not help, the file "
-            "(`embedstack model verify`) or this Ollama is at fault.",
+            f"Make it anew: `embedstack model remove {name}`, then `embedstack model create {of}`. If that does not "
+            f"help, the file (`embedstack model verify {of}`) or this Ollama is at fault.",
         )
     return checks
 

@@ -1,5 +1,7 @@
 """All checks of what answers at a URL."""
 
+from pathlib import Path
+
 from deploy.bridge_client import BridgeClient
 from deploy.console import Report
 from deploy.errors import BridgeRefused, InvalidModel, SmokeFailed
@@ -8,15 +10,15 @@ from deploy.smoke.checks import Subject, check
 from deploy.smoke.pace import Pace, measure
 from deploy.smoke.result import Smoke
 from modelfiles import catalog
-from modelfiles.catalog import CatalogError, Named
+from modelfiles.catalog import Catalog, CatalogError, Named
 
 
-def run(url: str, model: str, key: str | None, report: Report, *, paced: bool = True) -> Smoke:
+def run(url: str, model: str, key: str | None, report: Report, *, paced: bool = True, own: Path | None = None) -> Smoke:
     """Every check against the bridge, the Ollama or the OpenAI-shaped server at `url`, which serves the model as
-    `model`; where `paced`, its pace is measured too. InvalidModel for a model that the catalogue does not know;
-    BridgeRefused where nothing answers.
+    `model`; where `paced`, its pace is measured too. `own`: a catalogue beside the shipped one. InvalidModel for a
+    model that neither knows; BridgeRefused where nothing answers.
     """
-    named = _known(model)
+    named = _known(model, own)
     reference = named.model.reference
     if reference is None:
         raise InvalidModel(f"The catalogue has no reference texts for {named.model.id}: there is nothing to check by.")
@@ -43,11 +45,11 @@ def require(smoke: Smoke) -> None:
         )
 
 
-def _known(model: str) -> Named:
+def _known(model: str, own: Path | None = None) -> Named:
     """The catalogue's entry for a served name: its own, or one with an `@` or a precision behind it, as
-    `qwen3-embedding:4b-bf16` is what vLLM serves beside Ollama. InvalidModel.
+    `qwen3-embedding:4b-bf16` is what vLLM serves beside Ollama. InvalidModel, also for an own catalogue that is wrong.
     """
-    known, name = catalog.load(), model.partition("@")[0]
+    known, name = _catalogue(own), model.partition("@")[0]
     try:
         return known.find(name)
     except CatalogError as error:
@@ -56,6 +58,13 @@ def _known(model: str) -> Named:
                 if name.casefold() == f"{entry.id}-{precision}".casefold():
                     return Named(entry, precision)
         raise InvalidModel(str(error), "Give the name of a model of the catalogue with --model.") from error
+
+
+def _catalogue(own: Path | None) -> Catalog:
+    try:
+        return catalog.load(own)
+    except CatalogError as error:
+        raise InvalidModel(str(error), "Correct it, or leave it out.") from error
 
 
 def _precision(named: Named, said: str | None) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-
-import msgspec
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from deploy import secrets as stack_secrets
 from deploy.console import Report
-from deploy.errors import EngineNotUsable, NotRunning
+from deploy.errors import SmokeFailed
 from deploy.native import webui_environment
 from deploy.places import Places, places
 from deploy.plan import Plan, Served
@@ -26,6 +25,7 @@ from deploy.state import PartState
 
 ENGINES, BRIDGES, WEBUI = ("ollama", "vllm"), ("bridge", "bridge-bf16"), "open-webui"
 STORES = ("pgvector", "weaviate")
+UNIT = 1e-3  # how far from 1 a vector's length may lie
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Stack:
 def plan(settings: Settings, report: Report) -> Planned:
     """What `up` would do."""
     where = places(settings.stack.name)
-    made = planning.make(settings, planning.look(settings, where), report.warn)
+    made = planning.make(settings, planning.look(settings, where, report), report.warn)
     return Planned(
         stack=settings.stack.name,
         mode=made.mode,
@@ -65,16 +65,18 @@ def up(settings: Settings, report: Report) -> Up:
     """Bring a stack up, and prove that it answers rightly."""
     began = time.monotonic()
     where = places(settings.stack.name)
-    looked = planning.look(settings, where)
+    looked = planning.look(settings, where, report)
     made = planning.make(settings, looked, report.warn)
     report.say_plain("[dim]•[/]", f"{made.mode}: {made.reason}; {made.engine.kind}: {made.engine.reason}")
     stack = Stack(where, stack_secrets.ensure(where, report.warn), looked, report, Steps(report))
-    preflight_step.check(made, looked, where, _before(stack), report.warn)
+    preflight_step.check(made, looked, where, report.warn)
     made = _files(stack, made)
-    record.write(where, record.of(made))
+    proved = replace(record.of(made), proved=True)
+    record.write(where, proved if looked.before.record == proved else record.of(made))
     _start(stack, made)
-    shown = _prove(stack, made)
-    parts = stack.runner(made).states()
+    shown = _prove(stack, made, already=looked.before.record == proved)
+    record.write(where, proved)
+    parts = (*_external(made), *stack.runner(made).states())
     unchanged = all(step.already for step in stack.steps.done)
     return Up(
         stack=settings.stack.name,
@@ -91,12 +93,11 @@ def up(settings: Settings, report: Report) -> Up:
     )
 
 
-def _before(stack: Stack) -> tuple[PartState, ...]:
-    """The parts of this stack as they are."""
-    try:
-        return runners.of_record(record.read(stack.places), stack.places, stack.report).states()
-    except (NotRunning, EngineNotUsable):
+def _external(made: Plan) -> tuple[PartState, ...]:
+    """An engine that ran before us, told beside the stack's own parts."""
+    if made.engine.managed or made.engine.url is None:
         return ()
+    return (PartState(made.engine.kind, "running", made.engine.url, reason="not the stack's own"),)
 
 
 def _files(stack: Stack, made: Plan) -> Plan:
@@ -147,25 +148,36 @@ def _close_first(stack: Stack, made: Plan) -> None:
     with stack.steps.step("Open WebUI closed to strangers") as doing:
         doing.was_done("sign-up is off")
         if not any(part.name == WEBUI and part.state == "running" for part in stack.runner(made).states()):
-            hidden = msgspec.structs.replace(made.settings.stack, expose="none")
-            closed = msgspec.structs.replace(made.settings, stack=hidden)
-            loopback = Plan(closed, made.mode, made.reason, made.engine, made.served, made.beside, made.vllm)
+            loopback = replace(made, webui_closed=True)
             stack.runner(loopback).start([WEBUI])
             doing.did("sign-up is off")
         webui_step.ensure_closed(made)
 
 
-def _prove(stack: Stack, made: Plan) -> Proof:
-    """One call for everybody to see; after a change all of the smoke test too."""
+def _prove(stack: Stack, made: Plan, *, already: bool) -> Proof:
+    """One call for everybody to see; after a change, or where it was not passed yet, all of the smoke test too."""
     key = stack.secrets.bridge_key if made.keyed else None
-    unchanged = all(step.already for step in stack.steps.done)
-    if not unchanged:
+    if not already or not all(step.already for step in stack.steps.done):
         for served, url in _bridges(made):
-            with stack.steps.step(f"smoke test of {served.name}") as doing:
-                smoke = smoke_run.run(url, served.name, key, stack.report, paced=False)
-                smoke_run.require(smoke)
-                doing.did(f"{sum(check.passed is True for check in smoke.checks)} checks passed")
-    return proof(made.bridge_url, made.served.name, key)
+            _smoke(stack, served, url, key, made.settings.model.catalog)
+    shown = proof(made.bridge_url, made.served.name, key)
+    if shown.dimensions != made.served.model.dimensions or abs(shown.norm - 1) > UNIT:
+        raise SmokeFailed(
+            f"/api/embed gave {shown.dimensions} numbers of norm {shown.norm:.4f}, where {made.served.name} has "
+            f"{made.served.model.dimensions} of norm 1.",
+            "`embedstack smoke` shows every check.",
+        )
+    return shown
+
+
+def _smoke(stack: Stack, served: Served, url: str, key: str | None, own: Path | None) -> None:
+    if served.model.reference is None:
+        stack.report.warn(f"{served.name} was not tested: the catalogue has no reference texts for it")
+        return
+    with stack.steps.step(f"smoke test of {served.name}") as doing:
+        smoke = smoke_run.run(url, served.name, key, stack.report, paced=False, own=own)
+        smoke_run.require(smoke)
+        doing.did(f"{sum(check.passed is True for check in smoke.checks)} checks passed")
 
 
 def _bridges(made: Plan) -> list[tuple[Served, str]]:
@@ -182,6 +194,8 @@ def _next(made: Plan) -> tuple[str, ...]:
         f"""curl {made.bridge_url}/api/embed -d '{{"model":"{made.served.name}","input":["…"],"input_type":"query"}}'"""
     )
     lines = [f"Embed:  {curl}"]
+    if made.keyed:
+        lines.append("Key:    `embedstack config secrets` has the bridge's")
     if made.settings.webui.enabled:
         lines.append(
             f"Chat:   {made.webui_url} as {made.settings.webui.admin_email} "

@@ -20,14 +20,17 @@ class Chosen:
     file: ModelFile
 
 
-def mode(settings: Settings, *, docker: str, ollama: str | None) -> tuple[Mode, str]:
+def mode(settings: Settings, *, docker: str, ollama: str | None, up: Mode | None = None) -> tuple[Mode, str]:
     """How the stack runs, and why.
 
-    `docker` says why Docker cannot be used, "" where it can; `ollama` is the address of an Ollama that runs.
+    `docker` says why Docker cannot be used, "" where it can; `ollama` is the address of an Ollama that runs and is none
+    of the stack's own; `up` is how the stack runs now.
     """
     wanted = settings.stack.mode
     if wanted != "auto":
         return wanted, "as asked for"
+    if up is not None:
+        return up, "it runs so"
     if ollama is not None:
         # A container reaches an Ollama of this machine only where that listens on more than loopback.
         return "native", f"an Ollama runs at {ollama} already"

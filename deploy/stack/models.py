@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy import demo_model
 from deploy.console import Report
+from deploy.doctor import needs
+from deploy.doctor.intent import Intent
 from deploy.errors import InvalidModel
 from deploy.gates.gate import accept
-from deploy.hub.fetch import fetch, on_disk
+from deploy.hub.fetch import fetch
 from deploy.hub.folder import fetch_folder
 from deploy.hub.source import source
 from deploy.plan import Plan, Served
@@ -22,35 +24,44 @@ from modelfiles.model import ModelFile
 
 def to_fetch(plan: Plan) -> int:
     """Bytes that `up` would fetch, as far as the catalogue knows them; the demo model is built and not fetched."""
-    if plan.served.model.id == "demo" or not _takes_gguf(plan):
-        return 0
-    file = plan.served.model.file(plan.served.precision)
-    return 0 if on_disk(file, source(plan.settings.hub, os.environ)) else file.bytes or 0
+    return needs.to_fetch(Intent(plan), source(plan.settings.hub, os.environ))
 
 
 def prepare(plan: Plan, report: Report, doing: Doing) -> Plan:
     """Fetch, verify and examine what the plan's engines are given. Whatever keeps a file from being used is raised."""
-    served = _with_file(plan.served, plan.settings, report, doing) if _takes_gguf(plan) else plan.served
-    if plan.engine.kind == "vllm":
-        served = _with_folder(served, plan.settings, report)
-    beside = _with_folder(plan.beside, plan.settings, report) if plan.beside else None
-    return replace(plan, served=served, beside=beside)
+    got = [_with_file(plan.served, plan.settings, report)] if plan.engine.kind != "vllm" else []
+    got += [_with_folder(served, plan.settings, report) for served in _on_vllm(plan)]
+    told = "; ".join(one.told for one in got)
+    if all(one.already for one in got):
+        doing.was_done(told)
+    else:
+        doing.did(told)
+    return replace(plan, served=got[0].served, beside=got[-1].served if plan.beside else None)
 
 
-def _takes_gguf(plan: Plan) -> bool:
-    return plan.engine.kind != "vllm"
+@dataclass(frozen=True)
+class _Got:
+    served: Served
+    told: str
+    already: bool
 
 
-def _with_file(served: Served, settings: Settings, report: Report, doing: Doing) -> Served:
+def _on_vllm(plan: Plan) -> list[Served]:
+    return [plan.served] if plan.engine.kind == "vllm" else [plan.beside] if plan.beside else []
+
+
+def _with_file(served: Served, settings: Settings, report: Report) -> _Got:
     file = served.model.file(served.precision)
     path, already = _demo(report) if served.model.id == "demo" else _fetched(file, settings, report)
     accept(path, served.model)
     told = f"{path.name}, sha256 {(file.sha256 or '')[:12]}…, its header right"
-    if already:
-        doing.was_done(told)
-    else:
-        doing.did(told)
-    return replace(served, gguf=path, sha256=file.sha256)
+    return _Got(replace(served, gguf=path, sha256=file.sha256), told, already)
+
+
+def _with_folder(served: Served, settings: Settings, report: Report) -> _Got:
+    path, already = _folder(served, settings, report)
+    accept(path, served.model)
+    return _Got(replace(served, folder=path), f"{served.name} for vLLM, its folder right", already)
 
 
 def _demo(report: Report) -> tuple[Path, bool]:
@@ -63,15 +74,11 @@ def _fetched(file: ModelFile, settings: Settings, report: Report) -> tuple[Path,
     return fetched.path, fetched.already
 
 
-def _with_folder(served: Served, settings: Settings, report: Report) -> Served:
-    folder = _folder(served, settings, report)
-    accept(folder, served.model)
-    return replace(served, folder=folder)
-
-
-def _folder(served: Served, settings: Settings, report: Report) -> Path:
+def _folder(served: Served, settings: Settings, report: Report) -> tuple[Path, bool]:
     if served.model.id == "demo":
-        return demo_model.demo(report).hf
+        there = (default_folder() / GGUF).is_file()
+        return demo_model.demo(report).hf, there
     if served.model.safetensors is None:
         raise InvalidModel(f"The catalogue names no safetensors of {served.model.id} for vLLM.")
-    return fetch_folder(served.model.safetensors, source(settings.hub, os.environ), report).path
+    fetched = fetch_folder(served.model.safetensors, source(settings.hub, os.environ), report)
+    return fetched.path, fetched.already

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from deploy.console import Report
 from deploy.errors import NotRunning
-from deploy.native import client, logs
+from deploy.native import client, logs, record
 from deploy.native.part import PartSpec
 from deploy.places import Places
 from deploy.state import PartState
@@ -40,8 +40,10 @@ class NativeRunner:
         known = [part.name for part in self.states()]
         wanted = _known(names, known)
         client.restart(self._places, wanted)
-        for name in wanted:
-            client.wait_ready(self._places, (name,), 120.0, self._report)
+        recorded = record.read(self._places)
+        for part in recorded.parts if recorded else ():
+            if part.spec.name in wanted:
+                client.wait_ready(self._places, (part.spec.name,), part.spec.ready_timeout, self._report)
         return self.states()
 
     def logs(self, names: Sequence[str], *, lines: int, follow: bool) -> Iterator[str]:

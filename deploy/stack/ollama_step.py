@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deploy.console import Report
 from deploy.errors import InvalidModel
+from deploy.ollama import made as records
 from deploy.ollama.create import create as create_model
 from deploy.ollama.modelfile import parse
 from deploy.ollama.server import Ollama
@@ -24,11 +25,13 @@ def create(plan: Plan, looked: Looked, where: Places, report: Report, doing: Doi
     with Ollama(plan.engine.url) as server:
         if note := judge(server.version()).note:
             report.warn(note)
-        made = create_model(server, served.name, served.gguf, served.sha256, _parameters(served, where), report)
-        if made.already:
+        created = create_model(server, served.name, served.gguf, served.sha256, _parameters(served, where), report)
+        known = records.recall(server.url, served.name)
+        if created.already and known is not None and known.verified:
             doing.was_done(f"{served.name} as it was made")
             return
         checks = verify(server, served.name, served.model, served.precision, plan.settings.model.kept)
+        records.vouch(server.url, served.name)
         doing.did(f"{served.name}, {len(checks)} checks passed")
         if looked.gpus.roomiest is not None and (told := gpu_fallback(server, served.name)):
             report.warn(told)

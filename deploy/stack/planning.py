@@ -6,18 +6,23 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import msgspec
+
+from deploy.console import Report
 from deploy.docker import daemon as daemons
 from deploy.docker.daemon import Daemon
 from deploy.doctor import gpu as gpus
 from deploy.doctor.fit import fit
 from deploy.doctor.gpu import Gpus
+from deploy.doctor.intent import local
 from deploy.errors import Blocked, InvalidModel, InvalidSettings
 from deploy.native import engines
 from deploy.native.engines import Blocker, Facts
 from deploy.places import Places
 from deploy.plan import LOOPBACK, Engine, Plan, Served, name_in_engine
 from deploy.settings import Settings
-from deploy.stack import decide
+from deploy.stack import before, decide
+from deploy.stack.before import Before
 from deploy.stack.decide import Chosen
 
 BF16 = "bf16"
@@ -30,15 +35,19 @@ class Looked:
     daemon: Daemon | None
     gpus: Gpus
     facts: Facts
+    before: Before
 
 
-def look(settings: Settings, places: Places) -> Looked:
+def look(settings: Settings, places: Places, report: Report) -> Looked:
     """Ask Docker only where it may be wanted."""
+    there = before.look(places, report)
     found = gpus.look()
-    roomiest = found.roomiest
-    facts = engines.look(settings, places, os.environ, gpu=roomiest.name if roomiest else None)
+    largest = found.largest
+    facts = engines.look(settings, places, os.environ, gpu=largest.name if largest else None)
+    if there.has("ollama", facts.url):  # a container of this stack; one that is a process has been found already
+        facts = replace(facts, ours=True)
     daemon = None if settings.stack.mode == "native" else daemons.look()
-    return Looked(daemon, found, facts)
+    return Looked(daemon, found, facts, there)
 
 
 def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan:
@@ -46,7 +55,13 @@ def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan
     chosen = decide.model(settings)
     runs = looked.facts.url if looked.facts.version and not looked.facts.ours else None
     unusable = looked.daemon.unusable if looked.daemon else "native is asked for"
-    mode, reason = decide.mode(settings, docker=unusable, ollama=runs)
+    up = looked.before.up
+    mode, reason = decide.mode(settings, docker=unusable, ollama=runs, up=up.mode if up else None)
+    if up and up.mode != mode:
+        raise Blocked(
+            f"The stack {up.stack!r} runs, as {up.mode}; what is asked for is {mode}.",
+            "Stop it first: `embedstack down`. Its data stay. Or give the other one a name: `--stack NAME`.",
+        )
     if mode == "native" and settings.webui.vector_store != "chroma":
         raise InvalidSettings(
             f"webui.vector_store is {settings.webui.vector_store}, which runs beside Open WebUI only in Docker.",
@@ -55,6 +70,10 @@ def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan
     engine = _in_docker(settings) if mode == "docker" else _native(settings, chosen, looked.facts)
     served = _served(settings, chosen, engine, looked.gpus, say)
     beside = _beside(chosen, served) if settings.vllm.beside else None
+    if beside is not None and mode == "native":
+        _vllm_beside(settings, looked)
+    if settings.bridge.passthrough and engine.kind != "ollama":
+        say(f"bridge.passthrough has no effect: the engine is {engine.kind}, which does not chat")
     return Plan(settings, mode, reason, engine, served, beside, settings.vllm.program or looked.facts.vllm)
 
 
@@ -63,6 +82,14 @@ def _native(settings: Settings, chosen: Chosen, facts: Facts) -> Engine:
     if isinstance(engine, Blocker):
         raise Blocked(engine.message, engine.advice)
     return engine
+
+
+def _vllm_beside(settings: Settings, looked: Looked) -> None:
+    """Blocked where there is no vLLM that could be started, or no GPU for it."""
+    alone = msgspec.structs.replace(settings.engine, kind="vllm")
+    engine = engines.vllm(msgspec.structs.replace(settings, engine=alone, vllm=settings.vllm), looked.facts)
+    if isinstance(engine, Blocker):
+        raise Blocked(engine.message, engine.advice)
 
 
 def _in_docker(settings: Settings) -> Engine:
@@ -113,16 +140,12 @@ def _context(settings: Settings, chosen: Chosen, engine: Engine, seen: Gpus, say
             f"model.num_ctx is {wanted}, and {chosen.model.id} was trained for {chosen.model.context.trained}.",
             f"Take {chosen.model.context.recommended}.",
         )
-    gpu = seen.roomiest
-    if settings.model.num_ctx or gpu is None or settings.engine.cpu or engine.kind != "ollama":
+    gpu = seen.largest  # not the one with most room now: the context must not change from one `up` to the next
+    elsewhere = not engine.managed and engine.url is not None and not local(engine.url)
+    if settings.model.num_ctx or gpu is None or settings.engine.cpu or engine.kind != "ollama" or elsewhere:
         return wanted
     found = fit(chosen.model, chosen.file, gpu.total, wanted, flash_attention=True)
     if found.fits and found.quantisation == chosen.file.quantisation and found.num_ctx < wanted:
         say(f"num_ctx {found.num_ctx} in place of {wanted}: more does not fit {gpu.name}")
         return found.num_ctx
     return wanted
-
-
-def with_files(plan: Plan, served: Served, beside: Served | None) -> Plan:
-    """The plan once its files are on the disk."""
-    return replace(plan, served=served, beside=beside)

@@ -9,12 +9,11 @@ from deploy.doctor.intent import Intent
 from deploy.places import Places
 from deploy.plan import Plan
 from deploy.stack.planning import Looked
-from deploy.state import PartState
 
 
-def check(plan: Plan, looked: Looked, where: Places, parts: tuple[PartState, ...], say: Callable[[str], None]) -> None:
-    """Blocked, with every blocker and what to do about it; warnings are said. `parts` as they are now."""
-    seen = machine.look(plan, where, looked.gpus, looked.daemon, parts)
+def check(plan: Plan, looked: Looked, where: Places, say: Callable[[str], None]) -> None:
+    """Blocked, with every blocker and what to do about it; warnings are said."""
+    seen = machine.look(plan, where, looked.gpus, looked.daemon, looked.before.parts)
     for finding in preflight.ensure(Intent(plan), seen):
         if finding.severity == "warning":
             say(f"{finding.title} [{finding.id}]: {finding.evidence} {finding.next_step}")

@@ -15,7 +15,7 @@ from deploy.plan import Mode, Plan
 
 @dataclass(frozen=True)
 class Record:
-    """A stack as it was last brought up. No secret is in it."""
+    """A stack as it was last brought up. No secret is in it. `proved`: its smoke test has passed since."""
 
     stack: str
     mode: Mode
@@ -28,6 +28,7 @@ class Record:
     bridge_url: str
     webui_url: str | None
     beside: str | None = None
+    proved: bool = False
 
 
 def of(plan: Plan) -> Record:

@@ -35,7 +35,11 @@ class Up:
         what = "nothing had changed" if self.unchanged else "up"
         head = Text.assemble((self.stack, "bold"), f": {what}, {self.seconds:.1f} s; {self.mode}, since {self.reason}")
         note = [Text(self.note, style="yellow")] if self.note else []
-        return Group("", head, parts_table(self.parts), "", self.proof, "", *note, *_lines(self.next))
+        return Group("", head, parts_table(self.parts), self._took(), "", self.proof, "", *note, *_lines(self.next))
+
+    def _took(self) -> Text:
+        took = [f"{step.name} {step.seconds:.1f} s" for step in self.steps if not step.already]
+        return Text("\n" + ", ".join(took) if took else "", style="dim")
 
 
 @dataclass(frozen=True)

@@ -9,31 +9,39 @@ from deploy.secrets import Secrets
 from deploy.stack.steps import Doing
 from deploy.webui import wanted
 from deploy.webui.client import Webui
+from deploy.webui.wanted import Difference
+
+MODEL = ("RAG_EMBEDDING_ENGINE", "RAG_EMBEDDING_MODEL")
+"""What cannot change below what was indexed; address, key and pace can."""
 
 
 def settle(plan: Plan, secrets: Secrets, bridge_url: str, report: Report, doing: Doing) -> None:
-    """Compare its settings and put them right where nothing was indexed with the old ones; else say what differs."""
+    """Put its settings right; those of the model only where nothing was indexed with another, else it is told."""
     webui = Webui(plan.webui_url)
     try:
         if not _signed_in(webui, plan, secrets, report):
             return
+        is_set = webui.embedding()
         must = wanted.embedding(plan, bridge_url, secrets.bridge_key if plan.keyed else "")
-        differs = wanted.differences(webui.embedding(), must)
-        if differs and (indexed := webui.indexed()):
-            told = "; ".join(map(str, differs))
-            report.warn(
-                f"Open WebUI has {indexed} documents and knowledge bases and other settings: {told}. They were left as "
-                "they are, since what is indexed cannot be searched with another model. Admin Settings, Documents has "
-                "the settings, and Reindex beside them."
-            )
-            return
+        model = wanted.differences(is_set, {name: must[name] for name in MODEL})
+        if model and (indexed := webui.indexed()):
+            _warn(report, indexed, model)
+            must |= {name: is_set[name] for name in MODEL}
+        differs = wanted.differences(is_set, must)
         if differs:
             webui.set_embedding(must)
-        _hide(webui, plan)
-        if differs:
             doing.did(f"{len(differs)} settings put right")
+        _hide(webui, plan)
     finally:
         webui.close()
+
+
+def _warn(report: Report, indexed: int, model: tuple[Difference, ...]) -> None:
+    report.warn(
+        f"Open WebUI has {indexed} documents and knowledge bases, and another model: {'; '.join(map(str, model))}. "
+        "It was left as it is, since what is indexed cannot be searched with another model. To change it: Admin "
+        "Settings, Documents, and Reindex there."
+    )
 
 
 def ensure_closed(plan: Plan) -> None:

@@ -42,7 +42,7 @@ def test_a_running_ollama_is_an_offer_with_its_version(served: Running) -> None:
 
     assert held is not None
     (found,) = ports.check(held)
-    assert (found.id, found.severity) == ("PORT-OLLAMA", "note")
+    assert (found.id, found.severity) == ("PORT-OLLAMA", "blocker")
     assert f"Ollama {ollama.installed(_program()).version} answers" in found.evidence
 
 

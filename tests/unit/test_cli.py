@@ -189,3 +189,33 @@ def test_the_guided_query_is_about_the_handbook() -> None:
     """Each question of the demo names a paragraph that is there."""
     assert {question.answer for question in questions()} <= {passage.id for passage in handbook()}
     assert "公司年假政策有哪些" in questions()[0].text
+
+
+@pytest.mark.parametrize(
+    ("words", "replaced", "said", "code"),
+    [
+        (["up"], "deploy.commands.up.up", "`embedstack up` continues from here", 130),
+        (["logs", "--follow"], "deploy.commands.logs.logs", "", 0),
+        (["logs"], "deploy.commands.logs.logs", "Interrupted.", 130),
+        (["model", "pull"], "deploy.commands.model_files.pull", "the same command goes on", 130),
+        (["demo"], "deploy.commands.demo.run", "what was started has been stopped", 130),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_interruption_says_what_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], replaced: str, said: str, code: int
+) -> None:
+    """Which differs from verb to verb; to follow a log is meant to end like this."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr(replaced, interrupted)
+
+    outcome = runner.invoke(app, words)
+
+    assert outcome.exit_code == code
+    assert said in outcome.stderr
+    assert bool(outcome.stderr) is bool(said)

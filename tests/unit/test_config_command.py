@@ -193,7 +193,7 @@ def test_the_unit_runs_this_stack_with_this_file(here: Path) -> None:
     unit = config.user_unit(load({}, {}), {"EMBEDSTACK_HOME": "/srv/100% mine", "HF_TOKEN": "hunter2"}, here).text
 
     program = Path(sys.executable).with_name("embedstack")
-    assert f"ExecStart={program} up --foreground --stack two --config {here}/embedstack.yaml\n" in unit
+    assert f"ExecStart={program} up --foreground --mode native --stack two --config {here}/embedstack.yaml\n" in unit
     assert 'Environment="EMBEDSTACK_HOME=/srv/100%% mine"\n' in unit
     assert "hunter2" not in unit
 
@@ -205,6 +205,21 @@ def test_the_unit_keeps_what_variables_and_flags_say(here: Path) -> None:
     unit = config.user_unit(load({"model.id": "demo", "webui.enabled": False}, variables), variables, here).text
 
     assert " --stack embedstack --set model.id=demo --set webui.enabled=false --set ports.webui=81\n" in unit
+    assert "hunter2" not in unit
+
+
+def test_the_unit_finds_what_the_shell_finds(here: Path) -> None:
+    """Programs, models and vectors are where variables say; no password in an address is kept; the mode is native."""
+    kept = {name: f"/srv/{name}" for name in ("EMBEDSTACK_CACHE", "HF_HUB_CACHE", "OLLAMA_MODELS", "PATH")}
+    variables = {**kept, "HF_ENDPOINT": "https://me:hunter2@mirror", "SHELL": "/bin/sh"}
+
+    unit = config.user_unit(load({"stack.mode": "docker"}, {}), variables, here).text
+
+    assert [line for line in unit.splitlines() if line.startswith("Environment=")] == [
+        f"Environment={name}={value}" for name, value in kept.items()
+    ]
+    assert " --mode native " in unit
+    assert "stack.mode" not in unit
     assert "hunter2" not in unit
 
 

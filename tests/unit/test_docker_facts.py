@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -48,6 +51,7 @@ class TestState:
         part = containers.state(_container(Health={"Status": "unhealthy", "Log": [{"Output": "refused"}]}))
 
         assert (part.state, part.reason) == ("failed", "refused")
+        assert part.address == "http://127.0.0.1:11435"  # it holds its port all the same
 
     def test_restarting(self) -> None:
         """Docker waits longer from restart to restart."""
@@ -132,6 +136,41 @@ class TestDaemon:
         program.chmod(0o755)
 
         assert f"{tmp_path}/none.sock" in daemon.look().unusable
+
+    @pytest.mark.parametrize("answered", [(), ("/version",)])
+    def test_a_daemon_that_hangs(
+        self, answered: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """At once, or after its first answer: a fact as well, and no traceback."""
+        monkeypatch.setattr(client, "TIMEOUT_S", 0.2)
+        monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/docker")
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/hangs.sock")
+        over = Event()
+
+        class Hangs(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path not in answered:
+                    over.wait(10)
+                    return
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b'{"ApiVersion": "1.47"}')
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        class Server(ThreadingMixIn, UnixStreamServer):
+            pass
+
+        with Server(f"{tmp_path}/hangs.sock", Hangs) as server:
+            thread = Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                assert f"{tmp_path}/hangs.sock" in daemon.look().why_not
+            finally:
+                over.set()
+                server.shutdown()
+                thread.join()
 
     def test_no_command(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without the `docker` command there is nothing to act with."""

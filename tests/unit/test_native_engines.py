@@ -8,7 +8,6 @@ from threading import Thread
 
 import pytest
 
-from deploy.errors import EngineNotUsable
 from deploy.native import engines
 from deploy.native.engines import Blocker, Facts, choose
 from deploy.places import Places
@@ -68,6 +67,14 @@ def test_the_real_model_never_runs_on_the_cpu_in_silence() -> None:
     assert "NVIDIA L4" in found.message
     assert "Install Ollama" in found.advice
     assert "--cpu" in found.advice
+
+
+@pytest.mark.parametrize("kind", ["auto", "ollama"])
+def test_an_address_that_is_the_stacks_own_is_as_none(kind: str) -> None:
+    """It answers, since this stack runs it; that it is named in the settings changes nothing."""
+    own = Facts(URL, version="0.34.4", ours=True, ollama=Path("/usr/bin/ollama"))
+
+    assert chosen(own, kind=kind, url=URL) == chosen(INSTALLED, kind=kind)
 
 
 @pytest.mark.parametrize("kind", ["auto", "ollama"])
@@ -149,6 +156,27 @@ def test_an_ollama_is_found_at_the_address_of_the_environment(tmp_path: Path) ->
 
 
 def test_a_bridge_is_not_taken_for_an_ollama(tmp_path: Path) -> None:
-    """It answers as one, and would be put before itself."""
-    with serving("/api/version", "/healthz") as url, pytest.raises(EngineNotUsable, match="is a bridge"):
-        engines.look(Settings(engine=EngineSettings(url=url)), Places(tmp_path), {}, gpu=None)
+    """It answers as one, and would be put before itself: a fact, and no error for who wants another engine."""
+    with serving("/api/version", "/healthz") as url:
+        named = engines.look(Settings(engine=EngineSettings(url=url)), Places(tmp_path), {}, gpu=None)
+        hosted = engines.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": url}, gpu=None)
+
+    assert (named.version, named.bridge, named.named) == (None, True, "engine.url")
+    assert (hosted.bridge, hosted.named) == (True, "OLLAMA_HOST")
+
+
+@pytest.mark.parametrize("kind", ["auto", "ollama"])
+@pytest.mark.parametrize("named", ["engine.url", "OLLAMA_HOST"])
+def test_a_bridge_that_was_named_is_a_blocker_where_an_ollama_would_be_taken(kind: str, named: str) -> None:
+    """What named it is told; the embedded engine does not mind."""
+    facts = Facts(URL, ollama=Path("/usr/bin/ollama"), bridge=True, named=named)
+    found = chosen(facts, kind=kind)
+
+    assert isinstance(found, Blocker)
+    assert f"{named} names {URL}, which is a bridge" in found.message
+    assert engine_of(chosen(facts, kind="embedded")) == ("embedded", True)
+
+
+def test_a_bridge_that_nobody_named_is_as_no_ollama() -> None:
+    """It is on the usual port by chance."""
+    assert chosen(Facts(URL, bridge=True)) == chosen(NOTHING)

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rich.console import Console
+from typer.testing import CliRunner
 
 from deploy import result
+from deploy.cli import app
 from deploy.commands import smoke
-from deploy.errors import FolderNotUsable
+from deploy.errors import FolderNotUsable, InvalidModel
 from deploy.smoke import run, verdicts
 from deploy.smoke.junit import junit
 from deploy.smoke.result import Check, Smoke
+from tests.unit.test_own_catalog import tiny
 
 GOOD = Check("unit norm", True, "1, off by 1.0e-07 at most", "1", 0.25)
 BAD = Check("token counts", False, "text 0: 26, not 27", "27 tokens, end-of-text once", 0.5)
@@ -97,6 +101,34 @@ def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_the_precision_is_the_servers_else_the_names(name: str, said: str | None, precision: str) -> None:
     """What neither says is the model's default."""
     assert run._precision(run._known(name), said) == precision
+
+
+def test_a_catalogue_of_ones_own_is_known(tmp_path: Path) -> None:
+    """Its models are found by name; one that cannot be read is told."""
+    own = tmp_path / "own.yaml"
+    own.write_text(yaml.safe_dump(tiny()))
+
+    assert run._known("tiny", own).model.dimensions == 256
+    with pytest.raises(InvalidModel):
+        run._known("tiny")
+    own.write_text("models: [")
+    with pytest.raises(InvalidModel, match=r"own\.yaml"):
+        run._known("tiny", own)
+
+
+def test_the_command_takes_the_catalogue_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every verb about models does."""
+    asked: list[Path | None] = []
+
+    def known(*_: object, own: Path | None, **__: object) -> Smoke:
+        asked.append(own)
+        return smoke_of(GOOD)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "run", known)
+    outcome = CliRunner().invoke(app, ["smoke", "--set", f"model.catalog={tmp_path / 'own.yaml'}"])
+
+    assert (outcome.exit_code, asked) == (0, [tmp_path / "own.yaml"])
 
 
 def test_scores_of_the_real_weights_are_known_at_every_precision_that_is_served() -> None:

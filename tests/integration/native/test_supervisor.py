@@ -374,7 +374,9 @@ def test_sigterm_to_whoever_holds_it_ends_everything_in_order(tmp_path: Path) ->
         "with client.attached_supervisor(places) as process:\n"
         "    client.apply(places, [program('part', sys.argv[2])], report())\n"
         "    client.wait_ready(places, ['part'], 30, report())\n"
-        "    print('up', flush=True); process.wait()"
+        "    print('up', flush=True)\n"
+        "    try: process.wait()\n"
+        "    except KeyboardInterrupt: pass\n"
     )
     with stack(tmp_path / "stack") as places:
         command = [sys.executable, "-c", holder, str(places.root), source]

@@ -57,8 +57,28 @@ def test_up_twice_changes_nothing(stack: StackCommand) -> None:
     again = stack.data("up")
 
     assert again["unchanged"] is True
+    assert again["seconds"] < 3
     assert [step for step in again["steps"] if not step["already"]] == []
     assert stack.pids() == before
+
+
+def test_another_mode_is_refused_while_the_stack_runs(stack: StackCommand) -> None:
+    """Nobody would stop the old parts any more: `down` first. `auto` takes the mode in which it runs."""
+    refused = stack.error("up", "--mode", "docker")
+
+    assert (refused["code"], "embedstack down" in refused["advice"]) == ("blocked", True)
+    assert stack.data("up", "--mode", "auto")["reason"] == "it runs so"
+
+
+def test_a_smoke_test_that_was_not_passed_is_made_again(stack: StackCommand) -> None:
+    """Even where every other step was done: a record without a proof is one of an `up` that was cut."""
+    file = Path(stack.environment["EMBEDSTACK_HOME"]) / "stacks" / "embedstack" / "plan.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "proved": False}))
+
+    again = stack.data("up")
+
+    assert [step["name"] for step in again["steps"] if not step["already"]] == ["smoke test of demo"]
+    assert stack.data("up")["unchanged"] is True
 
 
 def test_a_changed_setting_starts_anew_what_it_concerns(tmp_path: Path) -> None:
@@ -104,16 +124,18 @@ def test_a_killed_part_is_started_again(stack: StackCommand) -> None:
 
 
 def test_a_killed_supervisor_is_told_and_repaired_by_up(stack: StackCommand) -> None:
-    """The bridge goes on meanwhile; status says that nobody watches over it; `up` repairs just that."""
+    """The bridge goes on meanwhile; status names the supervisor as failed and exits 4; `up` repairs just that."""
     before = stack.pids()
 
     _supervisor(stack).kill()
-    wait_until(lambda: "supervisor has ended" in stack.run("status").stdout, within=20, what="status to tell it")
+    wait_until(lambda: stack.run("status").returncode == 4, within=20, what="status to tell it")
+    told = {part["name"]: part["state"] for part in json.loads(stack.run("status", "--json").stdout)["data"]["parts"]}
+    assert told == {"supervisor": "failed", "bridge": "running"}
     assert _dimensions(stack) == 2560
     stack.data("up")
 
     assert stack.pids() == before
-    assert "supervisor has ended" not in stack.run("status").stdout
+    assert stack.run("status").returncode == 0
 
 
 def test_restart_starts_a_part_anew(stack: StackCommand) -> None:

@@ -122,7 +122,7 @@ def test_open_webui_is_set_to_the_bridge_and_chats_with_ollama(tmp_path: Path) -
             webui.set_embedding({**webui.embedding(), "RAG_EMBEDDING_MODEL": "another"})
             warned = command.run("up", "--webui")
 
-            assert "were left as they are" in warned.stderr
+            assert "It was left as it is" in warned.stderr
             assert "RAG_EMBEDDING_MODEL is 'another', and should be 'demo'" in warned.stderr
             assert webui.embedding()["RAG_EMBEDDING_MODEL"] == "another"
         finally:

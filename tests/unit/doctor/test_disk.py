@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from deploy.doctor import disk, needs
 from deploy.doctor.disk import Need
 from deploy.doctor.machine import Machine
 from deploy.doctor.ollama import Ollama
+from deploy.ollama import made
+from deploy.ollama.made import Made
 from deploy.places import Places
 from tests.unit.doctor.stacks import daemon, intent, told
 
@@ -108,6 +111,20 @@ def test_what_is_there_is_not_needed_again(tmp_path: Path) -> None:
 
     assert _bytes(list(needs.wanted(stack, machine)))["Ollama's copy of it"] == 0
     assert "Open WebUI" not in _bytes(list(needs.wanted(stack, machine)))
+
+
+def test_what_an_ollama_that_is_down_was_given_is_not_needed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be asked: what was made in it is remembered, and only the same file counts."""
+    monkeypatch.setenv("EMBEDSTACK_HOME", str(tmp_path))
+    stack = intent({"webui": {"enabled": False}})
+    served = replace(stack.plan.served, sha256="one")
+    stack = replace(stack, plan=replace(stack.plan, served=served))
+    for source, copies in (("another", 2), ("one", 0)):
+        made.remember(str(stack.engine.url), served.name, Made(source, "digest", {}))
+        found = _bytes(list(needs.wanted(stack, _machine(tmp_path))))
+        assert found["Ollama's copy of it"] == copies * (stack.file.bytes or 0)
 
 
 def test_the_demo_model_is_not_fetched(tmp_path: Path) -> None:

@@ -118,6 +118,18 @@ def test_a_port_of_the_running_stack_does_not(machine: Machine) -> None:
         assert preflight.ensure(_demo(bridge=port), replace(machine, parts=(own,))) == ()
 
 
+def test_a_port_of_a_container_that_is_not_well_is_the_stacks_own(machine: Machine) -> None:
+    """`up` repairs it: its port is no stranger's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        given = {"webui": {"enabled": False}, "ports": _ports() | {"bridge": port}}
+        stack = intent(given, model="demo", kind="embedded", url=None, mode="docker")
+        ill = PartState("bridge", "failed", f"http://127.0.0.1:{port}", pid=None)
+        found = examine.examine(stack, replace(machine, parts=(ill,))).findings
+
+    assert "PORT-TAKEN" not in {finding.id for finding in found}
+
+
 def test_a_folder_that_cannot_be_written_stops_up(machine: Machine) -> None:
     """Neither root nor anybody writes under /proc."""
     with pytest.raises(Blocked, match="FOLDER-UNWRITABLE"):
@@ -247,3 +259,14 @@ def test_a_missing_engine_is_told_once(
 
     assert [finding.id for finding in found.findings if finding.severity == "blocker"] == [expected]
     assert found.exit_code == 3
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(("kind", "expected"), [("auto", ["OLLAMA-IS-BRIDGE"]), ("embedded", [])])
+def test_a_bridge_named_as_an_ollama_is_told(kind: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, and not where no Ollama is wanted."""
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:11435")
+    monkeypatch.setattr("deploy.native.engines._ask", lambda _: (None, True))
+    found = _doctor(model={"id": "demo"}, engine={"kind": kind})
+
+    assert [finding.id for finding in found.findings if finding.severity == "blocker"] == expected

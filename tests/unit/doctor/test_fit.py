@@ -10,6 +10,7 @@ from deploy.doctor import memory
 from deploy.doctor.fit import Fit, fit, needed
 from deploy.doctor.gpu import Gpu
 from deploy.doctor.memory import Memory
+from deploy.ollama.server import Loaded
 from tests.unit.doctor.stacks import CARD, GIB, intent, told
 
 Q4, F16 = 2_496_703_776, 8_049_889_824  # bytes of the 4B's files
@@ -129,3 +130,9 @@ def test_memory_of_the_machine(total: int, available: int, severity: str | None)
 def test_a_stack_that_runs_has_its_memory() -> None:
     """What it took is not asked for again."""
     assert told(memory.check_ram(intent(), Memory(4 * GIB, GIB), on_gpu=False, running=True)) == []
+
+
+def test_a_model_that_is_on_the_gpu_is_not_reckoned() -> None:
+    """All of it is seen there; a part of it is not enough, and neither is another's."""
+    assert memory.on_gpu_whole("demo", [Loaded("demo:latest", 5, 5)])
+    assert not memory.on_gpu_whole("demo", [Loaded("demo:latest", 5, 4), Loaded("other", 5, 5)])

@@ -73,7 +73,7 @@ def test_a_process_of_the_stack_is_in_nobodys_way(listener: tuple[subprocess.Pop
 @pytest.mark.parametrize(
     ("listener", "expected"),
     [
-        ('{"version": "0.34.4"}', ("PORT-OLLAMA", "note")),
+        ('{"version": "0.34.4"}', ("PORT-OLLAMA", "blocker")),
         ('{"version": "0.34.4", "bridge": "0.1.0"}', ("PORT-TAKEN", "blocker")),
     ],
     indirect=["listener"],
@@ -86,6 +86,18 @@ def test_an_ollama_is_an_offer_and_a_bridge_is_none(
 
     assert held is not None
     assert [expected] == told(ports.check(held))
+
+
+def test_containers_get_another_port_and_processes_the_offer() -> None:
+    """A container cannot reach an Ollama on loopback; natively it can be used as it is."""
+    held = Held("ollama", "ports.ollama", 11434, ollama="0.34.4")
+    (docker,) = ports.check(held, mode="docker")
+    (native,) = ports.check(held)
+
+    assert docker.next_step.startswith("`--set ports.ollama=PORT`")
+    assert "engine.url" not in docker.next_step
+    assert "engine.url=http://127.0.0.1:11434" in native.next_step
+    assert "unset OLLAMA_HOST" in native.next_step
 
 
 @pytest.mark.parametrize("listener", ['{"version": "0.34.4"}'], indirect=True)

@@ -1,0 +1,41 @@
+"""The stack as it was found, before anything is done to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deploy.console import Report
+from deploy.errors import CommandFailed, EngineNotUsable, NotRunning, PartNotReady
+from deploy.places import Places
+from deploy.stack import record, runners
+from deploy.stack.record import Record
+from deploy.state import PartState
+
+
+@dataclass(frozen=True)
+class Before:
+    """`record` is what `up` last made, None where there was no such stack; `parts` as they are now."""
+
+    record: Record | None = None
+    parts: tuple[PartState, ...] = ()
+
+    @property
+    def up(self) -> Record | None:
+        """The record, where something of that stack still runs."""
+        return self.record if any(part.state != "stopped" for part in self.parts) else None
+
+    def has(self, name: str, address: str) -> bool:
+        """Whether the part of that name runs, and is what answers there."""
+        return any(part.name == name and part.state != "stopped" and part.address == address for part in self.parts)
+
+
+def look(where: Places, report: Report) -> Before:
+    """Never raises: what cannot be asked is not there."""
+    try:
+        known = record.read(where)
+    except NotRunning:
+        return Before()
+    try:
+        return Before(known, runners.of_record(known, where, report).states())
+    except (NotRunning, EngineNotUsable, CommandFailed, PartNotReady):
+        return Before(known)

@@ -1,0 +1,35 @@
+"""A folder of the stack that cannot be used, asked for its supervisor."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import FolderNotUsable
+from deploy.native import client, record, socket_call
+from deploy.native.protocol import Request
+from deploy.places import Places
+
+
+def test_below_a_file_there_is_no_stack(tmp_path: Path) -> None:
+    """Nothing runs there, and nothing is recorded."""
+    (tmp_path / "file").touch()
+    places = Places(tmp_path / "file" / "home")
+
+    assert socket_call.call(places, Request("status")) is None
+    assert record.read(places) is None
+    assert client.status(places) is None
+
+
+def test_a_folder_that_may_not_be_read_names_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fault is a refusal of the system; root, who is refused nothing, sees it as well."""
+
+    def refused(*_: object) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket_call, "_exchange", refused)
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(FolderNotUsable, match="Permission denied") as caught:
+        socket_call.call(Places(tmp_path), Request("status"))
+    assert "EMBEDSTACK_HOME" in caught.value.advice
+    with pytest.raises(FolderNotUsable, match=r"supervisor\.json cannot be read"):
+        record.read(Places(tmp_path))
