@@ -9,12 +9,15 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.console import Report
+from deploy.native import webui_environment
+from deploy.settings import WebuiSettings
 from tests.engines.locate import locate
 from tests.engines.rootfs import TARBALL
 
 ROOT = Path(__file__).parents[2]
 BASE, PYTHON, OLLAMA = "embedstack-test/base:12", "embedstack-test/python:3.11", "embedstack-test/ollama:0.34.4"
-BRIDGE = "embedstack-test/bridge:1"
+BRIDGE, WEBUI = "embedstack-test/bridge:1", "embedstack-test/open-webui:0.12.4"
 # The official image's contract: entrypoint and command, port, address, data below /root/.ollama, and no curl.
 OLLAMA_FILE = f"""\
 FROM {BASE}
@@ -25,6 +28,20 @@ EXPOSE 11434
 ENTRYPOINT ["/bin/ollama"]
 CMD ["serve"]
 """
+# The official image's contract: port, data folder, root. The packages are those of the native mode.
+WEBUI_FILE = f"""\
+FROM {BASE}
+COPY site-packages /app/site-packages
+# redis asks for this package below Python 3.11.3 alone; Debian 12 has 3.11.2.
+RUN echo 'from asyncio import timeout' > /app/site-packages/async_timeout.py
+ENV PYTHONPATH=/app/site-packages PYTHONUNBUFFERED=1
+WORKDIR /app/backend
+RUN mkdir -p data
+EXPOSE 8080
+CMD ["python3", "-c", "from open_webui import app; app()", "serve", "--host", "0.0.0.0", "--port", "8080"]
+"""
+# 5 of 7 GB, and nothing imports them until something is computed in Open WebUI itself.
+WEBUI_WITHOUT = ("nvidia", "torch", "triton")
 # Wheels instead of a network: what pip installs while the bridge's image is built lies in its base.
 PYTHON_FILE = f"""\
 FROM {BASE}
@@ -73,6 +90,19 @@ class Images:
         self._made.add(BRIDGE)
         return BRIDGE
 
+    def webui(self) -> str:
+        """The real Open WebUI, of the same Python as the base."""
+        if WEBUI not in self._made:
+            self._base()
+            made = webui_environment.ensure(WebuiSettings(), Report("test", as_json=True))
+            library = made.folder / "lib" / "python3.11"
+            assert library.is_dir(), f"{made.folder} is not of Python 3.11, which the base has"
+            (self._folder / "Dockerfile").write_text(WEBUI_FILE)
+            left_out = [f"--exclude=site-packages/{name}" for name in WEBUI_WITHOUT]
+            _build_from(WEBUI, *left_out, "-C", str(self._folder), "Dockerfile", "-C", str(library), "site-packages")
+            self._made.add(WEBUI)
+        return WEBUI
+
     def remove(self) -> None:
         """Take away what was made here, where it was made: the daemon may be somebody's own."""
         for name in docker("images", "--format", "{{.Repository}}:{{.Tag}}").split():
@@ -95,6 +125,14 @@ class Images:
         docker("build", "--quiet", "--tag", name, str(context))
         shutil.rmtree(context)
         self._made.add(name)
+
+
+def _build_from(name: str, *archived: str) -> None:
+    """Build from what tar archives, with no copy of it on this side."""
+    with subprocess.Popen(["/usr/bin/env", "tar", "--create", *archived], stdout=subprocess.PIPE) as tar:
+        argv = ["/usr/bin/env", "docker", "build", "--quiet", "--tag", name, "-"]
+        done = subprocess.run(argv, stdin=tar.stdout, capture_output=True, text=True, check=False)
+    assert (tar.returncode, done.returncode) == (0, 0), done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def _build_requirements() -> Sequence[str]:

@@ -50,7 +50,10 @@ def test_an_ollama_that_runs_is_used_and_left_alone(tmp_path: Path) -> None:
     with ollama_server(tmp_path / "theirs") as theirs, stack_command(tmp_path) as command:
         told = command.data("up", OLLAMA_HOST=theirs.url)
 
-        assert [part["name"] for part in told["parts"]] == ["bridge"]
+        assert [(part["name"], part["reason"]) for part in told["parts"]] == [
+            ("ollama", "not the stack's own"),
+            ("bridge", ""),
+        ]
         assert _models(theirs.url) == ["demo:latest"]
         left = command.data("down")["left"]
         assert theirs.url in left
