@@ -91,6 +91,8 @@ def _batched(embed: Embed, expected: Expected, single: Floats) -> list[str]:
     """What changes when the texts come in one request. The longest are left out: they cost the most and show nothing
     that the others do not."""
     rows = [i for i, tokens in enumerate(expected.tokens) if tokens <= LONGEST_BATCHED]
+    if not rows:
+        return []
     texts = [expected.texts[i] for i in rows]
     batch, tokens = embed(texts), sum(expected.tokens[i] for i in rows)
     found = [] if batch.tokens == tokens else [f"batch: {batch.tokens} tokens, not {tokens}"]
