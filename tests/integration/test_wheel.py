@@ -19,6 +19,7 @@ from modelfiles.demo.build import DemoFiles
 pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).parents[2]
+BESIDE = ("constraints.txt", "LICENSE", "pyproject.toml", "README.md")
 PACKAGES = ("bridge", "deploy", "modelfiles")
 
 Run = Callable[..., str]
@@ -71,13 +72,17 @@ def _data(output: str) -> Any:
 
 
 def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
-    """Catalogue, templates, word lists and cards as well as code; no test and no bytecode."""
+    """Catalogue, templates, word lists and cards as well as code, and what the containers are made from; no test and no
+    bytecode.
+    """
     expected = {
         str(path.relative_to(ROOT))
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    beside = (*(ROOT / "compose").iterdir(), *(ROOT / name for name in BESIDE))
+    expected |= {f"deploy/docker/files/{path.relative_to(ROOT)}" for path in beside}
     found = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
     assert found == expected
