@@ -24,6 +24,7 @@ TRY_AGAIN = 60.0
 USE_GRAIN = 600
 _USES_AT_ONCE = 128  # of one transaction: each may touch three pages, and the journal has a bound
 _MOST_USES = 4096  # that wait to be written
+_OPENINGS = 40  # times that a file is tried which another process is just making
 _MOST_KEYS = 500  # of one question to SQLite
 
 # What no other try would mend. All else is the disk's, and may pass.
@@ -69,7 +70,7 @@ class DiskStore:
     def open(self) -> None:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._connect()
+            self._connect_patiently()
         except sqlite3.DatabaseError as error:
             self._fault("opened", error)
         except OSError as error:
@@ -160,6 +161,20 @@ class DiskStore:
         self._disconnect()
 
     # -- opening -------------------------------------------------------------------------------------------------------
+
+    def _connect_patiently(self) -> None:
+        """Two that open a new file in the same moment: SQLite does not wait for the lock while it changes to its
+        write-ahead log, whatever its time-out."""
+        for _ in range(_OPENINGS):
+            try:
+                self._connect()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+        self._connect()
 
     def _connect(self) -> None:
         self._db, writable = open_file(self.path, self.most)
