@@ -35,8 +35,8 @@ class Watched:
 
 
 @contextmanager
-def watched(engine: str, *settings: str) -> Iterator[Watched]:
-    with recorder(engine) as (url, given), bridge("--upstream", url, *settings) as running:
+def watched(engine: str, *settings: str, cached: bool = False) -> Iterator[Watched]:
+    with recorder(engine) as (url, given), bridge("--upstream", url, *settings, cached=cached) as running:
         given.clear()
         yield Watched(running, given)
 
@@ -170,7 +170,8 @@ def test_who_leaves_spares_the_engine(server: str) -> None:
 
 
 def test_identical_texts_are_computed_once(server: str) -> None:
-    """Thirty-two clients ask the same ten texts at the same moment: the engine is asked for ten."""
+    """Thirty-two clients ask the same ten texts at the same moment: the engine is asked for ten. Who comes when a text is
+    done already finds it in the cache."""
 
     async def go(this: Watched) -> None:
         replies = await this.crowd.ask_all(documents(10) * 32)
@@ -179,7 +180,7 @@ def test_identical_texts_are_computed_once(server: str) -> None:
         found = [reply.headers["x-embed-cache"] for reply in replies]
         assert (found.count("miss"), found.count("joined") + found.count("hit")) == (10, 310)
 
-    with watched(server, *SETTINGS) as this:
+    with watched(server, *SETTINGS, cached=True) as this:
         asyncio.run(go(this))
 
 
