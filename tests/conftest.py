@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.random_fixture import RandomFixture, make
 from tests.stacks import EMBEDDED, Served, Stacks
 
 ALL = (EMBEDDED, *ENGINES)
+E2E = Path(__file__).parent / "e2e"
 BESIDE = tuple(name for name in RECIPES if name not in ENGINES)
 """What is built like an engine and embeds nothing: what the tests of containers need."""
 
@@ -32,6 +34,14 @@ def pytest_configure(config: pytest.Config) -> None:
     missing = [name for name in _asked_for(config) if name != EMBEDDED and locate(name) is None]
     if missing:
         raise pytest.UsageError(f"not installed: {', '.join(missing)}; run `make engines`")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Open WebUI and a browser run when they are asked for by name: `make test-e2e`."""
+    named = any(
+        E2E in (path := Path(argument.split("::")[0]).absolute()).parents or path == E2E for argument in config.args
+    )
+    return True if collection_path == E2E and not named else None
 
 
 def selected(config: pytest.Config) -> tuple[str, ...]:

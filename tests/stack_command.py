@@ -87,8 +87,9 @@ class StackCommand:
 
 
 @contextmanager
-def stack_command(folder: Path, *, path: str | None = None) -> Iterator[StackCommand]:
-    """A command whose stack is down when the block ends. `path` is put before PATH: programs that it shall find."""
+def stack_command(folder: Path, *, path: str | None = None, **more: str) -> Iterator[StackCommand]:
+    """A command whose stack is down when the block ends. `path` is put before PATH: programs that it shall find; `more`
+    are variables of its environment."""
     ports = {name: free_port() for name in PORTS}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
     environment = {
@@ -103,6 +104,7 @@ def stack_command(folder: Path, *, path: str | None = None) -> Iterator[StackCom
         "COLUMNS": "200",
         **{f"EMBEDSTACK_PORTS_{name}": str(port) for name, port in ports.items()},
         **({"PATH": f"{path}{os.pathsep}{kept['PATH']}"} if path else {}),
+        **more,
     }
     command = StackCommand(folder, environment, ports)
     try:
