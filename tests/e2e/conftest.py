@@ -13,8 +13,9 @@ from tests.stack_command import StackCommand, stack_command
 
 @pytest.fixture(scope="session")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackCommand]:
-    """`embedstack` with a stack that is up: the demo model in a real Ollama, the bridge, Open WebUI. A test that changes
-    its settings puts them back.
+    """`embedstack` with a stack that is up: the demo model in a real Ollama, the bridge, Open WebUI.
+
+    A test that changes its settings puts them back.
     """
     ollama = locate("ollama")
     assert ollama is not None

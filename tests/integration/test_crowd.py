@@ -74,8 +74,10 @@ def test_thousands_at_once_outlive_their_engine(demo: DemoFiles) -> None:
 
 
 async def _engine(running: Bridge) -> int:
-    """The engine's process, once there is one and the bridge says that it serves. That it serves alone says nothing: the
-    bridge may not have noticed yet that the one before has ended."""
+    """The engine's process, once there is one and the bridge says that it serves.
+
+    That it serves says nothing alone: the bridge may not have noticed yet that the one before has ended.
+    """
     found: list[int] = []
 
     def serves() -> bool:

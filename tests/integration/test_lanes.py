@@ -170,8 +170,10 @@ def test_who_leaves_spares_the_engine(server: str) -> None:
 
 
 def test_identical_texts_are_computed_once(server: str) -> None:
-    """Thirty-two clients ask the same ten texts at the same moment: the engine is asked for ten. Who comes when a text is
-    done already finds it in the cache."""
+    """Thirty-two clients ask the same ten texts at the same moment: the engine is asked for ten.
+
+    Who comes when a text is done already finds it in the cache.
+    """
 
     async def go(this: Watched) -> None:
         replies = await this.crowd.ask_all(documents(10) * 32)
