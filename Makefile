@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-all engines lint types format bench soak constraints clean
+.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-all test-e2e engines lint types format bench soak constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +18,7 @@ PYTHONS = $(PYTHON) python3.12 python3.11 python3.13 python3
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/runtime.stamp ## Install embedstack into .venv
 
@@ -53,6 +53,10 @@ test: setup-dev ## Run the tests with the embedded engine: needs Python alone
 
 test-all: engines ## Run the tests with every engine: Ollama, llama-server and vLLM too
 	$(BIN)/python -m pytest --engines=all $(ARGS)
+
+test-e2e: engines ## Run Open WebUI end to end: a real one, its vector stores, a browser (apt install chromium)
+	$(BIN)/python -m tests.e2e.install
+	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 engines: setup-dev ## Build or install the engines that test-all needs (once; 20 minutes and a C++ compiler)
 	$(BIN)/python -m tests.engines

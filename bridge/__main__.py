@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge import __version__, app, choose, config
 from bridge.config import ConfigError, Loaded
-from bridge.http_protocol import HttpProtocol
+from bridge.http_protocol import protocol
 from bridge.logs import configure
 from bridge.served import Served, served
 from bridge.settings import Settings
@@ -104,7 +104,7 @@ def _uvicorn(application: ASGIApp, settings: Settings) -> uvicorn.Config:
         host=settings.listen.host,
         port=settings.listen.port,
         loop="uvloop",
-        http=HttpProtocol,
+        http=protocol(settings.limits.answer_timeout),
         ws="none",
         lifespan="on",
         access_log=False,

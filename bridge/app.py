@@ -14,13 +14,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.api.answers import error_answer
 from bridge.api.guard import Guard
+from bridge.api.index import IndexDoor
 from bridge.api.ollama import OllamaDoor
 from bridge.api.openai import OpenAIDoor
 from bridge.api.ops import OpsDoor
 from bridge.api.passthrough import PassthroughDoor, nothing_at
 from bridge.api.request import HeadersRequest
+from bridge.api.trace import TraceDoor
+from bridge.api.witness import Witness
 from bridge.cache.cache import Cache, open_cache
 from bridge.errors import BridgeError, MethodNotAllowed
+from bridge.expectation import Expectation
 from bridge.gate import Gate
 from bridge.golden import GoldenStore
 from bridge.passthrough import ChatUpstream
@@ -32,6 +36,7 @@ from bridge.served import Served
 from bridge.settings import Settings
 from bridge.supply import Supply
 from bridge.telemetry import Telemetry
+from bridge.trace import Trace
 from bridge.traffic.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -61,16 +66,21 @@ class Bridge:
                 self.pool.add(member).open()
 
     def _application(self, settings: Settings) -> ASGIApp:
+        trace = Trace(settings.trace.records, text=settings.trace.text)
+        witness = Witness(self.pipeline, self._telemetry, trace if settings.trace.records else None)
         routes = [
-            *OllamaDoor(self.pipeline, settings.limits, self._telemetry, self._chat).routes(),
-            *OpenAIDoor(self.pipeline, settings.limits, self._telemetry, self._chat).routes(),
+            *OllamaDoor(self.pipeline, settings.limits, witness, self._chat).routes(),
+            *OpenAIDoor(self.pipeline, settings.limits, witness, self._chat).routes(),
             *OpsDoor(self.pipeline, settings, self._telemetry).routes(),
+            *IndexDoor(self.pipeline, settings).routes(),
+            *TraceDoor(trace, settings.security).routes(),
             *(PassthroughDoor(self._chat, settings.limits).routes() if self._chat else ()),
         ]
         handlers = {BridgeError: _refuse, HTTPException: _no_route, Exception: _crash}
         app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
         app.router.redirect_slashes = False
-        return Guard(_direct(routes, app), settings.security, self._telemetry, [route.path for route in routes])
+        direct = _direct(routes, app, witness)
+        return Guard(direct, settings.security, self._telemetry, [route.path for route in routes])
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -126,10 +136,16 @@ def _road(settings: Settings, what: Served, cache: Cache, telemetry: Telemetry) 
         on_too_long=settings.requests.on_too_long,
         keep_alive=settings.requests.keep_alive,
     )
-    return pool, Pipeline(what.model, settings.model.aliases, prompts, supply, defaults, telemetry)
+    expectation = Expectation(
+        cache.folder,
+        settings.index.fingerprint,
+        sizes=range(what.model.min_dimensions, what.model.dimensions + 1),
+        document_prefix=prompts.document_prefix,
+    )
+    return pool, Pipeline(what.model, settings.model.aliases, prompts, supply, defaults, expectation, telemetry)
 
 
-def _direct(routes: Sequence[Route], app: ASGIApp) -> ASGIApp:
+def _direct(routes: Sequence[Route], app: ASGIApp, witness: Witness) -> ASGIApp:
     """A known path goes straight to its endpoint: Starlette's router tries a pattern a route and wraps each call in
     three handlers of exceptions, a tenth of the bridge's time (docs/performance.md). The rest is left to it.
     """
@@ -144,6 +160,7 @@ def _direct(routes: Sequence[Route], app: ASGIApp) -> ASGIApp:
         try:
             response = await endpoint(request)
         except BridgeError as error:
+            witness.refused(scope, error)
             response = await _refuse(request, error)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the client gets an answer
             response = await _crash(request, error)

@@ -66,7 +66,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> Loaded:
     given = {**from_file(SCHEMA, file), **from_environment(SCHEMA, environ)}
     given |= choice_of_engine(flags, given)
     given |= from_flags(flags)
-    settings = _resolve_keys(build(SCHEMA, given, _name_keys), environ, given)
+    settings = _resolve_admin_key(_resolve_keys(build(SCHEMA, given, _name_keys), environ, given), given)
     action: Action = "version" if flags.version else "print-config" if flags.print_config else "serve"
     return Loaded(settings, sources(SCHEMA, given), action, flags.json, file)
 
@@ -96,15 +96,31 @@ def _resolve_keys(settings: Settings, environ: Mapping[str, str], given: Layer) 
     return msgspec.structs.replace(settings, security=msgspec.structs.replace(security, api_keys=keys))
 
 
+def _resolve_admin_key(settings: Settings, given: Layer) -> Settings:
+    file = settings.security.admin_key_file
+    if file is None:
+        return settings
+    key = _read_key(file, f"{given['security.admin_key_file'].source}: security.admin_key_file")
+    held = msgspec.structs.replace(settings.security, admin_key=key, admin_key_file=None)
+    return msgspec.structs.replace(settings, security=held)
+
+
 def _resolve_key(key: ApiKey, environ: Mapping[str, str], where: str) -> ApiKey:
     value = key.key
     if key.key_env is not None:
         value = environ.get(key.key_env, "")
     elif key.key_file is not None:
-        try:
-            value = key.key_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{where}: {error}") from error
+        value = _read_key(key.key_file, where)
     if not value:
-        raise ConfigError(f"{where}: {key.key_env or key.key_file} holds no key")
+        raise ConfigError(f"{where}: {key.key_env} holds no key")
     return ApiKey(name=key.name, key=value, lane=key.lane, admin=key.admin)
+
+
+def _read_key(file: Path, where: str) -> str:
+    try:
+        key = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+    if not key:
+        raise ConfigError(f"{where}: {file} holds no key")
+    return key

@@ -10,6 +10,7 @@ BridgeError
 ├── NotFound                   404
 ├── MethodNotAllowed           405
 ├── BodyTimeout                408
+├── IndexMismatch              409
 ├── TooLarge                   413
 ├── UnsupportedEncoding        415
 ├── ClientGone                 499  nobody is left to read the answer
@@ -118,6 +119,13 @@ class MethodNotAllowed(BridgeError):
 class BodyTimeout(BridgeError):
     status = HTTPStatus.REQUEST_TIMEOUT
     code = "body_timeout"
+
+
+class IndexMismatch(BridgeError):
+    """The vectors would not fit the index that they are for."""
+
+    status = HTTPStatus.CONFLICT
+    code = "index_mismatch"
 
 
 class TooLarge(BridgeError):

@@ -1,16 +1,14 @@
 """The golden vectors of engines that passed, kept on disk by fingerprint: the next one must make the same."""
 
-import contextlib
 import io
 import logging
-import os
 import re
-import tempfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from bridge import private_file
 from bridge.request import Vectors
 
 log = logging.getLogger(__name__)
@@ -47,8 +45,7 @@ class GoldenStore:
         if path is None:
             return
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(path, _packed(vectors))
+            private_file.write(path, _packed(vectors))
             for old in sorted(path.parent.glob("*.npy"), key=lambda file: file.stat().st_mtime)[:-MOST_FILES]:
                 old.unlink()
         except OSError as error:
@@ -85,16 +82,3 @@ def _unpacked(data: bytes) -> Vectors:
         raise ValueError("its checksum is wrong")
     vectors: Vectors = np.load(io.BytesIO(data[_CRC:]), allow_pickle=False)
     return vectors.astype(np.float32)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all; 0600, as mkstemp makes it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".golden-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise

@@ -1,12 +1,15 @@
 """HTTP as every client speaks it, and what becomes of a client that goes or stalls."""
 
 import asyncio
+import logging
 import re
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from bridge.departure import Departure
+
+log = logging.getLogger(__name__)
 
 # Java's HttpClient offers h2c with every first request. A server may ignore that (RFC 9110, 7.8), and Ollama does; the
 # parser under uvicorn instead stops there and drops the body, since the rest might be another protocol.
@@ -20,11 +23,15 @@ MOST_HEAD = 64 * 1024
 
 
 class HttpProtocol(HttpToolsProtocol):
+    """`answer_timeout`: seconds in which a client must take some of an answer that waits for it; `protocol` sets it."""
+
+    answer_timeout = 120.0
     _held = b""
     _head_size = 0
     _head_begun = False
     _in_body = False
     _head_timer: asyncio.TimerHandle | None = None
+    _answer_timer: asyncio.TimerHandle | None = None
     _running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -33,6 +40,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._is_taken()
         super().connection_lost(exc)
         # Of pipelined requests uvicorn tells the last one alone.
         for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
@@ -62,6 +70,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_body = False
         self.scope["departure"].has_sent = True  # type: ignore[typeddict-item]
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._wait_for_taking()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_taken()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -101,3 +117,30 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
             self.transport.write(b"content-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.close()
+
+    def _wait_for_taking(self) -> None:
+        """Neither uvicorn nor TCP has a bound for a client that stays connected and reads no more."""
+        left = self.transport.get_write_buffer_size()
+        self._answer_timer = self.loop.call_later(self.answer_timeout, self._look_at_taking, left)
+
+    def _look_at_taking(self, left: int) -> None:
+        """Slow is not stalled: whoever has taken a byte may go on."""
+        if self.transport.get_write_buffer_size() < left:
+            self._wait_for_taking()
+            return
+        log.warning("%s took nothing of its answer for %g s and is cut off", _told(self.client), self.answer_timeout)
+        self.transport.abort()
+
+    def _is_taken(self) -> None:
+        if self._answer_timer is not None:
+            self._answer_timer.cancel()
+            self._answer_timer = None
+
+
+def protocol(answer_timeout: float) -> type[HttpProtocol]:
+    """The protocol with its bound, in seconds, as uvicorn wants it: a class."""
+    return type("BoundedHttpProtocol", (HttpProtocol,), {"answer_timeout": answer_timeout})
+
+
+def _told(client: tuple[str, int] | None) -> str:
+    return client[0] if client else "a client"

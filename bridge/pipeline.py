@@ -9,16 +9,21 @@ import numpy as np
 
 from bridge.departure import Departure
 from bridge.errors import BadRequest, DimensionsOutOfRange, EngineAnswerInvalid, TooLong, shown
+from bridge.expectation import Expectation
+from bridge.index import IndexFacts
 from bridge.length import LengthGuard
 from bridge.mrl import cut
 from bridge.names import Alias, Names
 from bridge.prompts import QUERY, Prompt, Prompts
-from bridge.request import EmbedRequest, EmbedResult, KeepAlive, OnTooLong, Row, Vectors
+from bridge.request import EmbedRequest, EmbedResult, KeepAlive, Meaning, OnTooLong, Row, Vectors
 from bridge.supply import Supply, Wanted
 from bridge.telemetry import Telemetry
 from modelfiles.catalog import Model
 
 log = logging.getLogger(__name__)
+
+# Texts after which others have their turn: a stage takes a millisecond for about so many.
+MANY = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,10 @@ class Plan:
     texts: tuple[str, ...]
     dimensions: int
 
+    @property
+    def meaning(self) -> Meaning:
+        return _meaning(self.prompt, self.dimensions)
+
 
 class Pipeline:
     """One model, its prompts and names, and the engines that serve it."""
@@ -49,9 +58,11 @@ class Pipeline:
         prompts: Prompts,
         supply: Supply,
         defaults: Defaults,
+        expectation: Expectation,
         telemetry: Telemetry,
     ) -> None:
         self.model = model
+        self.expectation = expectation
         self.supply = supply
         self.pool = supply.pool
         self._aliases = aliases
@@ -70,31 +81,42 @@ class Pipeline:
 
     async def embed(self, request: EmbedRequest, departure: Departure | None = None) -> EmbedResult:
         """`departure` tells when the client has gone: then what nobody else waits for is not computed."""
+        await _others_first(request)
         plan = self.plan(request)
+        await _others_first(request)
         length, fingerprint = self.pool.length(), self.pool.fingerprint
+        self.expectation.check(request, plan.dimensions, fingerprint)
         truncate = (request.on_too_long or self._defaults.on_too_long) == "truncate"
         texts, truncated = await _fit(length, plan, truncate=truncate)
         lane = request.caller.lane or ("interactive" if plan.prompt.role == QUERY else "bulk")
         keys = [fingerprint.key(text) for text in texts]
+        await _others_first(request)
         wanted = Wanted(texts, keys, lane, request.caller, self._keep_alive(request))
         supplied = await self.supply.rows(wanted, departure)
         if truncated:
             self._telemetry.observe_truncated(len(truncated))
             log.info("%d of %d texts were cut to %d tokens", len(truncated), len(texts), length.limit)
         return EmbedResult(
-            vectors=self._vectors(supplied.rows, plan.dimensions),
+            vectors=await self._vectors(supplied.rows, plan.dimensions),
             tokens=sum(row.tokens for row in supplied.rows),
             lane=lane,
             fingerprint=fingerprint.id,
             found=supplied.found,
             stages=supplied.stages,
+            meaning=plan.meaning,
             truncated=truncated,
         )
 
-    def _vectors(self, rows: Sequence[Row], dimensions: int) -> Sequence[Vectors]:
+    async def _vectors(self, rows: Sequence[Row], dimensions: int) -> Sequence[Vectors]:
         if dimensions == self.model.dimensions:
             return [row.vector for row in rows]  # of length 1 already
-        return list(_cut(np.stack([row.vector[:dimensions] for row in rows]), dimensions))
+        vectors: list[Vectors] = []
+        for start in range(0, len(rows), MANY):
+            if start:
+                await asyncio.sleep(0)
+            part = rows[start : start + MANY]
+            vectors.extend(_cut(np.stack([row.vector[:dimensions] for row in part]), dimensions))
+        return vectors
 
     async def preload(self, request: EmbedRequest) -> None:
         """What a request without input asks for, as in Ollama: load the model, and set how long it stays."""
@@ -111,6 +133,18 @@ class Pipeline:
         texts = tuple(self._prompts.final_text(text, prompt) for text in request.texts)
         return Plan(prompt, texts, self._dimensions(request, alias))
 
+    def meaning(self, request: EmbedRequest) -> Meaning:
+        """What `plan` makes of a request, but for its texts. Raises as that does."""
+        alias = self.names.resolve(request.model)
+        return _meaning(self._prompts.resolve(request.hints, alias.task), self._dimensions(request, alias))
+
+    def index(self, name: str) -> IndexFacts:
+        """What documents that are embedded under a model's name are an index of. UnknownModel, DimensionsOutOfRange,
+        EngineNotReady.
+        """
+        size = self._dimensions(EmbedRequest(name, ()), self.names.resolve(name))
+        return self.expectation.facts(self.pool.fingerprint, size)
+
     def _dimensions(self, request: EmbedRequest, alias: Alias) -> int:
         native, lowest = self.model.dimensions, self.model.min_dimensions
         for asked in (request.dimensions, alias.dimensions):
@@ -126,6 +160,16 @@ class Pipeline:
 
     def _keep_alive(self, request: EmbedRequest) -> KeepAlive:
         return self._defaults.keep_alive if request.keep_alive is None else request.keep_alive
+
+
+async def _others_first(request: EmbedRequest) -> None:
+    """Between two stages of a request of many texts; each takes some ten milliseconds for 50,000."""
+    if len(request.texts) > MANY:
+        await asyncio.sleep(0)
+
+
+def _meaning(prompt: Prompt, dimensions: int) -> Meaning:
+    return Meaning(prompt.role, prompt.task, prompt.source, dimensions)
 
 
 def _check_prompt_kept(text: str, prompt: Prompt, limit: int) -> None:

@@ -100,6 +100,11 @@ class Prompts:
             return self._prompt(self._intent(alias, "model alias"), "model alias")
         return self._prompt(self._default, "default")
 
+    @property
+    def document_prefix(self) -> str:
+        """What is put before a text that a client says is a document."""
+        return self._prompt(Intent(role=DOCUMENT), "").prefix
+
     def final_text(self, text: str, prompt: Prompt) -> str:
         """Normalised, special tokens as configured, prefixed once."""
         return prompt.render(self._cleaned(text))

@@ -36,12 +36,13 @@ NO_HINTS = PromptHints()
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks. `flow`: the key's name or the address, and the user behind it; clients take turns by it. `lane` None:
-    by the role. `timeout`: seconds after which the client has no use for the answer.
+    by the role. `timeout`: seconds after which the client has no use for the answer. `webui`: it looks like Open WebUI.
     """
 
     flow: tuple[str, ...] = ("",)
     lane: Lane | None = None
     timeout: float | None = None
+    webui: bool = False
 
 
 ANYONE = Caller()
@@ -49,7 +50,9 @@ ANYONE = Caller()
 
 @dataclass(frozen=True, slots=True)
 class EmbedRequest:
-    """Texts to embed, in order. `dimensions` None: the model's default. `on_too_long` None: the configured policy."""
+    """Texts to embed, in order. `dimensions` None: the model's default. `on_too_long` None: the configured policy.
+    `index`: the fingerprint of the index that the client says its vectors are for.
+    """
 
     model: str
     texts: tuple[str, ...]
@@ -58,6 +61,7 @@ class EmbedRequest:
     on_too_long: OnTooLong | None = None
     keep_alive: KeepAlive = None
     caller: Caller = ANYONE
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,16 @@ class Stages:
 
 
 @dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a request was understood to ask for. `source`: what said the role, as `body input_type` or `default`."""
+
+    role: str
+    task: str
+    source: str
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedResult:
     """Unit vectors (k,) float32, one a text and in their order; `tokens` counts the whole request, EOS included."""
 
@@ -89,4 +103,5 @@ class EmbedResult:
     fingerprint: str
     found: Found
     stages: Stages
+    meaning: Meaning
     truncated: tuple[int, ...] = field(default=())

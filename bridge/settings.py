@@ -31,6 +31,7 @@ HostName = Annotated[str, Meta(min_length=1, extra={"allowed": "a host name"})]
 Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+\Z", extra={"allowed": "as https://HOST[:PORT]"})]
 Host = Annotated[str, Meta(min_length=1, extra={"allowed": "an IP address or a host name"})]
 Secret = Annotated[str, Meta(min_length=1, extra={"secret": True, "allowed": "text"})]
+IndexFingerprint = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z", extra={"allowed": "16 hexadecimal digits"})]
 Share = Annotated[float, Meta(ge=0, lt=1, extra={"allowed": "a share, 0 to below 1"})]
 Bound = Annotated[int, Meta(ge=0, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'; 0 is none"})]
 Size = Annotated[int, Meta(ge=1, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'"})]
@@ -245,6 +246,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     body_bytes: Annotated[Size, Meta(description="Largest request body.")] = 64 * MIB
     body_timeout: Annotated[Seconds, Meta(description="Seconds a request's body may take to arrive.")] = 30.0
+    answer_timeout: Annotated[
+        Seconds,
+        Meta(description="Seconds in which a client must take some of an answer that waits for it, or it is cut off."),
+    ] = 120.0
     texts: Annotated[Count, Meta(description="Most texts in one request.")] = 50_000
     text_bytes: Annotated[Size, Meta(description="Largest single text, in UTF-8.")] = 16 * MIB
     queue_texts: Annotated[Count, Meta(description="Most texts waiting, of all requests.")] = 50_000
@@ -356,6 +361,14 @@ class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             "`lane: interactive` lets all that comes with a key go first; `admin: true` opens the admin routes.",
         ),
     ] = ()
+    admin_key: Annotated[
+        Secret | None,
+        Meta(
+            description="A key that opens the admin routes; with it, being on this machine opens them no more. "
+            "null: none, or that of admin_key_file."
+        ),
+    ] = None
+    admin_key_file: Annotated[Path | None, Meta(description="A file that holds admin_key.")] = None
     allowed_hosts: Annotated[
         tuple[HostName, ...],
         Meta(description="Host names accepted besides loopback and this machine's own name (against DNS rebinding)."),
@@ -364,6 +377,33 @@ class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         tuple[Origin, ...],
         Meta(description="Origins of web pages that may call the bridge, as https://chat.example.org."),
     ] = ()
+
+    def __post_init__(self) -> None:
+        if self.admin_key and self.admin_key_file:
+            raise ValueError("admin_key and admin_key_file are both set; remove one of them")
+
+
+class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The index of documents that clients ask for."""
+
+    fingerprint: Annotated[
+        IndexFingerprint | None,
+        Meta(
+            description="What GET /v1/index told when the index was made: a client that would be answered in another "
+            "one gets a 409. null: what PUT /v1/index has set, if anything."
+        ),
+    ] = None
+
+
+class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The requests of late, for `embedstack trace` and GET /v1/trace. In memory alone."""
+
+    records: Annotated[
+        Annotated[int, Meta(ge=0, le=100_000)], Meta(description="How many requests are kept. 0: none.")
+    ] = 1_000
+    text: Annotated[
+        bool, Meta(description="Whether the beginning of each text is kept too, for an administrator to read.")
+    ] = False
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -387,6 +427,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     cache: Cache = Cache()
     passthrough: Passthrough = Passthrough()
     security: Security = Security()
+    index: Index = Index()
+    trace: Trace = Trace()
     log: Log = Log()
 
     def __post_init__(self) -> None:

@@ -37,6 +37,12 @@ class Telemetry:
         self._texts = self._counter(
             "embed_bridge_texts", "Texts answered, by where their vector came from.", ("outcome", "lane", "door")
         )
+        self._roles = self._counter(
+            "embed_bridge_role_texts",
+            "Texts answered, by what said their role (field, header, alias, default), and whether the client looks "
+            "like Open WebUI.",
+            ("origin", "client"),
+        )
         self._truncated = self._counter("embed_bridge_truncated_texts", "Texts cut because the request allowed it.")
         self._abandoned = self._counter(
             "embed_bridge_abandoned_requests", "Requests that ended before their answer.", ("reason",)
@@ -57,6 +63,7 @@ class Telemetry:
         self._stage = cache(self._stages.labels)
         self._text = cache(self._texts.labels)
         self._call = cache(self._calls.labels)
+        self._role = cache(self._roles.labels)
 
     def observe_request(self, path: str, status: int, seconds: float) -> None:
         self._request(path, status).observe(seconds)
@@ -75,6 +82,9 @@ class Telemetry:
         if found.miss or found.joined:
             self._stage("queue", lane, door).observe(stages.queue)
             self._stage("engine", lane, door).observe(stages.engine)
+
+    def observe_role(self, origin: str, texts: int, *, webui: bool) -> None:
+        self._role(origin, "open-webui" if webui else "other").inc(texts)
 
     def observe_call(self, backend: str, outcome: str, seconds: float, texts: int) -> None:
         self._call(backend, outcome).observe(seconds)

@@ -82,7 +82,8 @@ class BridgeClient:
         if response.status_code in (401, 403):
             raise BridgeRefused(
                 f"The bridge at {self.url} wants an administrator's key.",
-                "Give one of its security.api_keys that has `admin: true`, in EMBEDSTACK_KEY or with --key.",
+                "Give its admin key, or one of its security.api_keys that has `admin: true`, in EMBEDSTACK_KEY or with "
+                "--key.",
             )
         if not response.ok:
             raise BridgeRefused(f"The bridge answered {response.status_code} to /v1/cache: {response.text}")

@@ -18,8 +18,11 @@ SCHEMA = Schema(
     Settings,
     "EMBEDSTACK_",
     "embedstack.yaml",
-    # Folders, the key for a bridge that somebody else runs, and what marks a part of a stack: no settings of a stack.
-    reserved=frozenset(f"EMBEDSTACK_{name}" for name in ("HOME", "CACHE", "ENGINES", "KEY", "PART")),
+    # No settings of a stack: folders, what opens a bridge or an Open WebUI that somebody else runs, and the mark of a
+    # stack's parts.
+    reserved=frozenset(
+        f"EMBEDSTACK_{name}" for name in ("HOME", "CACHE", "ENGINES", "KEY", "BRIDGE_KEY", "WEBUI_TOKEN", "PART")
+    ),
 )
 ADVICE = "`embedstack config example` prints every setting with what it allows; docs/stack.md explains them."
 _SHORT = {"stack.name": "stack", "model.id": "model", "engine.kind": "engine", "webui.enabled": "webui"}

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Protocol
 
 import typer
@@ -87,6 +88,18 @@ class Report:
     def line(self, text: str) -> None:
         """One line of a log on standard output: as it stands, or as a JSON object a line."""
         self._write(json.dumps({"line": text}, ensure_ascii=False) if self._as_json else text)
+
+    def head(self, columns: Text) -> None:
+        """What stands above the entries that follow, for people."""
+        if not self._as_json:
+            self._out.print(columns, crop=False, soft_wrap=True)
+
+    def entry(self, data: result.Data) -> None:
+        """One of many results that come in their own time: a line, or a JSON object a line."""
+        if self._as_json:
+            self._write(json.dumps(asdict(data), ensure_ascii=False))
+        else:
+            self._out.print(data, crop=False, soft_wrap=True)
 
     def leave(self, exit_code: int) -> None:
         """End with this exit status, after the result was shown."""

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from deploy.plan import Engine, Plan, Served
+from deploy.webui import role, stores
+from deploy.webui.stores import Server
 
 
 class WebuiSecrets(Protocol):
-    """What of the secrets Open WebUI needs."""
+    """What of the secrets the bridge and Open WebUI need."""
 
     @property
     def webui_secret_key(self) -> str: ...
@@ -18,6 +20,8 @@ class WebuiSecrets(Protocol):
     def webui_admin_password(self) -> str: ...
     @property
     def bridge_key(self) -> str: ...
+    @property
+    def bridge_admin_key(self) -> str: ...
 
 
 def bridge(
@@ -30,6 +34,7 @@ def bridge(
     gguf: str | None,
     cache: str,
     key_file: str,
+    admin_key_file: str,
     tokenizer: str | None = None,
     hosts: Sequence[str] = (),
     passthrough: str | None = None,
@@ -58,14 +63,23 @@ def bridge(
         "SECURITY_API_KEYS": json.dumps([{"name": "stack", "key_file": key_file, "admin": True}])
         if plan.keyed
         else None,
+        "SECURITY_ADMIN_KEY_FILE": admin_key_file,
         "SECURITY_ALLOWED_HOSTS": json.dumps(list(hosts)) if hosts else None,
         "PASSTHROUGH_OLLAMA": passthrough,
     }
     return {f"EMBED_BRIDGE_{name}": value for name, value in wanted.items() if value is not None}
 
 
-def webui(plan: Plan, secrets: WebuiSecrets, *, data: str, bridge_url: str, ollama_url: str | None) -> dict[str, str]:
-    """Variables of Open WebUI 0.12. `ollama_url` None: there is no Ollama to chat with.
+def webui(
+    plan: Plan,
+    secrets: WebuiSecrets,
+    *,
+    data: str,
+    bridge_url: str,
+    ollama_url: str | None,
+    store: Server | None = None,
+) -> dict[str, str]:
+    """Variables of Open WebUI 0.12. `ollama_url` None: there is no Ollama to chat with. `store`: None for Chroma.
 
     Embedding settings count at its first start alone: later it takes them from its database.
     """
@@ -80,7 +94,7 @@ def webui(plan: Plan, secrets: WebuiSecrets, *, data: str, bridge_url: str, olla
         "ENABLE_OPENAI_API": "False",
         **chat,
         "RAG_EMBEDDING_ENGINE": "ollama",
-        "RAG_EMBEDDING_MODEL": plan.served.name,
+        "RAG_EMBEDDING_MODEL": plan.webui_model,
         "RAG_OLLAMA_BASE_URL": bridge_url,
         # Set even when empty: unset, it would take the address of a key of another service from the environment.
         "RAG_OLLAMA_API_KEY": secrets.bridge_key if plan.keyed else "",
@@ -88,9 +102,8 @@ def webui(plan: Plan, secrets: WebuiSecrets, *, data: str, bridge_url: str, olla
         "ENABLE_ASYNC_EMBEDDING": "True",
         "RAG_EMBEDDING_CONCURRENT_REQUESTS": str(settings.concurrency),
         # The role travels as a field of the request: read at the start, and never from the database.
-        "RAG_EMBEDDING_PREFIX_FIELD_NAME": "input_type",
-        "RAG_EMBEDDING_QUERY_PREFIX": "query",
-        "RAG_EMBEDDING_CONTENT_PREFIX": "document",
+        **role.ENVIRONMENT,
+        **stores.variables(settings.vector_store if settings.enabled else "chroma", plan.dimensions, store),
         "ANONYMIZED_TELEMETRY": "False",
         "DO_NOT_TRACK": "True",
         "SCARF_NO_ANALYTICS": "True",

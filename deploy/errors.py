@@ -6,6 +6,7 @@ DeployError              failed                1
 ├── WrongBytes           wrong_bytes           1  a file is not the one that the catalogue names
 ├── ModelRefused         model_refused         1  a model file would give wrong vectors
 ├── SmokeFailed          smoke_failed          1  the stack answers, and not rightly
+├── ReindexFailed        reindex_failed        1  some of it was not embedded anew
 ├── InvalidSettings      invalid_settings      2  a setting that cannot be used
 ├── ModelNotBuilt        model_not_built       3  the machine is in the way: nothing was started
 ├── PortTaken            port_taken            3
@@ -13,14 +14,17 @@ DeployError              failed                1
 ├── FolderNotUsable      folder_not_usable     3
 ├── EngineNotUsable      engine_not_usable     3
 ├── Blocked              blocked               3
+├── WebuiUnsupported     webui_unsupported     3
 ├── BridgeNotReady       bridge_not_ready      4  a part was started and is not well
 ├── BridgeRefused        bridge_refused        4
 ├── EngineRefused        engine_refused        4
 ├── PartNotReady         part_not_ready        4
+│   └── WebuiRefused     webui_refused         4  Open WebUI answered with an error
 ├── CommandFailed        command_failed        4
 ├── NotRunning           not_running           4
 ├── HubUnreachable       hub_unreachable       5  something outside this machine could not be had
 ├── HubRefused           hub_refused           5
+├── IndexWouldBreak      index_would_break     6  what is indexed could not be searched any more
 └── Interrupted          interrupted         130
 
 Besides: 0 done, 2 a command line that cannot be understood (told as text, whatever was asked for).
@@ -59,6 +63,10 @@ class SmokeFailed(DeployError):
     code = "smoke_failed"
 
 
+class ReindexFailed(DeployError):
+    code = "reindex_failed"
+
+
 class InvalidSettings(DeployError):
     code = "invalid_settings"
     exit_code = 2
@@ -94,6 +102,11 @@ class Blocked(DeployError):
     exit_code = 3
 
 
+class WebuiUnsupported(DeployError):
+    code = "webui_unsupported"
+    exit_code = 3
+
+
 class BridgeNotReady(DeployError):
     code = "bridge_not_ready"
     exit_code = 4
@@ -114,6 +127,16 @@ class PartNotReady(DeployError):
     exit_code = 4
 
 
+class WebuiRefused(PartNotReady):
+    """`status`: of its answer, where there was one."""
+
+    code = "webui_refused"
+
+    def __init__(self, message: str, advice: str = "", status: int | None = None) -> None:
+        super().__init__(message, advice)
+        self.status = status
+
+
 class CommandFailed(DeployError):
     code = "command_failed"
     exit_code = 4
@@ -132,6 +155,11 @@ class HubUnreachable(DeployError):
 class HubRefused(DeployError):
     code = "hub_refused"
     exit_code = 5
+
+
+class IndexWouldBreak(DeployError):
+    code = "index_would_break"
+    exit_code = 6
 
 
 class Interrupted(DeployError):

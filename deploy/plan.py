@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from deploy.settings import Settings
+from deploy.webui.stores import Server
 from modelfiles.model import Model, ModelFile
 
 Mode = Literal["docker", "native"]
@@ -61,6 +62,7 @@ class Plan:
         beside: the same model's bf16 weights on vLLM, under a name of their own; None where they are not wanted.
         vllm: what starts vLLM (native).
         webui_closed: Open WebUI listens on loopback, whatever is to be exposed: until it is known to be closed.
+        store: the server of Open WebUI's vectors where one runs already, as this machine reaches it.
     """
 
     settings: Settings
@@ -71,22 +73,39 @@ class Plan:
     beside: Served | None = None
     vllm: Path | None = None
     webui_closed: bool = False
+    store: Server | None = None
+
+    @property
+    def own_store(self) -> str | None:
+        """The part that keeps Open WebUI's vectors; None where it does so itself, or a server that runs already."""
+        webui = self.settings.webui
+        return webui.vector_store if webui.enabled and webui.vector_store != "chroma" and not self.store else None
 
     @property
     def parts(self) -> tuple[str, ...]:
         """What runs, by the names that both modes give it, engines first."""
         ollama = self.engine.kind == "ollama" and self.engine.managed
         vllm = self.beside is not None or (self.engine.kind == "vllm" and self.engine.managed)
-        webui, store = self.settings.webui.enabled, self.settings.webui.vector_store
         wanted = {
             "ollama": ollama,
             "vllm": vllm,
             "bridge": True,
             "bridge-bf16": self.beside is not None,
-            store: webui and store != "chroma",
-            "open-webui": webui,
+            self.own_store: self.own_store is not None,
+            "open-webui": self.settings.webui.enabled,
         }
-        return tuple(name for name, is_wanted in wanted.items() if is_wanted)
+        return tuple(name for name, is_wanted in wanted.items() if name and is_wanted)
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers in each vector of Open WebUI's index."""
+        return self.settings.model.dimensions or self.served.model.dimensions
+
+    @property
+    def webui_model(self) -> str:
+        """What Open WebUI asks the bridge for: it sends no size of its own, so the name says it, as `NAME@1024`."""
+        native = self.dimensions == self.served.model.dimensions
+        return self.served.name if native else f"{self.served.name}@{self.dimensions}"
 
     @property
     def bridge_url(self) -> str:

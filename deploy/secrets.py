@@ -31,11 +31,13 @@ class Secrets:
         webui_secret_key: signs Open WebUI's sessions; another one signs everybody out.
         webui_admin_password: of Open WebUI's first administrator, as it was before anybody changed it there.
         bridge_key: for clients of the bridge, where other machines can reach it.
+        bridge_admin_key: for what only the bridge's administrator may: its trace, its cache, the index it expects.
     """
 
     webui_secret_key: str
     webui_admin_password: str
     bridge_key: str
+    bridge_admin_key: str
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(field.name for field in fields(self))}: not shown)"
@@ -57,8 +59,7 @@ def ensure(places: Places, say: Callable[[str], None]) -> Secrets:
             known = _read(places.secrets, say)
             made = {field.name: known.get(field.name) or _make() for field in fields(Secrets)}
             if made != known:
-                text = _HEAD + yaml.safe_dump({**known, **made}, sort_keys=False)
-                private_file.write(places.secrets, text.encode())
+                _write(places.secrets, {**known, **made})
     return Secrets(**made)
 
 
@@ -70,6 +71,13 @@ def read(places: Places, say: Callable[[str], None]) -> Secrets:
                 f"The stack {places.root.name!r} has no secrets on this machine.", "`embedstack up` makes them."
             )
     return ensure(places, say)
+
+
+def change(places: Places, name: str, value: str, say: Callable[[str], None]) -> None:
+    """Put another secret in the place of one. Raises as `ensure` does."""
+    ensure(places, say)
+    with _usable(places), _alone(places.root / "secrets.lock"):
+        _write(places.secrets, {**_read(places.secrets, say), name: value})
 
 
 def _make() -> str:
@@ -90,6 +98,10 @@ def _read(path: Path, say: Callable[[str], None]) -> dict[str, str]:
             os.fchmod(file.fileno(), 0o600)
             say(f"{path} could be read by others ({stat.S_IMODE(status.st_mode):04o}); now it is 0600")
         return _checked(path, file.read())
+
+
+def _write(path: Path, known: dict[str, str]) -> None:
+    private_file.write(path, (_HEAD + yaml.safe_dump(known, sort_keys=False)).encode())
 
 
 def _checked(path: Path, text: str) -> dict[str, str]:

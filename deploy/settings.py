@@ -20,6 +20,10 @@ StackName = Annotated[
 Url = Annotated[
     str, Meta(pattern=r"^https?://[^\s/?#]+\S*\Z", extra={"allowed": "http://HOST[:PORT], https://HOST[:PORT]"})
 ]
+Address = Annotated[
+    str,
+    Meta(pattern=r"^[a-z0-9+]+://\S+\Z", extra={"allowed": "http://HOST:PORT, postgresql://USER@HOST:PORT/DATABASE"}),
+]
 Seconds = Annotated[float, Meta(gt=0, le=86400, extra={"allowed": "seconds above 0, at most 86400"})]
 
 
@@ -52,6 +56,13 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     num_ctx: Annotated[
         Annotated[int, Meta(ge=64)] | None,
         Meta(description="Context in tokens. null: the catalogue's, or the next smaller step that fits the GPU."),
+    ] = None
+    dimensions: Annotated[
+        Annotated[int, Meta(ge=32)] | None,
+        Meta(
+            description="Numbers in each vector of Open WebUI's index, 32 to the model's own; fewer take less room and "
+            "find a little less. null: the model's own."
+        ),
     ] = None
     keep_alive: Annotated[
         str,
@@ -106,7 +117,7 @@ class VllmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     ] = False
     program: Annotated[Path | None, Meta(description="The vllm program (native). null: the one on PATH.")] = None
     gpu_memory: Annotated[
-        Annotated[float, Meta(gt=0, le=1)] | None,
+        Annotated[float, Meta(gt=0, le=1, extra={"allowed": "a share above 0, at most 1"})] | None,
         Meta(description="Share of the GPU's memory that vLLM may take. null: 0.9 alone, 0.45 beside Ollama."),
     ] = None
     cpu_kv_gib: Annotated[
@@ -137,9 +148,17 @@ class WebuiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     batch: Annotated[Annotated[int, Meta(ge=1, le=256)], Meta(description="Texts in one request of it.")] = 32
     concurrency: Annotated[Annotated[int, Meta(ge=1, le=256)], Meta(description="Requests of one file at once.")] = 4
     vector_store: Annotated[
-        Literal["chroma", "pgvector", "weaviate"],
-        Meta(description="Where it keeps vectors: in itself, or (docker) in PostgreSQL or Weaviate beside it."),
+        Literal["chroma", "pgvector", "weaviate", "qdrant"],
+        Meta(description="Where it keeps vectors: in itself, or in a server; docker starts one, native never does."),
     ] = "chroma"
+    vector_store_url: Annotated[
+        Address | None,
+        Meta(description="The server where one runs already, without its password. null: the stack's own (docker)."),
+    ] = None
+    vector_store_key_file: Annotated[
+        Path | None, Meta(description="A file with that server's password or API key, and nothing else.")
+    ] = None
+    vector_store_grpc_port: Annotated[Port, Meta(description="That server's gRPC port, for Weaviate.")] = 50051
 
 
 class PortSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -167,6 +186,7 @@ class ImageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     )
     pgvector: Annotated[Image, Meta(description="PostgreSQL with pgvector.")] = "pgvector/pgvector:0.8.2-pg17"
     weaviate: Annotated[Image, Meta(description="Weaviate.")] = "semitechnologies/weaviate:1.33.0"
+    qdrant: Annotated[Image, Meta(description="Qdrant.")] = "qdrant/qdrant:v1.18.0"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

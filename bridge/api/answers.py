@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
+from bridge.api.long_answer import LONG, SLICE, LongAnswer, pieces
+from bridge.api.witness import Witness
 from bridge.errors import BridgeError
-from bridge.request import EmbedResult, Found, Stages
-from bridge.telemetry import Telemetry
+from bridge.request import EmbedRequest, EmbedResult, Found, Stages
 
 JSON = "application/json; charset=utf-8"
 # A header that names thousands of texts would be refused by clients and proxies (8 KiB is a common bound).
@@ -22,32 +24,49 @@ def json_answer(value: dict[str, Any], headers: dict[str, str] | None = None) ->
 
 
 def embed_answer(
-    value: dict[str, Any], result: EmbedResult, ignored: Sequence[str], door: str, told: Telemetry
+    value: dict[str, Any],
+    asked: EmbedRequest,
+    result: EmbedResult,
+    ignored: Sequence[str],
+    door: str,
+    witness: Witness,
 ) -> Response:
     """The vectors, and in headers what was done for them."""
+    if is_long(result):
+        slices = pieces(value, "data" if "data" in value else "embeddings", max(1, SLICE // len(result.vectors[0])))
+        return LongAnswer(slices, _headers(result, ignored, None), partial(witness.answered, door, asked, result))
     began = time.perf_counter()
     body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
     encode = time.perf_counter() - began
-    told.observe_answer(door, result, encode)
+    witness.answered(door, asked, result, encode, len(body))
+    return _Vectors(body, _headers(result, ignored, encode))
+
+
+def is_long(result: EmbedResult) -> bool:
+    """Whether it is written in slices; then a list in its answer may be one that is made entry by entry."""
+    return len(result.vectors) * len(result.vectors[0]) > LONG
+
+
+def _headers(result: EmbedResult, ignored: Sequence[str], encode: float | None) -> list[tuple[bytes, bytes]]:
     headers = [
         ("x-embed-cache", _found(result.found)),
         ("x-embed-fingerprint", result.fingerprint),
         ("server-timing", _timing(result.stages, encode)),
+        ("content-type", JSON),
     ]
     if result.truncated:
         headers.append(("x-embed-truncated", _places(result.truncated)))
     if ignored:
         headers.append(("x-embed-ignored", ",".join(ignored)))
-    return _Vectors(body, headers)
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
 
 
 class _Vectors(Response):
     """Starlette's own constructor looks at each header twice and copies the body; this is the answer that counts."""
 
-    def __init__(self, body: bytes, headers: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         self.status_code, self.background, self.body = 200, None, body
-        self.raw_headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
-        self.raw_headers += ((b"content-type", JSON.encode()), (b"content-length", str(len(body)).encode()))
+        self.raw_headers = [*headers, (b"content-length", str(len(body)).encode())]
 
 
 def ignored_note(ignored: Sequence[str]) -> dict[str, str]:
@@ -67,11 +86,12 @@ def _found(found: Found) -> str:
     return some[0] if len(some) == 1 else ", ".join(f"{name}={counts[name]}" for name in some)
 
 
-def _timing(stages: Stages, encode: float) -> str:
-    """Milliseconds, as https://www.w3.org/TR/server-timing/ has them."""
+def _timing(stages: Stages, encode: float | None) -> str:
+    """Milliseconds, as https://www.w3.org/TR/server-timing/ has them. A long answer is written after its head."""
+    written = "" if encode is None else f", encode;dur={encode * 1000:.3f}"
     return (
         f"cache;dur={stages.cache * 1000:.3f}, queue;dur={stages.queue * 1000:.3f}, "
-        f"engine;dur={stages.engine * 1000:.3f}, encode;dur={encode * 1000:.3f}"
+        f"engine;dur={stages.engine * 1000:.3f}{written}"
     )
 
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from bridge.api.body import Object
 from bridge.errors import BadRequest, DimensionsOutOfRange, TooLarge, shown
+from bridge.expectation import FINGERPRINT
 from bridge.prompts import ROLE_FIELDS
 from bridge.request import Caller, KeepAlive, Lane, PromptHints
 from bridge.settings import WEEK, ApiKey, Limits
@@ -86,7 +87,23 @@ def caller_of(request: Request) -> Caller:
     owner = f"key {key.name}" if key else str(client[0]) if client else ""
     user = headers.get("x-openwebui-user-id", "")[:_LONGEST_USER]
     lane = _lane(headers.get("x-embed-lane")) or (key.lane if key else None)
-    return Caller((owner, user), lane, _timeout(headers.get("x-request-timeout")))
+    # Open WebUI 0.12 embeds through aiohttp, whose own name it leaves in place.
+    webui = bool(user) or "aiohttp/" in headers.get("user-agent", "")
+    return Caller((owner, user), lane, _timeout(headers.get("x-request-timeout")), webui)
+
+
+def index_of(headers: Mapping[str, str]) -> str | None:
+    """The fingerprint of the index that the vectors are for, where the client says it."""
+    value = headers.get("x-embed-index")
+    if not value:
+        return None
+    if FINGERPRINT.fullmatch(value.strip().lower()):
+        return value.strip().lower()
+    raise BadRequest(
+        f"X-Embed-Index is {shown(value)}, but must be 16 hexadecimal digits.",
+        "Send the fingerprint that GET /v1/index tells.",
+        code="invalid_index",
+    )
 
 
 def _lane(value: str | None) -> Lane | None:

@@ -1,6 +1,5 @@
 """Who may ask at all: Host, Origin and key, before any route; and the path as clients really send it."""
 
-import hmac
 import ipaddress
 import logging
 import re
@@ -12,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bridge.api import keys
 from bridge.api.answers import error_answer
 from bridge.api.request import FirstHeaders
 from bridge.errors import BridgeError, Forbidden, Unauthorized, shown
@@ -38,7 +38,7 @@ class Guard:
         self._app = app
         self._hosts = frozenset(host.lower() for host in (*security.allowed_hosts, *_own_names()))
         self._origins = frozenset(origin.rstrip("/").lower() for origin in security.allowed_origins)
-        self._keys = security.api_keys
+        self._keys = keys.accepted(security)
         self._telemetry = telemetry
         self._paths = frozenset(paths)
 
@@ -104,9 +104,8 @@ class Guard:
         """The key that the request brought; None where none is asked for. Unauthorized."""
         if not self._keys or path in _OPEN_PATHS:
             return None
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        given = given.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        key = _known(given, self._keys)
+        given = keys.given(headers)
+        key = keys.known(given, self._keys)
         if key is None:
             raise Unauthorized(
                 "No valid API key was sent." if given else "This service asks for an API key.",
@@ -139,13 +138,6 @@ class _Measured:
             if self._headers:
                 message = {**message, "headers": [*message["headers"], *self._headers]}
         await self._send(message)
-
-
-def _known(given: str, keys: Sequence[ApiKey]) -> ApiKey | None:
-    """Every key is compared, and each in constant time, so that the time tells neither which nor how much matched."""
-    sent = given.encode("latin-1")  # as the header's bytes came: a key may be any UTF-8
-    matches = [hmac.compare_digest(sent, (key.key or "").encode()) for key in keys]
-    return keys[matches.index(True)] if any(matches) else None
 
 
 def _preflight(headers: Headers) -> dict[str, str]:

@@ -12,12 +12,12 @@ from bridge.api import fields
 from bridge.api.answers import embed_answer, ignored_note, json_answer
 from bridge.api.body import Object, read_object
 from bridge.api.card import ModelCard
+from bridge.api.witness import ASKED, Witness
 from bridge.errors import BadRequest, UnknownModel, shown
 from bridge.passthrough import ChatUpstream
 from bridge.pipeline import Pipeline
 from bridge.request import EmbedRequest
 from bridge.settings import Limits
-from bridge.telemetry import Telemetry
 
 DOOR = "ollama"
 
@@ -25,12 +25,10 @@ DOOR = "ollama"
 class OllamaDoor:
     """Requests in Ollama's shape, answers in Ollama's shape."""
 
-    def __init__(
-        self, pipeline: Pipeline, limits: Limits, telemetry: Telemetry, chat: ChatUpstream | None = None
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, limits: Limits, witness: Witness, chat: ChatUpstream | None = None) -> None:
         self.pipeline = pipeline
         self.limits = limits
-        self._telemetry = telemetry
+        self._witness = witness
         self._card = ModelCard(pipeline)
         self._chat = chat
 
@@ -61,7 +59,7 @@ class OllamaDoor:
             "load_duration": 0,
             "prompt_eval_count": result.tokens,
         }
-        return embed_answer(answer, result, ignored, DOOR, self._telemetry)
+        return embed_answer(answer, wanted, result, ignored, DOOR, self._witness)
 
     async def embeddings(self, request: Request) -> Response:
         """One text, one vector; an empty prompt gets an empty vector, and nothing is ever cut, as in Ollama."""
@@ -80,7 +78,8 @@ class OllamaDoor:
             await self.pipeline.preload(wanted)
             return json_answer({"embedding": []}, ignored_note(ignored))
         result = await self.pipeline.embed(replace(wanted, on_too_long="error"), request.scope.get("departure"))
-        return embed_answer({"embedding": result.vectors[0]}, result, ignored, DOOR, self._telemetry)
+        answer = {"embedding": result.vectors[0]}
+        return embed_answer(answer, wanted, result, ignored, DOOR, self._witness)
 
     async def tags(self, _: Request) -> Response:
         others = await self._chat.models(self.pipeline.names) if self._chat else []
@@ -117,7 +116,7 @@ class OllamaDoor:
         name = fields.model_of(body)
         if not name:
             raise UnknownModel("model '' not found.", f"Served: {', '.join(self.pipeline.names.listed)}.")
-        return EmbedRequest(
+        wanted = request.scope[ASKED] = EmbedRequest(
             model=name,
             texts=fields.texts_of(body.get(key), self.limits),
             hints=fields.hints_of(body, request.headers),
@@ -125,4 +124,6 @@ class OllamaDoor:
             on_too_long=None if truncate is None else "truncate" if truncate else "error",
             keep_alive=fields.keep_alive_of(body),
             caller=fields.caller_of(request),
+            index=fields.index_of(request.headers),
         )
+        return wanted

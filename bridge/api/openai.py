@@ -7,15 +7,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bridge.api import fields
-from bridge.api.answers import embed_answer, json_answer
+from bridge.api.answers import embed_answer, is_long, json_answer
 from bridge.api.body import Object, read_object
+from bridge.api.witness import ASKED, Witness
 from bridge.errors import BadRequest, UnknownModel, shown
 from bridge.mrl import to_base64
 from bridge.passthrough import ChatUpstream
 from bridge.pipeline import Pipeline
 from bridge.request import EmbedRequest, EmbedResult
 from bridge.settings import Limits
-from bridge.telemetry import Telemetry
 
 DOOR = "openai"
 
@@ -23,12 +23,10 @@ DOOR = "openai"
 class OpenAIDoor:
     """Requests in OpenAI's shape, answers in OpenAI's shape."""
 
-    def __init__(
-        self, pipeline: Pipeline, limits: Limits, telemetry: Telemetry, chat: ChatUpstream | None = None
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, limits: Limits, witness: Witness, chat: ChatUpstream | None = None) -> None:
         self.pipeline = pipeline
         self.limits = limits
-        self._telemetry = telemetry
+        self._witness = witness
         self._chat = chat
 
     def routes(self) -> list[Route]:
@@ -44,7 +42,7 @@ class OpenAIDoor:
         wanted = self._wanted(body, request)
         ignored = fields.ignored_options(body)
         result = await self.pipeline.embed(wanted, request.scope.get("departure"))
-        return embed_answer(_answer(wanted.model, result, encoding), result, ignored, DOOR, self._telemetry)
+        return embed_answer(_answer(wanted.model, result, encoding), wanted, result, ignored, DOOR, self._witness)
 
     async def models(self, _: Request) -> Response:
         ours = [(name, "embedstack") for name in self.pipeline.names.listed]
@@ -58,7 +56,7 @@ class OpenAIDoor:
         if not name:
             raise UnknownModel("model '' not found.", f"Served: {', '.join(self.pipeline.names.listed)}.")
         truncate = fields.truncate_of(body)
-        return EmbedRequest(
+        wanted = request.scope[ASKED] = EmbedRequest(
             model=name,
             texts=self._texts(body),
             hints=fields.hints_of(body, request.headers),
@@ -66,7 +64,9 @@ class OpenAIDoor:
             on_too_long=None if truncate is None else "truncate" if truncate else "error",
             keep_alive=fields.keep_alive_of(body),
             caller=fields.caller_of(request),
+            index=fields.index_of(request.headers),
         )
+        return wanted
 
     def _texts(self, body: Object) -> tuple[str, ...]:
         """As in Ollama's /v1: "" is one empty text, and nothing to embed is a mistake."""
@@ -92,9 +92,11 @@ def _encoding_of(body: Object) -> str:
 
 def _answer(model: str, result: EmbedResult, encoding: str) -> dict[str, Any]:
     rows = map(to_base64, result.vectors) if encoding == "base64" else result.vectors
+    entries = ({"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows))
     return {
         "object": "list",
-        "data": [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)],
+        # Of a short one made beforehand: where orjson's buffer must grow past them, 32 texts take twice the time.
+        "data": entries if is_long(result) else list(entries),
         "model": model,
         "usage": {"prompt_tokens": result.tokens, "total_tokens": result.tokens},
     }

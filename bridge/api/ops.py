@@ -12,11 +12,11 @@ from bridge import __version__
 from bridge.api import fields
 from bridge.api.answers import json_answer
 from bridge.api.body import read_object
+from bridge.api.keys import Admins
 from bridge.engine import Engine
-from bridge.errors import Forbidden
 from bridge.pipeline import Pipeline
 from bridge.request import EmbedRequest, Lane
-from bridge.settings import ApiKey, Settings, is_loopback
+from bridge.settings import Settings
 from bridge.telemetry import Telemetry
 
 
@@ -26,7 +26,7 @@ class OpsDoor:
     def __init__(self, pipeline: Pipeline, settings: Settings, telemetry: Telemetry) -> None:
         self.pipeline = pipeline
         self.limits = settings.limits
-        self._keys = settings.security.api_keys
+        self._admins = Admins(settings.security)
         self._telemetry = telemetry
 
     def routes(self) -> list[Route]:
@@ -60,24 +60,15 @@ class OpsDoor:
         return Response(generate_latest(self._telemetry.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def cache_stats(self, request: Request) -> Response:
-        self._check_admin(request)
+        self._admins.check(request)
         return json_answer(asdict(await self.pipeline.supply.cache.stats()))
 
     async def cache_clear(self, request: Request) -> Response:
         """The vectors go, and what was kept to know the model again."""
-        self._check_admin(request)
+        self._admins.check(request)
         await self.pipeline.supply.cache.clear()
         self.pipeline.pool.gate.forget()
         return json_answer({"cleared": True})
-
-    def _check_admin(self, request: Request) -> None:
-        """A key with `admin: true`; where no key is asked for at all, a client on this machine."""
-        key: ApiKey | None = request.scope.get("key")
-        if key.admin if key else not self._keys and _is_local(request):
-            return
-        raise Forbidden(
-            "This needs an admin key.", "Give a key of security.api_keys `admin: true`, and send it.", code="not_admin"
-        )
 
     async def render(self, request: Request) -> Response:
         """The request's texts as they would reach the engine, and why; nothing is embedded, no tokenizer is loaded."""
@@ -137,7 +128,3 @@ def _backend(engine: Engine) -> dict[str, Any]:
         told |= {"engine": ready.facts.kind, "version": ready.facts.version, "engine_model": ready.facts.model}
         told |= {"concurrency": ready.use.concurrency, "in_flight": engine.in_flight}
     return told
-
-
-def _is_local(request: Request) -> bool:
-    return request.client is not None and is_loopback(request.client.host)

@@ -4,11 +4,11 @@ import os
 import signal
 import sys
 
-from deploy.cli import about, cache, config, demo, model, stack
+from deploy.cli import about, cache, config, demo, model, stack, trace, webui
 from deploy.cli.root import app
 from deploy.commands import completion as completion_command
 
-__all__ = ["about", "app", "cache", "config", "demo", "main", "model", "stack"]
+__all__ = ["about", "app", "cache", "config", "demo", "main", "model", "stack", "trace", "webui"]
 
 
 def main() -> None:

@@ -37,6 +37,9 @@ def smoke(
         str | None, typer.Option("--key", envvar="EMBEDSTACK_KEY", help="Its key, if it asks for one.")
     ] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report here as well.")] = None,
+    throughput: Annotated[
+        bool, typer.Option("--throughput", help="Measure it with texts of 128, 512 and 2,048 tokens: long on a CPU.")
+    ] = False,
     config: Config = None,
     settings: Set = None,
     as_json: Json = False,
@@ -46,6 +49,6 @@ def smoke(
 
     with reporting("smoke", as_json=as_json) as report:
         own = load(config, settings, {}).settings.model.catalog
-        found = smoke_command.smoke(url, model, key, report, junit, own)
+        found = smoke_command.smoke(url, model, key, report, junit, own, throughput=throughput)
         report.show(found)
         report.leave(0 if found.passed else 1)

@@ -4,14 +4,15 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.options import BRIDGE_URL, Json
+from deploy.cli.options import BRIDGE_URL, Config, Json, Stack
 from deploy.cli.root import app
+from deploy.cli.settings import load
 from deploy.console import reporting
 
 cache = typer.Typer(help="The vectors that a running bridge keeps.", no_args_is_help=True)
 app.add_typer(cache, name="cache")
 
-Url = Annotated[str, typer.Option("--url", help="Where the bridge listens.")]
+Url = Annotated[str | None, typer.Option("--url", help="Another bridge than the stack's.")]
 Key = Annotated[
     str | None,
     typer.Option("--key", envvar="EMBEDSTACK_KEY", help="An administrator's key, if it has any.", show_envvar=True),
@@ -19,18 +20,26 @@ Key = Annotated[
 
 
 @cache.command("stats", epilog="Example: embedstack cache stats --json")
-def cache_stats(url: Url = BRIDGE_URL, key: Key = None, as_json: Json = False) -> None:
+def cache_stats(
+    url: Url = None, key: Key = None, stack: Stack = None, config: Config = None, as_json: Json = False
+) -> None:
     """Say how many vectors are kept, where, and how the disk is."""
     from deploy.commands import cache as cache_command
+    from deploy.stack.bridge_access import access
 
     with reporting("cache stats", as_json=as_json) as report:
-        report.show(cache_command.stats(url, key))
+        where = access(load(config, None, {"stack.name": stack}).settings.stack.name, url, key, otherwise=BRIDGE_URL)
+        report.show(cache_command.stats(where.url, where.key))
 
 
 @cache.command("clear", epilog="Example: embedstack cache clear")
-def cache_clear(url: Url = BRIDGE_URL, key: Key = None, as_json: Json = False) -> None:
+def cache_clear(
+    url: Url = None, key: Key = None, stack: Stack = None, config: Config = None, as_json: Json = False
+) -> None:
     """Forget every vector, and what the model was known by: after a change of weights under one name."""
     from deploy.commands import cache as cache_command
+    from deploy.stack.bridge_access import access
 
     with reporting("cache clear", as_json=as_json) as report:
-        report.show(cache_command.clear(url, key))
+        where = access(load(config, None, {"stack.name": stack}).settings.stack.name, url, key, otherwise=BRIDGE_URL)
+        report.show(cache_command.clear(where.url, where.key))

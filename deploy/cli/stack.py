@@ -12,24 +12,34 @@ from deploy.console import INTERRUPTED, STOPPED, reporting
 
 Parts = Annotated[list[str] | None, typer.Argument(help="Which parts; all where none is named.")]
 
+Quantisation = Annotated[str | None, typer.Option("--quantisation", help="Q4_K_M, Q8_0, f16.")]
+Context = Annotated[int | None, typer.Option("--num-ctx", min=64, help="Context in tokens.")]
+Mode = Annotated[str | None, typer.Option("--mode", help="auto, docker or native.")]
+Engine = Annotated[str | None, typer.Option("--engine", help="auto, ollama, embedded or vllm.")]
+Cpu = Annotated[bool | None, typer.Option("--cpu/--gpu", help="Use the CPU for a model that wants a GPU.")]
+Webui = Annotated[bool | None, typer.Option("--webui/--no-webui", help="With Open WebUI, or without it.")]
+Expose = Annotated[str | None, typer.Option("--expose", help="What other machines may reach: none, webui or all.")]
+
 _GOES_ON = "Interrupted; what runs goes on, and `embedstack up` continues from here."
 
 
 @app.command(epilog="Example: embedstack up --model demo --no-webui")
 def up(
     model: Annotated[str | None, typer.Option("--model", help="The model, by any name in the catalogue.")] = None,
-    quantisation: Annotated[str | None, typer.Option("--quantisation", help="Q4_K_M, Q8_0, f16.")] = None,
-    num_ctx: Annotated[int | None, typer.Option("--num-ctx", min=64, help="Context in tokens.")] = None,
-    mode: Annotated[str | None, typer.Option("--mode", help="auto, docker or native.")] = None,
-    engine: Annotated[str | None, typer.Option("--engine", help="auto, ollama, embedded or vllm.")] = None,
-    cpu: Annotated[bool | None, typer.Option("--cpu/--gpu", help="Use the CPU for a model that wants a GPU.")] = None,
-    webui: Annotated[bool | None, typer.Option("--webui/--no-webui", help="With Open WebUI, or without it.")] = None,
-    expose: Annotated[
-        str | None, typer.Option("--expose", help="What other machines may reach: none, webui or all.")
-    ] = None,
+    quantisation: Quantisation = None,
+    num_ctx: Context = None,
+    mode: Mode = None,
+    engine: Engine = None,
+    cpu: Cpu = None,
+    webui: Webui = None,
+    expose: Expose = None,
     endpoint: Annotated[str | None, typer.Option("--endpoint", help="A mirror of the Hugging Face Hub.")] = None,
     offline: Annotated[bool | None, typer.Option("--offline", help="Never ask the network.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    reindex: Annotated[
+        bool,
+        typer.Option("--reindex", help="Where Open WebUI's index was made with something else, embed it anew."),
+    ] = False,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay, as systemd wants it, and end the stack when ended (native).")
     ] = False,
@@ -59,9 +69,9 @@ def up(
         if dry_run:
             report.show(up_command.plan(loaded.settings, report))
         elif foreground:
-            up_command.stay(loaded.settings, report)
+            up_command.stay(loaded.settings, report, reindex=reindex)
         else:
-            report.show(up_command.up(loaded.settings, report))
+            report.show(up_command.up(loaded.settings, report, reindex=reindex))
 
 
 @app.command(epilog="Example: embedstack down")
@@ -122,7 +132,13 @@ def status(stack: Stack = None, config: Config = None, settings: Set = None, as_
 @app.command(epilog="Example: embedstack doctor --json")
 def doctor(
     model: Annotated[str | None, typer.Option("--model", help="The model that is to be served.")] = None,
-    mode: Annotated[str | None, typer.Option("--mode", help="auto, docker or native.")] = None,
+    quantisation: Quantisation = None,
+    num_ctx: Context = None,
+    mode: Mode = None,
+    engine: Engine = None,
+    cpu: Cpu = None,
+    webui: Webui = None,
+    expose: Expose = None,
     stack: Stack = None,
     config: Config = None,
     settings: Set = None,
@@ -132,7 +148,17 @@ def doctor(
     from deploy.commands import doctor as doctor_command
 
     with reporting("doctor", as_json=as_json) as report:
-        given = {"model.id": model, "stack.mode": mode, "stack.name": stack}
+        given = {
+            "model.id": model,
+            "model.quantisation": quantisation,
+            "model.num_ctx": num_ctx,
+            "stack.name": stack,
+            "stack.mode": mode,
+            "stack.expose": expose,
+            "engine.kind": engine,
+            "engine.cpu": cpu,
+            "webui.enabled": webui,
+        }
         found = doctor_command.doctor(load(config, settings, given).settings, report)
         report.show(found)
         report.leave(found.exit_code)

@@ -37,12 +37,14 @@ class Diagnosis:
     mode: str
     reason: str
     engine: str
+    model: str
     findings: tuple[Finding, ...]
     checked: tuple[str, ...]
     exit_code: int
 
     def __rich__(self) -> RenderableType:
-        head = Text.assemble((self.stack, "bold"), f": {self.mode}, since {self.reason}; engine {self.engine}")
+        what = f"{self.model} on the engine {self.engine}"
+        head = Text.assemble((self.stack, "bold"), f": {what}; {self.mode}, since {self.reason}")
         grouped = groupby(self.findings, key=lambda finding: finding.severity)
         told = [part for severity, group in grouped for part in _section(severity, tuple(group))]
         checked = Text(f"Checked: {', '.join(self.checked)}.", style="dim")
@@ -64,9 +66,8 @@ def doctor(settings: Settings, report: Report) -> Diagnosis:
         free = settings.engine.kind == "auto" and settings.engine.url is None
         findings = worst_first(engine_missing.with_refusal(findings, refusal, free=free))
     code = Blocked.exit_code if blockers(findings) else 0
-    return Diagnosis(
-        settings.stack.name, plan.mode, plan.reason, plan.engine.kind, findings, ("engine", *found.checked), code
-    )
+    checked, model = ("engine", *found.checked), plan.served.model.id
+    return Diagnosis(settings.stack.name, plan.mode, plan.reason, plan.engine.kind, model, findings, checked, code)
 
 
 def _plan(settings: Settings, looked: planning.Looked, report: Report) -> tuple[Plan, Blocked | None]:

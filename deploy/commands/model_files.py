@@ -16,6 +16,7 @@ from deploy.hub.source import Source
 from deploy.hub.verify import verify as verify_file
 from modelfiles import catalog
 from modelfiles.catalog import Catalog, CatalogError
+from modelfiles.demo.build import default_folder
 from modelfiles.model import Model, ModelFile
 
 _ADVICE = "`embedstack model list` shows what there is."
@@ -161,6 +162,8 @@ def _file(model: Model, precision: str) -> ModelFile:
 
 
 def _here(model: Model, file: ModelFile, source: Source) -> Path:
+    if model.id == "demo" and (built := default_folder() / file.file).is_file():
+        return built
     if (path := on_disk(file, source)) is None:
         raise InvalidModel(
             f"{file.file} is not in {source.folder}.",

@@ -7,13 +7,23 @@ from deploy.errors import FolderNotUsable
 from deploy.smoke import run
 from deploy.smoke.junit import junit
 from deploy.smoke.result import Smoke
+from deploy.smoke.throughput import LENGTHS
 
 
-def smoke(url: str, model: str, key: str | None, report: Report, file: Path | None, own: Path | None = None) -> Smoke:
+def smoke(
+    url: str,
+    model: str,
+    key: str | None,
+    report: Report,
+    file: Path | None,
+    own: Path | None = None,
+    *,
+    throughput: bool = False,
+) -> Smoke:
     """Every check of what answers at `url`, which serves a model of the catalogue, or of one's `own`; the JUnit report
     goes into `file`. InvalidModel, BridgeRefused.
     """
-    found = run.run(url, model, key, report, own=own)
+    found = run.run(url, model, key, report, own=own, lengths=LENGTHS if throughput else ())
     if file is not None:
         write_junit(found, file)
     return found

@@ -16,12 +16,14 @@ def plan(settings: Settings, report: Report) -> Planned:
     return bring_up.plan(settings, report)
 
 
-def up(settings: Settings, report: Report) -> Up:
-    """Every step that is not done yet. What stops it is raised, and the next `up` goes on from there."""
-    return bring_up.up(settings, report)
+def up(settings: Settings, report: Report, *, reindex: bool = False) -> Up:
+    """Every step that is not done yet. What stops it is raised, and the next `up` goes on from there. `reindex`: what
+    Open WebUI has indexed is embedded anew where it must be.
+    """
+    return bring_up.up(settings, report, reindex=reindex)
 
 
-def stay(settings: Settings, report: Report) -> None:
+def stay(settings: Settings, report: Report, *, reindex: bool = False) -> None:
     """The same in the foreground, as systemd wants it: what was started ends with this process, and the other way.
 
     InvalidSettings with Docker, whose daemon keeps containers by itself.
@@ -33,7 +35,7 @@ def stay(settings: Settings, report: Report) -> None:
     native = replace(settings, stack=replace(settings.stack, mode="native"))
     try:
         with client.attached_supervisor(places(settings.stack.name)) as supervisor:
-            report.show(bring_up.up(native, report))
+            report.show(bring_up.up(native, report, reindex=reindex))
             status = supervisor.wait()
     except KeyboardInterrupt:
         return  # as it is meant to end

@@ -28,6 +28,10 @@ class Project:
         """Print what comes of all files, for `services` and what they depend on."""
         return self.command("config", *services)
 
+    def run(self, service: str, *arguments: str) -> list[str]:
+        """A command in a container of its own, made as that service's and gone afterwards."""
+        return self.command("run", "--rm", "--no-deps", "--no-TTY", service, *arguments)
+
 
 def compose(project: str) -> list[str]:
     """`docker compose` for a project that runs: its containers say themselves what belongs to it."""
@@ -45,6 +49,11 @@ def restart(project: str, services: Sequence[str]) -> list[str]:
 def logs(project: str, services: Sequence[str], *, lines: int, follow: bool) -> list[str]:
     following = ["--follow"] if follow else []
     return [*compose(project), "logs", "--no-color", "--tail", str(lines), *following, *services]
+
+
+def python(project: str, service: str) -> list[str]:
+    """The Python of a container that runs, which reads our standard input; what it shall run is added."""
+    return [*compose(project), "exec", "-T", service, "python3"]
 
 
 def remove(containers: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from deploy.state import PartState
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
-_ORDER = ("ollama", "vllm", "bridge", "bridge-bf16", "pgvector", "weaviate", "open-webui")
+_ORDER = ("ollama", "vllm", "bridge", "bridge-bf16", "pgvector", "weaviate", "qdrant", "open-webui")
 
 State = Literal["running", "starting", "backoff", "failed", "stopped"]
 Container = dict[str, Any]

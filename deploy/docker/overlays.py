@@ -15,10 +15,9 @@ def overlays(plan: Plan, gpu: Gpu | None) -> tuple[str, ...]:
     `gpu` is how the daemon hands out a GPU, None for not at all: a reservation that it cannot meet is fatal.
     """
     chosen = [*_engine(plan, gpu), *_vllm(plan, gpu)]
-    store = plan.settings.webui.vector_store
-    if plan.settings.webui.enabled and store != "chroma":
-        chosen.append(store)
-    return tuple(chosen)
+    if plan.store is not None:
+        chosen.append("external-store")
+    return (*chosen, plan.own_store) if plan.own_store else tuple(chosen)
 
 
 def services(plan: Plan) -> tuple[str, ...]:
@@ -30,10 +29,9 @@ def services(plan: Plan) -> tuple[str, ...]:
 
 
 def _webui(plan: Plan) -> tuple[str, ...]:
-    settings = plan.settings.webui
-    if not settings.enabled:
+    if not plan.settings.webui.enabled:
         return ()
-    return ("open-webui",) if settings.vector_store == "chroma" else (settings.vector_store, "open-webui")
+    return (plan.own_store, "open-webui") if plan.own_store else ("open-webui",)
 
 
 def _engine(plan: Plan, gpu: Gpu | None) -> tuple[str, ...]:

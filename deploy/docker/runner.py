@@ -113,11 +113,16 @@ class PlannedContainers(Containers):
             self._explain(error)
         return built or self._identities() != before
 
+    def in_webui(self, script: str, argument: str) -> str:
+        """What a Python script prints in a container of Open WebUI's image, with its variables. CommandFailed."""
+        project = written.write(self.plan, self.secrets, self.folder, self.gpu, self.machine)
+        return command.run(project.run("open-webui", "python3", "-c", script, argument), self.report)
+
     def config(self) -> str:
         """The Compose file that comes of all layers, as YAML. No secret is in it: none is written for it."""
         with tempfile.TemporaryDirectory(prefix="embedstack-") as folder:
             scratch = Path(folder) / "compose"
-            project = written.write(self.plan, written.Hidden(), scratch, self.gpu, self.machine)
+            project = written.write(written.hidden(self.plan), written.Hidden(), scratch, self.gpu, self.machine)
             told = command.run(project.config(overlays.services(self.plan)), self.report)
         return told.replace(str(scratch), str(self.folder))
 

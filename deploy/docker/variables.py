@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from deploy import environment, vllm
 from deploy.environment import WebuiSecrets
 from deploy.errors import InvalidSettings
 from deploy.plan import Engine, Plan, Served
+from deploy.webui.stores import Server
 
 BRIDGE_PORT = 11435
 CACHE = "/var/cache/embed-bridge"
 GIVEN = "/etc/embedstack"
 KEY_FILE = f"{GIVEN}/bridge.key"
+ADMIN_KEY_FILE = f"{GIVEN}/bridge-admin.key"
 HOST = "host.docker.internal"
 WEBUI_DATA = "/app/backend/data"
 
@@ -52,6 +55,7 @@ def compose(plan: Plan, run: Path, machine: Machine) -> dict[str, str]:
         "IMAGE_OLLAMA": images.ollama,
         "IMAGE_OLLAMA_ROCM": images.ollama_rocm,
         "IMAGE_PGVECTOR": images.pgvector,
+        "IMAGE_QDRANT": images.qdrant,
         "IMAGE_VLLM": images.vllm,
         "IMAGE_WEAVIATE": images.weaviate,
         "IMAGE_WEBUI": images.webui,
@@ -77,10 +81,14 @@ def bridge_bf16(plan: Plan, beside: Served, machine: Machine) -> dict[str, str]:
 
 def webui(plan: Plan, secrets: WebuiSecrets) -> dict[str, str]:
     """The environment of Open WebUI: secret."""
-    own = environment.webui(
-        plan, secrets, data=WEBUI_DATA, bridge_url=f"http://bridge:{BRIDGE_PORT}", ollama_url=_ollama_url(plan)
+    return environment.webui(
+        plan,
+        secrets,
+        data=WEBUI_DATA,
+        bridge_url=f"http://bridge:{BRIDGE_PORT}",
+        ollama_url=_ollama_url(plan),
+        store=_store(plan, secrets),
     )
-    return {**own, **_vector_store(plan, secrets)}
 
 
 def pgvector(secrets: WebuiSecrets) -> dict[str, str]:
@@ -119,6 +127,7 @@ def _bridge(plan: Plan, served: Served, engine: Engine, machine: Machine, *, pas
         gguf="/models/model.gguf" if engine.kind == "embedded" else None,
         cache=CACHE,
         key_file=KEY_FILE,
+        admin_key_file=ADMIN_KEY_FILE,
         tokenizer=_tokenizer(served) if engine.kind == "vllm" else None,
         hosts=("bridge", "bridge-bf16", HOST, *(machine.names if plan.keyed else ())),
         passthrough=passthrough,
@@ -141,13 +150,18 @@ def _ollama_url(plan: Plan) -> str | None:
         return None
     if plan.engine.managed or plan.engine.url is None:
         return "http://ollama:11434"
-    scheme, _, rest = plan.engine.url.partition("://")
-    place, slash, path = rest.partition("/")
-    name, colon, port = place.rpartition(":")
-    host = name if colon else place
-    if host.strip("[]") in ("localhost", "0.0.0.0", "::1", "::") or host.startswith("127."):  # noqa: S104 -- compared
-        return f"{scheme}://{HOST}{colon}{port if colon else ''}{slash}{path}"
-    return plan.engine.url
+    return _from_inside(plan.engine.url)
+
+
+def _from_inside(url: str) -> str:
+    """An address as a container reaches it: this machine's loopback has another name in there."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host not in ("localhost", "0.0.0.0", "::1", "::") and not host.startswith("127."):  # noqa: S104 -- compared
+        return url
+    user, at, _ = parts.netloc.rpartition("@")
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{HOST}{port}"))
 
 
 def _vllm(plan: Plan) -> dict[str, object | None]:
@@ -165,17 +179,19 @@ def _vllm(plan: Plan) -> dict[str, object | None]:
     }
 
 
-def _vector_store(plan: Plan, secrets: WebuiSecrets) -> dict[str, str]:
-    if plan.settings.webui.vector_store == "pgvector":
-        url = f"postgresql://openwebui:{_password(secrets)}@pgvector:5432/openwebui"
-        # PostgreSQL's index takes at most 2000 dimensions of 4 bytes; in half precision it takes 4000.
-        size = {"PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH": str(plan.served.model.dimensions)}
-        half = {"PGVECTOR_USE_HALFVEC": "True"} if plan.served.model.dimensions > 2000 else {}
-        return {"VECTOR_DB": "pgvector", "PGVECTOR_DB_URL": url, **size, **half}
-    if plan.settings.webui.vector_store == "weaviate":
-        own = {"HTTP_HOST": "weaviate", "HTTP_PORT": "8080", "GRPC_HOST": "weaviate", "GRPC_PORT": "50051"}
-        return {"VECTOR_DB": "weaviate", **{f"WEAVIATE_{name}": value for name, value in own.items()}}
-    return {}
+def _store(plan: Plan, secrets: WebuiSecrets) -> Server | None:
+    """The server of vectors as Open WebUI's container reaches it."""
+    if plan.store is not None:
+        return replace(plan.store, url=_from_inside(plan.store.url))
+    match plan.own_store:
+        case "pgvector":
+            return Server("postgresql://openwebui@pgvector:5432/openwebui", _password(secrets))
+        case "weaviate":
+            return Server("http://weaviate:8080")
+        case "qdrant":
+            return Server("http://qdrant:6333")
+        case _:
+            return None
 
 
 def _password(secrets: WebuiSecrets) -> str:

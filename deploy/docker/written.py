@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy import private_file
@@ -28,6 +28,12 @@ class Hidden:
     webui_secret_key: str = "(secret)"  # noqa: S105 -- and that it is not
     webui_admin_password: str = "(secret)"  # noqa: S105
     bridge_key: str = "(secret)"
+    bridge_admin_key: str = "(secret)"
+
+
+def hidden(plan: Plan) -> Plan:
+    """The same plan without the one secret that is in it."""
+    return replace(plan, store=replace(plan.store, key=plan.store.key and "(secret)")) if plan.store else plan
 
 
 def write(plan: Plan, secrets: WebuiSecrets, folder: Path, gpu: Gpu | None, machine: Machine) -> Project:
@@ -52,14 +58,14 @@ def write(plan: Plan, secrets: WebuiSecrets, folder: Path, gpu: Gpu | None, mach
             f"{folder} cannot be written: {error.strerror}.", "Name another folder in EMBEDSTACK_HOME."
         ) from error
     layers = files.compose(overlays.overlays(plan, gpu))
-    return Project(plan.settings.stack.name, (*layers, own) if given else layers, compose)
+    return Project(plan.settings.stack.name, (*layers, own), compose)
 
 
 def _environments(plan: Plan, secrets: WebuiSecrets, machine: Machine) -> dict[str, str]:
     wanted = {"bridge.env": variables.bridge(plan, machine), "webui.env": variables.webui(plan, secrets)}
     if plan.beside:
         wanted["bridge-bf16.env"] = variables.bridge_bf16(plan, plan.beside, machine)
-    if plan.settings.webui.vector_store == "pgvector":
+    if plan.own_store == "pgvector":
         wanted["pgvector.env"] = variables.pgvector(secrets)
     return {name: variables.dotenv(values) for name, values in wanted.items()}
 
@@ -68,7 +74,9 @@ def _given(plan: Plan, secrets: WebuiSecrets) -> dict[str, bytes]:
     """Files that a bridge reads inside its container, by name."""
     of_the_user = {"catalog.yaml": plan.settings.model.catalog, "embed-bridge.yaml": plan.settings.bridge.config}
     found = {name: _read(path) for name, path in of_the_user.items() if path}
-    return {**found, "bridge.key": secrets.bridge_key.encode()} if plan.keyed else found
+    keys = {"bridge.key": secrets.bridge_key} if plan.keyed else {}
+    keys["bridge-admin.key"] = secrets.bridge_admin_key
+    return {**found, **{name: key.encode() for name, key in keys.items()}}
 
 
 def _own(plan: Plan, folder: Path, given: Mapping[str, bytes]) -> dict[str, object]:

@@ -1,16 +1,20 @@
-"""Open WebUI asked over its own API, where it runs: who has an account, and what its embedding settings are."""
+"""Open WebUI asked over its own API, where it runs: who has an account, its embedding settings, and its index."""
 
 from typing import Any
 
+from deploy.bridge_api import BridgeApi, IndexFacts
 from deploy.doctor import http
 from deploy.doctor.exposure import Accounts
 from deploy.doctor.intent import Intent
 from deploy.doctor.machine import Machine
 from deploy.native import parts
+from deploy.places import Places
 from deploy.plan import Plan
 from deploy.secrets import Secrets
-from deploy.webui import wanted
+from deploy.webui import guard, index_record, library, wanted
 from deploy.webui.client import Webui
+from deploy.webui.guard import Indexed
+from deploy.webui.index_record import IndexRecord
 
 PART = parts.WEBUI
 DATABASE = "webui.db"
@@ -44,3 +48,11 @@ def embedding(plan: Plan, secrets: Secrets) -> tuple[dict[str, Any], dict[str, A
         client.close()
     bridge = BRIDGE_IN_DOCKER if plan.mode == "docker" else plan.bridge_url
     return is_set, wanted.embedding(plan, bridge, secrets.bridge_key if plan.keyed else "")
+
+
+def index(plan: Plan, secrets: Secrets, places: Places) -> tuple[IndexRecord | None, IndexFacts, Indexed]:
+    """What its index was made with, what it would be asked through, and how much is in it. PartNotReady as above."""
+    with Webui(plan.webui_url) as client, BridgeApi(plan.bridge_url, secrets.bridge_admin_key) as bridge:
+        client.sign_in(plan.settings.webui.admin_email, secrets.webui_admin_password)
+        record = index_record.read(index_record.of_stack(places))
+        return record, bridge.index(plan.webui_model), guard.indexed(library.look(client))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from deploy import secrets
+from deploy.bridge_api import BridgeApi
 from deploy.doctor import (
     accounts,
     cpu_fallback,
@@ -12,11 +13,14 @@ from deploy.doctor import (
     engines,
     exposure,
     gpu,
+    index,
     limits,
     memory,
     needs,
     network,
     ports,
+    roles,
+    stores,
     webui,
 )
 from deploy.doctor.finding import Finding, worst_first
@@ -76,7 +80,7 @@ def _memory(intent: Intent, machine: Machine) -> Iterator[Finding]:
     uses = intent.engine.kind != "embedded" and on_gpu
     yield from memory.check_ram(intent, memory.look(), on_gpu=uses, running=machine.running)
     models = machine.ollama.loaded if machine.ollama else ()
-    if not memory.on_gpu_whole(intent.plan.served.name, models):
+    if not memory.on_gpu_whole(intent.plan.served.name, intent.num_ctx, models):
         loaded = sum(model.size_vram for model in models)
         yield from memory.check_vram(intent, machine.gpu, loaded=loaded, flash_attention=machine.flash_attention)
 
@@ -109,6 +113,11 @@ def _network(intent: Intent, machine: Machine) -> Iterator[Finding]:
     yield from network.check_reach(intent, network.listening(network.port(url)) if url else (), machine.daemon)
 
 
+def _store(intent: Intent, _: Machine) -> Iterable[Finding]:
+    known = intent.plan.store
+    return stores.check(intent.plan, stores.reached(known.url)) if known else ()
+
+
 def _limits(intent: Intent, _: Machine) -> Iterable[Finding]:
     return limits.check(limits.look()) if intent.mode == "native" else ()
 
@@ -127,6 +136,19 @@ def _webui(intent: Intent, machine: Machine) -> Iterator[Finding]:
         yield from webui.check(*accounts.embedding(intent.plan, known))
 
 
+def _index(intent: Intent, machine: Machine) -> Iterator[Finding]:
+    if machine.runs(accounts.PART):
+        known = secrets.read(machine.places, lambda _: None)
+        yield from index.check(*accounts.index(intent.plan, known, machine.places))
+
+
+def _roles(intent: Intent, machine: Machine) -> Iterator[Finding]:
+    if machine.runs(accounts.PART):
+        key = secrets.read(machine.places, lambda _: None).bridge_admin_key
+        with BridgeApi(intent.plan.bridge_url, key) as bridge:
+            yield from roles.check(bridge.roles())
+
+
 def _port(address: str) -> int | None:
     return urlsplit(address if "//" in address else f"//{address}").port
 
@@ -138,8 +160,11 @@ CHECKS = (
     Check("GPU", _gpu),
     Check("engines", _engines),
     Check("network", _network),
+    Check("store of vectors", _store),
     Check("limits", _limits),
     Check("exposure", _exposure),
     Check("what is loaded", _loaded, before_up=False),
     Check("Open WebUI's settings", _webui, before_up=False),
+    Check("Open WebUI's roles", _roles, before_up=False),
+    Check("Open WebUI's index", _index, before_up=False),
 )

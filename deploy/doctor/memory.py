@@ -46,9 +46,14 @@ def check_ram(intent: Intent, memory: Memory, *, on_gpu: bool, running: bool) ->
         )
 
 
-def on_gpu_whole(name: str, loaded: Sequence[Loaded]) -> bool:
-    """Whether it is loaded, all of it on a GPU: what can be seen to fit need not be reckoned."""
-    return any(same_name(model.name, name) and 0 < model.size <= model.size_vram for model in loaded)
+def on_gpu_whole(name: str, num_ctx: int, loaded: Sequence[Loaded]) -> bool:
+    """Whether it is loaded with that context, all of it on a GPU: what can be seen to fit need not be reckoned."""
+    return any(
+        same_name(model.name, name)
+        and 0 < model.size <= model.size_vram
+        and (model.context is None or model.context >= num_ctx)
+        for model in loaded
+    )
 
 
 def check_vram(intent: Intent, gpu: Gpu | None, *, loaded: int, flash_attention: bool) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ def _native(intent: Intent, machine: Machine) -> Iterator[Need]:
         yield look("Ollama's copy of it", folder, OLLAMA_SETTING, _copies(intent, machine), ours=intent.engine.managed)
     if intent.settings.webui.enabled:
         there = webui_environment.environment(intent.settings.webui)
-        missing = 0 if there.complete else webui_environment.needed_bytes()
+        missing = 0 if there.installed else webui_environment.needed_bytes()
         yield look("Open WebUI", there.folder, "EMBEDSTACK_CACHE, or --no-webui", missing)
 
 

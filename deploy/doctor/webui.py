@@ -16,6 +16,5 @@ def check(is_set: Mapping[str, Any], should_be: Mapping[str, Any]) -> Iterator[F
             "Open WebUI embeds with other settings than the stack's",
             "; ".join(map(str, found)) + ".",
             "Its documents may be embedded by another model than its questions, or by none.",
-            "`embedstack up` sets them right where nothing is indexed yet; else in Admin Settings, Documents, and "
-            "press Reindex there.",
+            "`embedstack webui status` shows where each came from, `embedstack webui apply` sets what differs.",
         )

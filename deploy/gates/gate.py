@@ -23,5 +23,5 @@ def examine(path: Path, model: Model) -> tuple[Verdict, ...]:
 def accept(path: Path, model: Model) -> tuple[Verdict, ...]:
     """The verdicts, of which none is a failure. ModelRefused where one is; InvalidModel as `examine`."""
     verdicts = examine(path, model)
-    refuse(path, verdicts)
+    refuse(path, model.id, verdicts)
     return verdicts

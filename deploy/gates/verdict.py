@@ -10,10 +10,6 @@ from deploy.errors import ModelRefused
 Severity = Literal["pass", "warn", "fail"]
 
 ABSENT = "absent"
-ADVICE = (
-    "Nothing was given to an engine. `embedstack model pull` fetches the models' own files, which are right; with a "
-    "file of your own, convert it anew from the model's whole folder, with a newer llama.cpp."
-)
 
 
 @dataclass(frozen=True)
@@ -34,11 +30,15 @@ def failures(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
     return tuple(verdict for verdict in verdicts if verdict.severity == "fail")
 
 
-def refuse(path: Path, verdicts: Iterable[Verdict]) -> None:
-    """ModelRefused that names every failure, if there is any."""
+def refuse(path: Path, model: str, verdicts: Iterable[Verdict]) -> None:
+    """ModelRefused that names every failure, if there is any; `model` is the id that the file was to be."""
     if failed := failures(verdicts):
         lines = (f"  - {verdict}" for verdict in failed)
-        raise ModelRefused("\n".join([f"{path} would give wrong vectors:", *lines]), ADVICE)
+        raise ModelRefused(
+            "\n".join([f"{path} would give wrong vectors:", *lines]),
+            f"Nothing was given to an engine. `embedstack model pull {model}` fetches the model's own file, which is "
+            "right; with a file of your own, convert it anew from the model's whole folder, with a newer llama.cpp.",
+        )
 
 
 def judge(field: str, value: object, must: object, origin: str, *, otherwise: Severity = "fail") -> Verdict:

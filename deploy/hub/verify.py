@@ -11,7 +11,6 @@ from deploy.hub.wanted import SHA256_DIGITS
 from modelfiles.model import ModelFile
 
 CHUNK = 2**20
-_ADVICE = "Copy or fetch it again: `embedstack model pull` replaces a wrong file in the Hub's cache by the right one."
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,20 @@ def verify(path: Path, file: ModelFile, report: Report, *, again: bool = False) 
     """WrongBytes unless `path` is byte for byte the catalogue's `file`. `again`: read it, whatever is remembered."""
     if file.bytes is None or file.sha256 is None:
         raise InvalidModel(f"{file.file} cannot be verified: {file.reason}.")
-    read = check(path, file.bytes, file.sha256, report, again=again)
+    try:
+        read = check(path, file.bytes, file.sha256, report, again=again)
+    except WrongBytes as error:
+        raise WrongBytes(error.message, _whole_again(file)) from error
     return Verified(path, file.bytes, file.sha256, read)
+
+
+def _whole_again(file: ModelFile) -> str:
+    if not file.names:
+        return f"`embedstack model import {file.file}` takes a whole copy of it."
+    return (
+        f"Copy or fetch it again: `embedstack model pull {file.names[0]}` replaces a wrong file in the Hub's cache by "
+        "the right one."
+    )
 
 
 def check(path: Path, size: int, digest: str, report: Report, *, again: bool = False) -> bool:
@@ -48,10 +59,10 @@ def check(path: Path, size: int, digest: str, report: Report, *, again: bool = F
 def read_through(path: Path, size: int, digest: str, report: Report) -> None:
     """The same for a file that lies where it will not stay: nothing is remembered of it. WrongBytes."""
     if (there := _size(path)) != size:
-        raise WrongBytes(f"{path} has {there} bytes; {size} are expected.", _ADVICE)
+        raise WrongBytes(f"{path} has {there} bytes; {size} are expected.")
     found = sha256(path, report) if len(digest) == SHA256_DIGITS else git_id(path)
     if found != digest:
-        raise WrongBytes(f"{path} has the digest {found}; expected is {digest}.", _ADVICE)
+        raise WrongBytes(f"{path} has the digest {found}; expected is {digest}.")
 
 
 def sha256(path: Path, report: Report) -> str:

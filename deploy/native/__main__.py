@@ -8,7 +8,7 @@ import logging
 import sys
 from pathlib import Path
 
-from deploy.native import supervisor
+from deploy.native import descriptors, rotation, supervisor
 from deploy.places import Places
 
 TAKEN = 75  # EX_TEMPFAIL
@@ -20,9 +20,10 @@ def main() -> int:
     parser.add_argument("--detach", action="store_true", help="run on in the background")
     given = parser.parse_args()
     places = Places(given.root).create()
-    if given.detach and not supervisor.detach(places.logs / "supervisor.log"):
+    if given.detach and not supervisor.detach(rotation.own(places.logs)):
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    descriptors.raise_limit()
     try:
         supervisor.run(places)
     except supervisor.AlreadyRunning:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from deploy.console import Report
 from deploy.errors import Blocked, FolderNotUsable, PartNotReady
-from deploy.native import identity, logs, protocol, record
+from deploy.native import identity, logs, protocol, record, rotation
 from deploy.native.logs import opened
 from deploy.native.part import PartSpec
 from deploy.native.protocol import Request
@@ -77,7 +77,7 @@ def attached_supervisor(places: Places) -> "Iterator[subprocess.Popen[bytes]]":
     if supervised(places):
         raise Blocked("The stack runs in the background already.", "Stop it first: `embedstack down`.")
     _create(places)
-    with opened(places.logs / "supervisor.log") as output:
+    with opened(rotation.own(places.logs)) as output:
         process = subprocess.Popen(_command(places), cwd=places.root, stdin=subprocess.DEVNULL, stderr=output)
     before = signal.signal(signal.SIGTERM, _end)
     try:
@@ -133,9 +133,7 @@ def stop(places: Places) -> tuple[str, ...]:
     until = time.monotonic() + longest
     while not _let_go(places):
         if time.monotonic() > until:
-            raise PartNotReady(
-                f"The stack did not stop within {longest:.0f} s.", f"See {places.logs / 'supervisor.log'}."
-            )
+            raise PartNotReady(f"The stack did not stop within {longest:.0f} s.", f"See {rotation.own(places.logs)}.")
         time.sleep(POLL)
     return names
 

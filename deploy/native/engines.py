@@ -1,28 +1,16 @@
-"""Which engine a native stack uses: pure over what was found, and the look at what there is."""
+"""Which engine a native stack uses, and why. Pure: what there is was found by deploy/native/engine_look.py."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from deploy.native import client, parts
-from deploy.ollama import locate
-from deploy.ollama.address import address, from_environment
-from deploy.places import Places
 from deploy.plan import LOOPBACK, Engine
 from deploy.settings import Settings
 from modelfiles.model import Model
 
 INSTALL_OLLAMA = "Install Ollama (https://ollama.com/download), or start the one that you have: `ollama serve`."
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 SMALL = 100_000_000  # parameters that a CPU embeds with at once: the demo model has 24 million
-TIMEOUT = 3.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -124,46 +112,3 @@ def vllm(settings: Settings, facts: Facts) -> Engine | Blocker:
 
 def _no_ollama(facts: Facts) -> str:
     return f"No Ollama answers at {facts.url}, and none was found that could be started."
-
-
-def look(settings: Settings, places: Places, environ: Mapping[str, str], *, gpu: str | None) -> Facts:
-    """What there is on this machine. An address that engine.url or OLLAMA_HOST names is asked, else the stack's own."""
-    url = address(settings.engine.url, environ, settings.ports.ollama)
-    vllm = shutil.which("vllm")
-    named = "engine.url" if settings.engine.url else "OLLAMA_HOST" if from_environment(environ) else ""
-    found, is_bridge = _ask(url)
-    program = Path(vllm) if vllm else None
-    return Facts(url, found, _ours(places, url), locate.find(environ), program, gpu, is_bridge, named)
-
-
-def _ours(places: Places, url: str) -> bool:
-    own = next((part for part in client.status(places) or () if part.name == parts.OLLAMA), None)
-    if own is None or own.pid is None or own.address is None:
-        return False
-    asked = urlsplit(url)
-    return asked.hostname in LOCAL and asked.port == urlsplit(own.address).port
-
-
-def version(url: str) -> str | None:
-    """What the Ollama at `url` says it is; None where none answers."""
-    return _ask(url)[0]
-
-
-def _ask(url: str) -> tuple[str | None, bool]:
-    """The version of the Ollama at `url`, None where none answers, and whether it is a bridge that does."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(f"{url}/api/version", timeout=TIMEOUT) as answer:
-            found = str(json.load(answer)["version"])
-    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
-        return None, False
-    # The bridge answers as Ollama does, but for what only it has.
-    return (None, True) if _answers(direct, f"{url}/healthz") else (found, False)
-
-
-def _answers(direct: urllib.request.OpenerDirector, url: str) -> bool:
-    try:
-        with direct.open(url, timeout=TIMEOUT):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False

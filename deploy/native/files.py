@@ -20,6 +20,7 @@ def write(plan: Plan, secrets: WebuiSecrets, places: Places) -> str:
         places.create()
         parts.webui_data(places).mkdir(mode=0o700, exist_ok=True)
         private_file.write(parts.key_file(places), secrets.bridge_key.encode() if plan.keyed else b"")
+        private_file.write(parts.admin_key_file(places), secrets.bridge_admin_key.encode())
         if plan.settings.bridge.config is None:
             private_file.write(parts.bridge_config(plan, places), b"")
     except OSError as error:
@@ -38,5 +39,5 @@ def _stamp(plan: Plan, secrets: WebuiSecrets, places: Places) -> str:
             f"bridge.config is {config}, which cannot be read: {error.strerror}.", "Name a file that is there."
         ) from error
     key = secrets.bridge_key.encode() if plan.keyed else b""
-    digest = hashlib.sha256(b"\0".join((read, key))).hexdigest()
+    digest = hashlib.sha256(b"\0".join((read, key, secrets.bridge_admin_key.encode()))).hexdigest()
     return f"{metadata.version('embedstack')} {digest}"

@@ -53,8 +53,8 @@ class Household:
         return changed
 
     def rotate(self) -> None:
-        for part in self.parts.values():
-            rotation.rotate(part.log_file)
+        for log_file in (rotation.own(self._logs), *(part.log_file for part in self.parts.values())):
+            rotation.rotate(log_file)
 
     def record(self) -> Record:
         kept = (RecordedPart(p.spec, p.run.who if p.run else None, p.restarts) for p in self.parts.values())

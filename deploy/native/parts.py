@@ -11,9 +11,10 @@ from deploy.environment import WebuiSecrets
 from deploy.native.part import PartSpec
 from deploy.places import Places
 from deploy.plan import LOOPBACK, Engine, Plan, Served
+from deploy.webui import stores
 
 OLLAMA, VLLM, BRIDGE, BRIDGE_BF16, WEBUI = "ollama", "vllm", "bridge", "bridge-bf16", "open-webui"
-WEBUI_SECRETS = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_PASSWORD", "RAG_OLLAMA_API_KEY")
+WEBUI_SECRETS = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_PASSWORD", "RAG_OLLAMA_API_KEY", *stores.SECRETS)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ def bridge_config(plan: Plan, places: Places) -> Path:
 def key_file(places: Places) -> Path:
     """The bridge's key alone, 0600."""
     return places.run / "bridge.key"
+
+
+def admin_key_file(places: Places) -> Path:
+    """Its administrator's, 0600."""
+    return places.run / "bridge-admin.key"
 
 
 def webui_data(places: Places) -> Path:
@@ -150,6 +156,7 @@ def _before(
         gguf=str(served.gguf) if embedded else None,
         cache=str(places.data / f"{name}-cache"),
         key_file=str(key_file(places)),
+        admin_key_file=str(admin_key_file(places)),
         tokenizer=str(served.folder / "tokenizer.json") if engine.kind == "vllm" and served.folder else None,
         hosts=here.names if plan.keyed else (),
         passthrough=passthrough,
@@ -178,7 +185,9 @@ def _webui(plan: Plan, secrets: WebuiSecrets, places: Places, program: Path) -> 
         WEBUI,
         (str(program), "serve", *listen),
         str(data),
-        environment.webui(plan, secrets, data=str(data), bridge_url=plan.bridge_url, ollama_url=ollama),
+        environment.webui(
+            plan, secrets, data=str(data), bridge_url=plan.bridge_url, ollama_url=ollama, store=plan.store
+        ),
         ready_url=f"{plan.webui_url}/ready",
         address=plan.webui_url,
         ready_timeout=plan.settings.stack.wait,

@@ -1,7 +1,8 @@
 """Logs that do not grow without end.
 
 A part writes to its log itself, so that it can outlive the supervisor; so the file stays where it is, and what is in it
-is copied away. What the part writes between the copy and the cut is lost: a line or two of megabytes.
+is copied away. What the part writes between the copy and the cut is lost: a line or two of megabytes. The supervisor's
+own log, which its starter may have opened for it, is kept small in the same way.
 """
 
 import shutil
@@ -9,6 +10,11 @@ from pathlib import Path
 
 LARGEST = 10_000_000  # bytes
 KEPT = 3
+
+
+def own(logs: Path) -> Path:
+    """The supervisor's log."""
+    return logs / "supervisor.log"
 
 
 def rotate(log: Path, largest: int = LARGEST, kept: int = KEPT) -> bool:

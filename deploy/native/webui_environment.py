@@ -19,8 +19,9 @@ import platformdirs
 
 from deploy.console import Report
 from deploy.errors import CommandFailed, FolderNotUsable, NotEnoughSpace
-from deploy.native import webui_python
+from deploy.native import webui_extras, webui_python
 from deploy.settings import WebuiSettings
+from deploy.webui.stores import PACKAGES, Store
 
 STAMP = ".complete.json"
 LAST_LINES = 15
@@ -38,6 +39,7 @@ class WebuiEnvironment:
 
     folder: Path
     version: str
+    store: Store = "chroma"
 
     @property
     def program(self) -> Path:
@@ -48,15 +50,24 @@ class WebuiEnvironment:
         return self.folder / "bin" / "python"
 
     @property
-    def complete(self) -> bool:
-        """Whether it was finished, and the Python that it was made from is still there."""
+    def installed(self) -> bool:
+        """Whether Open WebUI is in it, and the Python that it was made from is still there."""
         return (self.folder / STAMP).is_file() and self.program.exists() and self.python.exists()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was finished, what its store of vectors needs included."""
+        return self.installed and (not PACKAGES[self.store] or self.store_stamp.is_file())
+
+    @property
+    def store_stamp(self) -> Path:
+        return self.folder / f".{self.store}.complete"
 
 
 def environment(settings: WebuiSettings) -> WebuiEnvironment:
     """Where this version's environment is, or will be: under EMBEDSTACK_CACHE, else the user's cache directory."""
     root = os.environ.get("EMBEDSTACK_CACHE") or platformdirs.user_cache_dir("embedstack")
-    return WebuiEnvironment(Path(root) / "open-webui" / settings.version, settings.version)
+    return WebuiEnvironment(Path(root) / "open-webui" / settings.version, settings.version, settings.vector_store)
 
 
 def needed_bytes() -> int:
@@ -66,7 +77,8 @@ def needed_bytes() -> int:
 
 
 def ensure(settings: WebuiSettings, report: Report) -> WebuiEnvironment:
-    """The environment, complete; made where it is not, which takes a minute or several and is told.
+    """The environment, complete; made where it is not, which takes a minute or several and is told. One that is there
+    gets what another store of vectors needs.
 
     Blocked without a Python for it, NotEnoughSpace, FolderNotUsable, CommandFailed with the installer's last lines.
     """
@@ -74,9 +86,11 @@ def ensure(settings: WebuiSettings, report: Report) -> WebuiEnvironment:
     if wanted.complete:
         return wanted
     with _usable(wanted.folder.parent), _locked(wanted, report.say):
-        if not wanted.complete:  # another `up` may have made it while we waited
+        if not wanted.installed:  # another `up` may have made it while we waited
             _ensure_space(wanted)
             _make(wanted, settings, report)
+        if wanted.installed and not wanted.complete:
+            _extend(wanted, report)
     return wanted
 
 
@@ -93,6 +107,16 @@ def _make(wanted: WebuiEnvironment, settings: WebuiSettings, report: Report) -> 
             report.command(argv)
             _run(argv, lambda line: report.say(f"[dim]{line}[/]"))
     _stamp(wanted, python)
+
+
+def _extend(wanted: WebuiEnvironment, report: Report) -> None:
+    needed = webui_extras.packages(wanted.folder, wanted.store)
+    report.say(f"Open WebUI's environment gets what {wanted.store} needs, once: {', '.join(needed)}.")
+    with report.step(f"Open WebUI {wanted.version} for {wanted.store}"):
+        argv = webui_extras.command(wanted.python, webui_python.uv(), wanted.version, needed)
+        report.command(argv)
+        _run(argv, lambda line: report.say(f"[dim]{line}[/]"))
+    wanted.store_stamp.touch()
 
 
 def commands(wanted: WebuiEnvironment, python: str, uv: Path | None) -> tuple[list[str], ...]:

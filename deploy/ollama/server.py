@@ -43,11 +43,12 @@ class Listed(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A model in /api/ps, in bytes: of it in all, and on a GPU."""
+    """A model in /api/ps, in bytes: of it in all, and on a GPU; its context in tokens, None where Ollama is too old."""
 
     name: str
     size: int
     size_vram: int
+    context: int | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Ollama(AbstractContextManager["Ollama"]):
         """What is in memory now."""
         with asking(self.url, "list what is loaded"):
             given = self._look.ps().models
-            return tuple(Loaded(str(m.model), int(m.size or 0), int(m.size_vram or 0)) for m in given)
+            return tuple(Loaded(str(m.model), int(m.size or 0), int(m.size_vram or 0), m.context_length) for m in given)
 
     def show(self, name: str) -> Shown | None:
         """None where it has no such model."""

@@ -22,6 +22,9 @@ def junit(smoke: Smoke) -> str:
     properties = ET.SubElement(suite, "properties")
     for name in ("url", "latency_ms", "texts_per_second"):
         ET.SubElement(properties, "property", name=name, value=_plain(getattr(smoke, name)))
+    for measured in smoke.throughput:
+        per_second = f"{measured.tokens_per_second:.1f}"
+        ET.SubElement(properties, "property", name=f"tokens_per_second_at_{measured.length}", value=per_second)
     for check in smoke.checks:
         case = ET.SubElement(
             suite, "testcase", classname="embedstack.smoke", name=check.name, time=f"{check.seconds:.3f}"

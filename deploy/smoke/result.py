@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from rich.console import Group
 from rich.text import Text
 
+from deploy.smoke.throughput import Throughput
+
 _MARKS = {True: ("✓ ", "green"), False: ("✗ ", "bold red"), None: ("- ", "dim")}
 
 
@@ -25,7 +27,8 @@ class Check:
 @dataclass(frozen=True)
 class Smoke:
     """All checks of one server. What it takes is measured and never judged: a text alone, in milliseconds at the
-    median, and texts a second in one request; None where nothing came back.
+    median, and texts a second in one request; None where nothing came back. `throughput` by length, where it was asked
+    for.
     """
 
     url: str
@@ -33,6 +36,7 @@ class Smoke:
     checks: tuple[Check, ...]
     latency_ms: float | None
     texts_per_second: float | None
+    throughput: tuple[Throughput, ...] = ()
     passed: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,4 +59,6 @@ class Smoke:
         if self.latency_ms is not None and self.texts_per_second is not None:
             pace = f"{self.latency_ms:.1f} ms a text alone, {self.texts_per_second:.1f} texts/s together"
             yield Text(f"  {'measured':<{width}}  {pace}", style="dim")
+        for measured in self.throughput:
+            yield Text(f"  {f'at {measured.length} tokens':<{width}}  {measured}", style="dim")
         yield Text("All is right." if self.passed else f"{len(self.failed)} of {len(self.checks)} checks failed.")

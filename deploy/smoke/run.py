@@ -1,5 +1,6 @@
 """All checks of what answers at a URL."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from deploy.bridge_client import BridgeClient
@@ -9,14 +10,25 @@ from deploy.smoke import server as servers
 from deploy.smoke.checks import Subject, check
 from deploy.smoke.pace import Pace, measure
 from deploy.smoke.result import Smoke
+from deploy.smoke.throughput import Throughput
+from deploy.smoke.throughput import measure as measure_throughput
 from modelfiles import catalog
 from modelfiles.catalog import Catalog, CatalogError, Named
 
 
-def run(url: str, model: str, key: str | None, report: Report, *, paced: bool = True, own: Path | None = None) -> Smoke:
+def run(
+    url: str,
+    model: str,
+    key: str | None,
+    report: Report,
+    *,
+    paced: bool = True,
+    own: Path | None = None,
+    lengths: tuple[int, ...] = (),
+) -> Smoke:
     """Every check against the bridge, the Ollama or the OpenAI-shaped server at `url`, which serves the model as
-    `model`; where `paced`, its pace is measured too. `own`: a catalogue beside the shipped one. InvalidModel for a
-    model that neither knows; BridgeRefused where nothing answers.
+    `model`; where `paced`, its pace is measured too, and its throughput at `lengths` of tokens. `own`: a catalogue
+    beside the shipped one. InvalidModel for a model that neither knows; BridgeRefused where nothing answers.
     """
     named = _known(model, own)
     reference = named.model.reference
@@ -25,6 +37,8 @@ def run(url: str, model: str, key: str | None, report: Report, *, paced: bool = 
     with BridgeClient(url, key) as client:
         with report.step(f"what answers at {client.url}"):
             server = servers.find(client, model)
+            if server.kind == "bridge":
+                server = replace(server, native=named.model.dimensions)
         subject = Subject(server, named.model, _precision(named, server.precision), reference)
         with report.step("vectors against the reference"):
             checks = tuple(check(subject))
@@ -32,7 +46,9 @@ def run(url: str, model: str, key: str | None, report: Report, *, paced: bool = 
         if paced:
             with report.step("latency and throughput"):
                 pace = _pace(server)
-    return Smoke(client.url, model, checks, pace.latency_ms if pace else None, pace.texts_per_second if pace else None)
+        by_length = tuple(_throughput(server, length, report) for length in lengths)
+    alone, together = (pace.latency_ms, pace.texts_per_second) if pace else (None, None)
+    return Smoke(client.url, model, checks, alone, together, tuple(one for one in by_length if one))
 
 
 def require(smoke: Smoke) -> None:
@@ -83,3 +99,12 @@ def _pace(server: servers.Server) -> Pace | None:
         return measure(server)
     except BridgeRefused:
         return None  # the checks have said so
+
+
+def _throughput(server: servers.Server, length: int, report: Report) -> Throughput | None:
+    try:
+        with report.step(f"throughput at {length} tokens"):
+            return measure_throughput(server, length)
+    except BridgeRefused as error:
+        report.warn(f"No throughput at {length} tokens: {error.message}")
+        return None

@@ -32,6 +32,7 @@ class Server:
         names: every name that it lists.
         precision: of its weights, where it says so.
         ready: what a bridge tells of itself at /readyz; {} at any other.
+        native: the model's own size, said in each request to a bridge, which may expect another of who says none.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Server:
     names: tuple[str, ...]
     precision: str | None = None
     ready: dict[str, Any] = field(default_factory=dict)
+    native: int | None = None
 
     @property
     def path(self) -> str:
@@ -62,8 +64,8 @@ class Server:
         one, the reference texts must reach the engine as they stand.
         """
         wanted: dict[str, Any] = {"model": self.model, "input": list(texts)}
-        if dimensions is not None:
-            wanted["dimensions"] = dimensions
+        if (size := self.native if dimensions is None else dimensions) is not None:
+            wanted["dimensions"] = size
         return wanted | ({"input_type": role} if self.kind == "bridge" else {})
 
 

@@ -16,7 +16,7 @@ from deploy.secrets import Secrets
 from deploy.settings import Settings
 from deploy.smoke import run as smoke_run
 from deploy.smoke.proof import Proof, proof
-from deploy.stack import models, ollama_step, planning, preflight_step, record, runners, webui_step
+from deploy.stack import models, ollama_step, planning, preflight_step, record, runners, store_step, webui_step
 from deploy.stack.planning import Looked
 from deploy.stack.result import Planned, Up
 from deploy.stack.runner import Runner
@@ -24,19 +24,20 @@ from deploy.stack.steps import Steps
 from deploy.state import PartState
 
 ENGINES, BRIDGES, WEBUI = ("ollama", "vllm"), ("bridge", "bridge-bf16"), "open-webui"
-STORES = ("pgvector", "weaviate")
+STORES = ("pgvector", "weaviate", "qdrant")
 UNIT = 1e-3  # how far from 1 a vector's length may lie
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack on its way up."""
+    """A stack on its way up. `reindex`: what Open WebUI has indexed is embedded anew where it must be."""
 
     places: Places
     secrets: Secrets
     looked: Looked
     report: Report
     steps: Steps
+    reindex: bool = False
 
     def runner(self, plan: Plan) -> Runner:
         gpu = self.looked.gpus.roomiest is not None
@@ -61,15 +62,17 @@ def plan(settings: Settings, report: Report) -> Planned:
     )
 
 
-def up(settings: Settings, report: Report) -> Up:
-    """Bring a stack up, and prove that it answers rightly."""
+def up(settings: Settings, report: Report, *, reindex: bool = False) -> Up:
+    """Bring a stack up, and prove that it answers rightly. `reindex`: see `Stack`."""
     began = time.monotonic()
     where = places(settings.stack.name)
     looked = planning.look(settings, where, report)
     made = planning.make(settings, looked, report.warn)
     report.say_plain("[dim]•[/]", f"{made.mode}: {made.reason}; {made.engine.kind}: {made.engine.reason}")
-    stack = Stack(where, stack_secrets.ensure(where, report.warn), looked, report, Steps(report))
+    stack = Stack(where, stack_secrets.ensure(where, report.warn), looked, report, Steps(report), reindex)
     preflight_step.check(made, looked, where, report.warn)
+    if not reindex and any(part.name == WEBUI and part.state == "running" for part in looked.before.parts):
+        webui_step.foresee(made, stack.secrets, where)
     made = _files(stack, made)
     proved = replace(record.of(made), proved=True)
     record.write(where, proved if looked.before.record == proved else record.of(made))
@@ -123,13 +126,20 @@ def _start(stack: Stack, made: Plan) -> None:
             ollama_step.create(made, stack.looked, stack.places, stack.report, doing)
     _part(stack, runner, "bridge", [name for name in BRIDGES if name in planned])
     if WEBUI not in planned:
+        webui_step.forget(made, stack.secrets, stack.places)
         return
+    _part(stack, runner, "store of vectors", [name for name in STORES if name in planned])
+    if store_step.wanted(made):
+        with stack.steps.step("table of vectors") as doing:
+            index = webui_step.index(made, stack.secrets, stack.places)
+            store_step.prepare(made, runner, index, stack.report, doing, reindex=stack.reindex)
     if made.settings.stack.expose != "none":
         _close_first(stack, made)
-    _part(stack, runner, "Open WebUI", [name for name in (*STORES, WEBUI) if name in planned])
+    _part(stack, runner, "Open WebUI", [WEBUI])
     with stack.steps.step("Open WebUI's settings") as doing:
         doing.was_done("as they should be")
-        webui_step.settle(made, stack.secrets, _bridge_for_webui(made), stack.report, doing)
+        url = _bridge_for_webui(made)
+        webui_step.settle(made, stack.secrets, stack.places, url, stack.report, doing, reindex=stack.reindex)
 
 
 def _part(stack: Stack, runner: Runner, name: str, parts: list[str]) -> None:
@@ -160,11 +170,11 @@ def _prove(stack: Stack, made: Plan, *, already: bool) -> Proof:
     if not already or not all(step.already for step in stack.steps.done):
         for served, url in _bridges(made):
             _smoke(stack, served, url, key, made.settings.model.catalog)
-    shown = proof(made.bridge_url, made.served.name, key)
-    if shown.dimensions != made.served.model.dimensions or abs(shown.norm - 1) > UNIT:
+    shown = proof(made.bridge_url, made.webui_model, key)
+    if shown.dimensions != made.dimensions or abs(shown.norm - 1) > UNIT:
         raise SmokeFailed(
-            f"/api/embed gave {shown.dimensions} numbers of norm {shown.norm:.4f}, where {made.served.name} has "
-            f"{made.served.model.dimensions} of norm 1.",
+            f"/api/embed gave {shown.dimensions} numbers of norm {shown.norm:.4f}, where {made.webui_model} has "
+            f"{made.dimensions} of norm 1.",
             "`embedstack smoke` shows every check.",
         )
     return shown
@@ -191,7 +201,7 @@ def _bridge_for_webui(made: Plan) -> str:
 
 def _next(made: Plan) -> tuple[str, ...]:
     curl = (
-        f"""curl {made.bridge_url}/api/embed -d '{{"model":"{made.served.name}","input":["…"],"input_type":"query"}}'"""
+        f"""curl {made.bridge_url}/api/embed -d '{{"model":"{made.webui_model}","input":["…"],"input_type":"query"}}'"""
     )
     lines = [f"Embed:  {curl}"]
     if made.keyed:

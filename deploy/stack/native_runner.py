@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from deploy.console import Report
 from deploy.errors import NotRunning
-from deploy.native import client, logs, record
+from deploy.native import client, logs, record, webui_script
 from deploy.native.part import PartSpec
+from deploy.native.parts import WEBUI
 from deploy.places import Places
 from deploy.state import PartState
 
@@ -28,6 +29,9 @@ class NativeRunner:
         for spec in wanted:
             client.wait_ready(self._places, (spec.name,), spec.ready_timeout, self._report)
         return began or not applied.nothing
+
+    def in_webui(self, script: str, argument: str) -> str:
+        return webui_script.run(self._specs[WEBUI], script, argument)
 
     def states(self) -> tuple[PartState, ...]:
         return client.status(self._places) or ()

@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from deploy.console import Report
 from deploy.docker import daemon as daemons
 from deploy.docker.daemon import Daemon
@@ -16,12 +14,12 @@ from deploy.doctor.fit import fit
 from deploy.doctor.gpu import Gpus
 from deploy.doctor.intent import local
 from deploy.errors import Blocked, InvalidModel, InvalidSettings
-from deploy.native import engines
+from deploy.native import engine_look, engines
 from deploy.native.engines import Blocker, Facts
 from deploy.places import Places
 from deploy.plan import LOOPBACK, Engine, Plan, Served, name_in_engine
 from deploy.settings import Settings
-from deploy.stack import before, decide
+from deploy.stack import before, decide, store_server
 from deploy.stack.before import Before
 from deploy.stack.decide import Chosen
 
@@ -43,7 +41,7 @@ def look(settings: Settings, places: Places, report: Report) -> Looked:
     there = before.look(places, report)
     found = gpus.look()
     largest = found.largest
-    facts = engines.look(settings, places, os.environ, gpu=largest.name if largest else None)
+    facts = engine_look.look(settings, places, os.environ, gpu=largest.name if largest else None)
     if there.has("ollama", facts.url):  # a container of this stack; one that is a process has been found already
         facts = replace(facts, ours=True)
     daemon = None if settings.stack.mode == "native" else daemons.look()
@@ -62,19 +60,16 @@ def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan
             f"The stack {up.stack!r} runs, as {up.mode}; what is asked for is {mode}.",
             "Stop it first: `embedstack down`. Its data stay. Or give the other one a name: `--stack NAME`.",
         )
-    if mode == "native" and settings.webui.vector_store != "chroma":
-        raise InvalidSettings(
-            f"webui.vector_store is {settings.webui.vector_store}, which runs beside Open WebUI only in Docker.",
-            "Take `--mode docker`, or leave webui.vector_store as it is.",
-        )
     engine = _in_docker(settings) if mode == "docker" else _native(settings, chosen, looked.facts)
     served = _served(settings, chosen, engine, looked.gpus, say)
+    check_dimensions(settings, served)
     beside = _beside(chosen, served) if settings.vllm.beside else None
     if beside is not None and mode == "native":
         _vllm_beside(settings, looked)
     if settings.bridge.passthrough and engine.kind != "ollama":
         say(f"bridge.passthrough has no effect: the engine is {engine.kind}, which does not chat")
-    return Plan(settings, mode, reason, engine, served, beside, settings.vllm.program or looked.facts.vllm)
+    made = Plan(settings, mode, reason, engine, served, beside, settings.vllm.program or looked.facts.vllm)
+    return replace(made, store=store_server.server(settings, mode, made.dimensions))
 
 
 def _native(settings: Settings, chosen: Chosen, facts: Facts) -> Engine:
@@ -86,8 +81,7 @@ def _native(settings: Settings, chosen: Chosen, facts: Facts) -> Engine:
 
 def _vllm_beside(settings: Settings, looked: Looked) -> None:
     """Blocked where there is no vLLM that could be started, or no GPU for it."""
-    alone = msgspec.structs.replace(settings.engine, kind="vllm")
-    engine = engines.vllm(msgspec.structs.replace(settings, engine=alone, vllm=settings.vllm), looked.facts)
+    engine = engines.vllm(settings, looked.facts)
     if isinstance(engine, Blocker):
         raise Blocked(engine.message, engine.advice)
 
@@ -110,6 +104,16 @@ def _served(settings: Settings, chosen: Chosen, engine: Engine, seen: Gpus, say:
     name = chosen.model.id if engine.kind == "embedded" else name_in_engine(chosen.model, chosen.file)
     num_ctx = _context(settings, chosen, engine, seen, say)
     return Served(chosen.model, name, chosen.file.quantisation, num_ctx, chosen.file.sha256)
+
+
+def check_dimensions(settings: Settings, served: Served) -> None:
+    """InvalidSettings for a size that the model cannot give."""
+    model, asked = served.model, settings.model.dimensions
+    if asked is not None and not model.min_dimensions <= asked <= model.dimensions:
+        raise InvalidSettings(
+            f"model.dimensions is {asked}, and {model.id} can give {model.min_dimensions} to {model.dimensions}.",
+            f"Take one of these; leave it out for {model.dimensions}.",
+        )
 
 
 def _beside(chosen: Chosen, served: Served) -> Served:

@@ -37,7 +37,7 @@ def of(plan: Plan) -> Record:
         mode=plan.mode,
         model=plan.served.name,
         precision=plan.served.precision,
-        dimensions=plan.served.model.dimensions,
+        dimensions=plan.dimensions,
         engine=plan.engine.kind,
         managed=plan.engine.managed,
         ollama_url=plan.engine.url if plan.engine.kind == "ollama" else None,

@@ -80,7 +80,8 @@ class Status:
     exit_code: int
 
     def __rich__(self) -> Group:
-        return Group(Text.assemble((self.stack, "bold"), f": {self.model}, {self.mode}"), parts_table(self.parts))
+        parts = parts_table(self.parts) if self.parts else Text("It does not run; `embedstack up` starts it.")
+        return Group(Text.assemble((self.stack, "bold"), f": {self.model}, {self.mode}"), parts)
 
 
 @dataclass(frozen=True)

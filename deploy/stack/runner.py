@@ -32,3 +32,6 @@ class Runner(Running, Protocol):
 
         PartNotReady or CommandFailed, with the last lines of the part's log.
         """
+
+    def in_webui(self, script: str, argument: str) -> str:
+        """What a Python script prints in Open WebUI's environment, with its variables. PartNotReady, CommandFailed."""

@@ -2,61 +2,104 @@
 
 from __future__ import annotations
 
+from deploy.bridge_api import BridgeApi
 from deploy.console import Report
 from deploy.errors import Blocked, PartNotReady
+from deploy.places import Places
 from deploy.plan import Plan
 from deploy.secrets import Secrets
 from deploy.stack.steps import Doing
-from deploy.webui import wanted
+from deploy.webui import guard, guarded, index_record, library, wanted
+from deploy.webui import reindex as reindexing
 from deploy.webui.client import Webui
-from deploy.webui.wanted import Difference
+from deploy.webui.guard import Judgement
+from deploy.webui.guarded import Index
 
-MODEL = ("RAG_EMBEDDING_ENGINE", "RAG_EMBEDDING_MODEL")
-"""What cannot change below what was indexed; address, key and pace can."""
+ANEW = "embedstack up --reindex"
 
 
-def settle(plan: Plan, secrets: Secrets, bridge_url: str, report: Report, doing: Doing) -> None:
-    """Put its settings right; those of the model only where nothing was indexed with another, else it is told."""
-    webui = Webui(plan.webui_url)
-    try:
+def index(plan: Plan, secrets: Secrets, places: Places) -> Index:
+    return Index(index_record.of_stack(places), plan.bridge_url, secrets.bridge_admin_key)
+
+
+def settle(
+    plan: Plan,
+    secrets: Secrets,
+    places: Places,
+    bridge_url: str,
+    report: Report,
+    doing: Doing,
+    *,
+    reindex: bool = False,
+) -> None:
+    """Put its settings right, and embed everything anew where that is wanted and needed.
+
+    IndexWouldBreak where it is needed and not wanted, ReindexFailed where it did not do for all of it.
+    """
+    with Webui(plan.webui_url) as webui:
         if not _signed_in(webui, plan, secrets, report):
             return
-        is_set = webui.embedding()
         must = wanted.embedding(plan, bridge_url, secrets.bridge_key if plan.keyed else "")
-        model = wanted.differences(is_set, {name: must[name] for name in MODEL})
-        if model and (indexed := webui.indexed()):
-            _warn(report, indexed, model)
-            must |= {name: is_set[name] for name in MODEL}
-        differs = wanted.differences(is_set, must)
-        if differs:
-            webui.set_embedding(must)
-            doing.did(f"{len(differs)} settings put right")
+        done = guarded.settle(webui, must, index(plan, secrets, places), report, anew=ANEW, reindex=reindex)
+        if done.changed:
+            doing.did(f"{len(done.changed)} settings put right")
         _hide(webui, plan)
-    finally:
-        webui.close()
+        if done.reindexed is not None:
+            _told(done.reindexed, report, doing)
 
 
-def _warn(report: Report, indexed: int, model: tuple[Difference, ...]) -> None:
-    report.warn(
-        f"Open WebUI has {indexed} documents and knowledge bases, and another model: {'; '.join(map(str, model))}. "
-        "It was left as it is, since what is indexed cannot be searched with another model. To change it: Admin "
-        "Settings, Documents, and Reindex there."
-    )
+def foresee(plan: Plan, secrets: Secrets, places: Places) -> None:
+    """IndexWouldBreak where that is plain before anything is started or changed: Open WebUI runs, and has an index that
+    was made with another model, precision or size than is planned.
+    """
+    at = index(plan, secrets, places)
+    record, served = index_record.read(at.path), plan.served
+    if record is None or not (
+        changes := guard.planned(
+            record.facts, model=served.model.id, precision=served.precision, dimensions=plan.dimensions
+        )
+    ):
+        return
+    with Webui(plan.webui_url) as webui:
+        try:
+            webui.sign_in(plan.settings.webui.admin_email, secrets.webui_admin_password)
+            known = library.look(webui)
+        except PartNotReady:
+            return  # it is looked at again once it runs
+        if indexed := guard.indexed(known):
+            cost = at.cost(webui, known, served.name)
+            raise guard.refusal(Judgement("breaks", changes), indexed, cost, ANEW)
+
+
+def forget(plan: Plan, secrets: Secrets, places: Places) -> None:
+    """Without Open WebUI nobody's index is at stake: the bridge answers everybody again. Its record stays."""
+    at = index(plan, secrets, places)
+    if index_record.read(at.path) is not None:
+        with BridgeApi(plan.bridge_url, secrets.bridge_admin_key) as bridge:
+            bridge.expect(None, None)
+
+
+def _told(done: reindexing.Reindexed, report: Report, doing: Doing) -> None:
+    reindexing.require(done)
+    if done.left:
+        report.warn(reindexing.told_left(done.left))
+    vectors = sum(base.vectors for base in done.bases)
+    doing.did(f"embedded anew: {vectors:,} vectors in {len(done.bases)} knowledge bases, each counted and asked")
 
 
 def ensure_closed(plan: Plan) -> None:
     """Blocked unless an administrator exists and nobody else can make an account."""
     webui = Webui(plan.webui_url)
     try:
-        if webui.sign_up_is_open():
-            raise Blocked(
-                "Open WebUI would be exposed while whoever reaches it can make an account.",
-                "Turn off Enable New Sign Ups in its Admin Settings, General; then run `embedstack up` again.",
-            )
         if not webui.has_administrator():
             raise Blocked(
                 "Open WebUI would be exposed while it has no administrator: the first to come would be it.",
                 f"Open {plan.webui_url} and make the account; then run `embedstack up` again.",
+            )
+        if webui.sign_up_is_open():
+            raise Blocked(
+                "Open WebUI would be exposed while whoever reaches it can make an account.",
+                "Turn off Enable New Sign Ups in its Admin Settings, General; then run `embedstack up` again.",
             )
     finally:
         webui.close()

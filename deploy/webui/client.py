@@ -5,37 +5,71 @@ from typing import Any
 
 import requests
 
-from deploy.errors import PartNotReady
+from deploy.errors import PartNotReady, WebuiRefused
 
 TIMEOUT = 60.0  # seconds
+LONGEST = 300  # characters of an answer that are told
 
 
 class Webui:
-    """An Open WebUI at `url`. Whatever it refuses is PartNotReady."""
+    """An Open WebUI at `url`.
+
+    PartNotReady where nothing answers there, or something else does; WebuiRefused for what it answers with an error.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the environment knows no way back to this machine
 
+    def __enter__(self) -> "Webui":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         self._session.close()
 
     def sign_in(self, email: str, password: str) -> None:
-        """PartNotReady where that is no account of it: an administrator may have changed the password."""
-        told = self._ask("POST", "/api/v1/auths/signin", {"email": email, "password": password})
-        self._session.headers["Authorization"] = f"Bearer {told['token']}"
+        """WebuiRefused where that is no account of it: an administrator may have changed the password."""
+        told = self.ask("POST", "/api/v1/auths/signin", {"email": email, "password": password})
+        if not isinstance(told, dict) or "token" not in told:
+            raise WebuiRefused(
+                f"Open WebUI at {self.url} wants more than the password of {email}: a second factor.",
+                "Sign in there and give what you get: --url with EMBEDSTACK_WEBUI_TOKEN.",
+            )
+        self.use_token(str(told["token"]))
+
+    def use_token(self, token: str) -> None:
+        """A session's token, or an API key; whether it counts is seen at the first question."""
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def role(self) -> str:
+        """Of whoever is signed in: admin, user, pending."""
+        return str(self._object("GET", "/api/v1/auths/").get("role", ""))
+
+    def version(self) -> str:
+        """As it tells it to anybody; PartNotReady where what answers is no Open WebUI."""
+        # Ollama and the bridge answer /api/version too; this one they do not have.
+        told = self._public("/api/config")
+        if not isinstance(told, dict) or "features" not in told or "version" not in told:
+            raise PartNotReady(
+                f"What answers at {self.url} is no Open WebUI.",
+                "Name the address that you open in the browser: `embedstack webui … --url http://127.0.0.1:3000`.",
+            )
+        return str(told["version"])
 
     def embedding(self) -> dict[str, Any]:
         """Its embedding settings, keys in clear."""
         return self._object("GET", "/api/v1/retrieval/embedding")
 
     def set_embedding(self, wanted: Mapping[str, Any]) -> None:
-        self._ask("POST", "/api/v1/retrieval/embedding/update", dict(wanted))
+        self.ask("POST", "/api/v1/retrieval/embedding/update", dict(wanted))
 
     def indexed(self) -> int:
         """How many knowledge bases and files it has: what a change of the model would leave unreadable."""
-        return sum(_count(self._ask("GET", path)) for path in ("/api/v1/knowledge/", "/api/v1/files/"))
+        return sum(_count(self.ask("GET", path)) for path in ("/api/v1/knowledge/", "/api/v1/files/"))
 
     def sign_up_is_open(self) -> bool:
         """Whether whoever reaches it can make an account."""
@@ -48,32 +82,89 @@ class Webui:
 
     def hide(self, model: str) -> bool:
         """Keep an embedding model out of the list of chat models; False where it was kept out before."""
-        known = self._ask("GET", "/api/v1/models/base")
+        known = self.ask("GET", "/api/v1/models/base")
         if any(entry["id"] == model for entry in known):
             return False
         body = {"id": model, "name": model, "meta": {"hidden": True}, "params": {}, "is_active": False}
-        self._ask("POST", "/api/v1/models/create", body)
+        self.ask("POST", "/api/v1/models/create", body)
         return True
 
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> Any:
+        """Its answer as JSON. `files` are sent as a form; `timeout` None: as long as it takes."""
+        answer = self._send(method, path, body, files, timeout)
+        if not answer.ok:
+            raise self._refusal(answer, path)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise PartNotReady(
+                f"What answers at {self.url}{path} is no Open WebUI: {answer.text[:LONGEST]!r}"
+            ) from error
+
     def _object(self, method: str, path: str) -> dict[str, Any]:
-        told = self._ask(method, path)
+        told = self.ask(method, path)
         if not isinstance(told, dict):
             raise PartNotReady(f"Open WebUI answered {told!r:.100} to {path}, which is no object.")
         return told
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def _public(self, path: str) -> Any:
+        """What it tells without an account; None where that is no JSON. WebuiRefused where it is not well."""
+        with Webui(self.url) as nobody:
+            answer = nobody._send("GET", path, None, None, TIMEOUT)
+        if answer.status_code >= 500:
+            raise self._refusal(answer, path)
         try:
-            answer = self._session.request(method, self.url + path, json=body, timeout=TIMEOUT)
+            return answer.json()
+        except ValueError:
+            return None
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        files: Mapping[str, tuple[str, bytes]] | None,
+        timeout: float | None,
+    ) -> requests.Response:
+        try:
+            return self._session.request(method, self.url + path, json=body, files=files, timeout=timeout)
         except requests.RequestException as error:
-            raise PartNotReady(f"Open WebUI at {self.url} gave no answer: {error}") from error
-        try:
-            told = answer.json()
-        except ValueError as error:
-            raise PartNotReady(f"What answers at {self.url}{path} is no Open WebUI: {answer.text[:200]!r}") from error
-        if not answer.ok:
-            detail = told.get("detail", told) if isinstance(told, dict) else told
-            raise PartNotReady(f"Open WebUI answered {answer.status_code} to {path}: {detail}")
-        return told
+            raise PartNotReady(
+                f"Open WebUI at {self.url} gave no answer: {error}", "`embedstack status` shows whether it runs."
+            ) from error
+
+    def _refusal(self, answer: requests.Response, path: str) -> WebuiRefused:
+        told = f"Open WebUI at {self.url} answered {answer.status_code} to {path}: {_detail(answer)}"
+        return WebuiRefused(told, _advice(answer.status_code), answer.status_code)
+
+
+def _advice(status: int) -> str:
+    if status in (401, 403):
+        return "It wants an administrator's token: sign in there anew, and take the new one."
+    if status == 429:
+        return (
+            "It lets one account sign in 15 times in three minutes (0.12.4). Wait so long, and run the command again."
+        )
+    if status >= 500:
+        return "Its log says why: `embedstack logs open-webui`. A full or locked disk is one cause."
+    return ""
+
+
+def _detail(answer: requests.Response) -> str:
+    """Why, in its own words."""
+    try:
+        told = answer.json()
+    except ValueError:
+        return answer.text[:LONGEST].strip() or answer.reason
+    return str(told.get("detail", told) if isinstance(told, dict) else told)[:LONGEST]
 
 
 def _count(told: Any) -> int:

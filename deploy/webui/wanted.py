@@ -25,13 +25,19 @@ class Difference:
 
 
 def embedding(plan: Plan, bridge_url: str, key: str) -> dict[str, Any]:
+    """What the stack of this plan wants."""
+    pace = plan.settings.webui
+    return fields(plan.webui_model, bridge_url, key, batch=pace.batch, concurrency=pace.concurrency)
+
+
+def fields(model: str, bridge_url: str, key: str, *, batch: int, concurrency: int) -> dict[str, Any]:
     """All fields of /api/v1/retrieval/embedding/update: what is left out there is set back to Open WebUI's default."""
     return {
         "RAG_EMBEDDING_ENGINE": "ollama",
-        "RAG_EMBEDDING_MODEL": plan.served.name,
-        "RAG_EMBEDDING_BATCH_SIZE": plan.settings.webui.batch,
+        "RAG_EMBEDDING_MODEL": model,
+        "RAG_EMBEDDING_BATCH_SIZE": batch,
         "ENABLE_ASYNC_EMBEDDING": True,
-        "RAG_EMBEDDING_CONCURRENT_REQUESTS": plan.settings.webui.concurrency,
+        "RAG_EMBEDDING_CONCURRENT_REQUESTS": concurrency,
         "ollama_config": {"url": bridge_url, "key": key},
     }
 

@@ -13,6 +13,7 @@ import msgspec
 from deploy.docker.overlays import Gpu
 from deploy.plan import Engine, Plan, Served
 from deploy.settings import Settings
+from deploy.webui.stores import Server
 from modelfiles import catalog
 
 GGUF = Path("/models/Qwen3-Embedding-4B-Q4_K_M.gguf")
@@ -28,7 +29,8 @@ GPUS: dict[str, tuple[Gpu | None, ...]] = {
     "embedded": (None,),
     "vllm": ("nvidia", "cdi"),
 }
-STORES = ("chroma", "pgvector", "weaviate")
+STORES = ("chroma", "pgvector", "weaviate", "qdrant")
+STORE_ELSEWHERE = Server("postgresql://me@127.0.0.1:5432/webui", "a-store-password")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class FixedSecrets:
     webui_secret_key: str = "a-secret-key"  # noqa: S105 -- opens nothing
     webui_admin_password: str = "a-password"  # noqa: S105
     bridge_key: str = "a-bridge-key"
+    bridge_admin_key: str = "an-admin-key"
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,7 @@ def combinations() -> Iterator[Combination]:
                 *([store] if store != "chroma" else []),
             ]
             yield Combination("+".join(parts), plan(engine, beside=beside, webui={"vector_store": store}), gpu)
+    smaller = plan(webui={"vector_store": "pgvector"}, model={"dimensions": 1024})
+    yield Combination("ollama+pgvector@1024", smaller, None)
+    elsewhere = replace(plan(webui={"vector_store": "pgvector"}), store=STORE_ELSEWHERE)
+    yield Combination("ollama+external-store", elsewhere, None)

@@ -23,9 +23,11 @@ pytestmark = [pytest.mark.needs("compose"), pytest.mark.usefixtures("plugin")]
 GOLDEN = Path(__file__).parents[1] / "golden" / "compose"
 ALL = {one.name: one for one in combinations()}
 WITHOUT_STORE = [name for name, one in ALL.items() if one.plan.settings.webui.vector_store == "chroma"]
-WITH_STORE = [name for name in ALL if name not in WITHOUT_STORE]
-WRITTEN_DOWN = [*WITHOUT_STORE, "ollama+pgvector", "ollama+weaviate"]
-PARTS = ("ollama", "vllm", "bridge", "bridge-bf16", "open-webui", "pgvector", "weaviate")
+STORES = ("pgvector", "weaviate", "qdrant")
+WITH_STORE = [name for name in ALL if name.rpartition("+")[2] in STORES]
+OTHER_STORES = ["ollama+pgvector@1024", "ollama+external-store"]
+WRITTEN_DOWN = [*WITHOUT_STORE, *(f"ollama+{store}" for store in STORES), *OTHER_STORES]
+PARTS = ("ollama", "vllm", "bridge", "bridge-bf16", "open-webui", *STORES)
 
 
 def _resolve(one: Combination, folder: Path, *more: Path) -> dict[str, Any]:
@@ -39,6 +41,10 @@ def _resolve(one: Combination, folder: Path, *more: Path) -> dict[str, Any]:
         told = told.replace(str(path), name)
     resolved: dict[str, Any] = yaml.safe_load(told)
     return resolved
+
+
+def _of_a_store(variable: str) -> bool:
+    return variable.startswith(("PGVECTOR", "WEAVIATE", "QDRANT", "ENABLE_QDRANT", "VECTOR"))
 
 
 def _golden(name: str) -> dict[str, Any]:
@@ -69,10 +75,26 @@ class TestResolved:
         ).items()
         before["services"]["open-webui"].pop("depends_on")
         environment = after["open-webui"]["environment"]
-        own = {key for key in environment if key.startswith(("PGVECTOR", "WEAVIATE", "VECTOR"))}
-        after["open-webui"]["environment"] = {key: environment[key] for key in environment if key not in own}
+        own = {key: environment.pop(key) for key in list(environment) if _of_a_store(key)}
+        assert before["services"]["open-webui"]["environment"].pop("VECTOR_DB") == "chroma"
         assert before["services"] == after
-        assert own
+        assert own["VECTOR_DB"] == store
+
+    def test_a_store_that_runs_already(self) -> None:
+        """No service is added for it, and Open WebUI finds the way out of its container, password included."""
+        webui = _golden("ollama+external-store")["services"].pop("open-webui")
+
+        assert set(_golden("ollama+external-store")["services"]) == {"ollama", "bridge", "open-webui"}
+        assert webui["extra_hosts"] == ["host.docker.internal=host-gateway"]
+        address = "postgresql://me:a-store-password@host.docker.internal:5432/webui"
+        assert webui["environment"]["PGVECTOR_DB_URL"] == address
+
+    def test_another_size_is_another_column(self) -> None:
+        """Of 1024 numbers PostgreSQL keeps and indexes whole ones, and Open WebUI asks for a model of that size."""
+        told = _golden("ollama+pgvector@1024")["services"]["open-webui"]["environment"]
+
+        assert (told["PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH"], told["PGVECTOR_USE_HALFVEC"]) == ("1024", "False")
+        assert told["RAG_EMBEDDING_MODEL"] == "qwen3-embedding:4b@1024"
 
     def test_no_golden_file_without_a_test(self) -> None:
         """What is written down is compared."""
@@ -81,7 +103,8 @@ class TestResolved:
     def test_dev(self, tmp_path: Path) -> None:
         """The overlay for work on the bridge adds the sources of the checkout, read-only, and nothing else."""
         bridge = _resolve(ALL["ollama"], tmp_path, *files.compose(("dev",))[1:])["services"]["bridge"]
-        mounted = {volume["target"]: volume["source"] for volume in bridge["volumes"] if volume["type"] == "bind"}
+        before = _golden("ollama")["services"]["bridge"]["volumes"]
+        mounted = {volume["target"]: volume["source"] for volume in bridge["volumes"] if volume not in before}
 
         assert mounted == {"/src/bridge": "/source/bridge", "/src/modelfiles": "/source/modelfiles"}
         assert bridge["environment"]["PYTHONPATH"] == "/src"
@@ -115,16 +138,16 @@ class TestEveryService:
         parts = _golden(name)["services"]
         published = {part: {port["host_ip"] for port in parts[part].get("ports", [])} for part in parts}
 
-        assert {"pgvector", "weaviate"}.isdisjoint(part for part, addresses in published.items() if addresses)
+        assert set(STORES).isdisjoint(part for part, addresses in published.items() if addresses)
         assert {"127.0.0.1"} == set().union(*published.values())
 
 
 def test_images_are_variables(tmp_path: Path) -> None:
     """Every image can be another one, from a mirror for example, and none has a moving tag by default."""
-    names = ("ollama", "ollama_rocm", "vllm", "webui", "bridge", "pgvector", "weaviate")
+    names = ("ollama", "ollama_rocm", "vllm", "webui", "bridge", *STORES)
     mirrored = {name: f"mirror.example.org/{name.replace('_', '-')}:1" for name in names}
     for engine in ("ollama", "ollama+rocm", "vllm+nvidia"):
-        for store in ("pgvector", "weaviate"):
+        for store in STORES:
             base = ALL[engine]
             other = plan(base.plan.engine, images=mirrored, webui={"vector_store": store})
             resolved = _resolve(Combination("mirrored", other, base.gpu), tmp_path / f"{engine}-{store}")

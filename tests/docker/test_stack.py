@@ -262,3 +262,16 @@ def test_a_part_that_is_late(demo: DemoFiles, built: dict[str, str], tmp_path: P
         assert "embedstack logs bridge" in refused.value.advice
     finally:
         runner.stop(volumes=True)
+
+
+def test_a_script_runs_as_open_webui_would(demo: DemoFiles, built: dict[str, str], tmp_path: Path) -> None:
+    """In a container of its own, with Open WebUI's image and variables, of which nothing is left afterwards."""
+    engine = Engine(kind="ollama", managed=True, reason="for a test")
+    images = {**built, "webui": built["bridge_base"]}
+    runner = _runner(_plan(demo, engine, "es-script", images, webui={"enabled": True}), tmp_path)
+    script = "import os, sys; print(os.environ['RAG_EMBEDDING_MODEL'], sys.argv[1])"
+    try:
+        assert runner.in_webui(script, "SELECT 1") == "demo SELECT 1\n"
+        assert runner.states() == ()
+    finally:
+        runner.stop(volumes=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,14 +17,25 @@ from tests.stack_command import StackCommand, stack_command
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackCommand]:
     """`embedstack` with a stack that is up: the demo model in a real Ollama, the bridge, Open WebUI.
 
-    A test that changes its settings puts them back.
+    It was brought up from a shell with many systems' soft limit of open files, 1,024. A test that changes its settings
+    puts them back.
     """
     ollama = locate("ollama")
     assert ollama is not None
     folder, path = tmp_path_factory.mktemp("stack"), str(ollama.program("ollama").parent)
     with stack_command(folder, path=path, EMBEDSTACK_WEBUI_ENABLED="true") as running:
-        running.data("up")
+        with _soft_files(1024):
+            running.data("up")
         yield running
+
+
+@contextmanager
+def _soft_files(limit: int) -> Iterator[None]:
+    """A soft limit of open files for what is started in the block."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class OpenWebui:
         assert answer.ok, answer.text[:500]
         file = str(answer.json()["id"])
         told = self.ask("GET", f"/api/v1/files/{file}")["data"]
-        assert told.get("status") == "completed", told
+        assert told.get("status") == "completed", told.get("error")
         if knowledge:
             self.ask("POST", f"/api/v1/knowledge/{knowledge}/file/add", {"file_id": file})
         return file

@@ -3,17 +3,21 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.engines.actionlint import ACTIONLINT
 from tests.engines.compose import COMPOSE
 from tests.engines.llama_cpp import LLAMA_CPP
 from tests.engines.ollama import OLLAMA
 from tests.engines.recipe import Recipe, engines_root
 from tests.engines.rootfs import ROOTFS
 from tests.engines.vllm import VLLM
+from tests.engines.weaviate import WEAVIATE
 
 ENGINES: tuple[str, ...] = tuple(recipe.name for recipe in (LLAMA_CPP, OLLAMA, VLLM))
 """Those that embed."""
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (LLAMA_CPP, OLLAMA, VLLM, COMPOSE, ROOTFS)}
-"""All that is built, what the tests of the stack in containers need included."""
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (LLAMA_CPP, OLLAMA, VLLM, COMPOSE, ROOTFS, WEAVIATE, ACTIONLINT)
+}
+"""All that is built, what the tests of containers, of the stores of vectors and of the workflows need included."""
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,30 @@ def vllm_server(
 
 
 @contextmanager
+def weaviate_server(grpc_port: int, *, env: Mapping[str, str]) -> Iterator[Running]:
+    """Weaviate on loopback with nothing in it, `env` on top of what one node that is alone needs."""
+    engine = _installed("weaviate")
+    port = free_port()
+    with scratch_folder("weaviate-data") as data:
+        settings = {
+            **env,
+            "PERSISTENCE_DATA_PATH": str(data),
+            "GRPC_PORT": str(grpc_port),
+            "CLUSTER_ADVERTISE_ADDR": "127.0.0.1",
+            "CLUSTER_BIND_ADDR": "127.0.0.1",
+            "CLUSTER_GOSSIP_BIND_PORT": str(free_port()),
+            "CLUSTER_DATA_BIND_PORT": str(free_port()),
+            "RAFT_PORT": str(free_port()),
+            "RAFT_INTERNAL_RPC_PORT": str(free_port()),
+            "RAFT_BOOTSTRAP_EXPECT": "1",
+            "GO_PROFILING_DISABLE": "true",
+        }
+        argv = [str(engine.program("weaviate-server")), "--host", "127.0.0.1", "--port", str(port), "--scheme", "http"]
+        with _served(engine, argv, port=port, ready="/v1/.well-known/ready", seconds=120, env=settings) as running:
+            yield running
+
+
+@contextmanager
 def _served(
     engine: Engine,
     argv: Sequence[str],

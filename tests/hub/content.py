@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 BLOCK = 2**18
 
@@ -44,6 +45,29 @@ class Content:
         if self.flipped is not None and self.flipped // BLOCK == number:
             block[self.flipped % BLOCK] ^= 1
         return bytes(block)
+
+
+@dataclass(frozen=True)
+class OnDisk(Content):
+    """A real file, as it lies on the disk."""
+
+    path: Path = Path()
+
+    @cached_property
+    def sha256(self) -> str:
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def pieces(self, begin: int, end: int) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            file.seek(begin)
+            while begin < end and (piece := file.read(min(BLOCK, end - begin))):
+                yield piece
+                begin += len(piece)
+
+
+def on_disk(path: Path) -> OnDisk:
+    return OnDisk(path.stat().st_size, path=path)
 
 
 @dataclass(frozen=True)

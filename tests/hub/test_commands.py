@@ -261,11 +261,17 @@ def test_a_file_that_decayed_unseen_is_found_by_verify(
     _decay(path)
     assert _pulled(model_files.pull("toy", None, source, report, own)).already
 
-    with pytest.raises(WrongBytes, match="expected is"):
+    with pytest.raises(WrongBytes, match="expected is") as refused:
         model_files.verify("toy", None, source, report, own)
 
-    assert not _pulled(model_files.pull("toy", None, source, report, own)).already
+    name = refused.value.advice.partition("model pull ")[2].partition("`")[0]
+    assert not _pulled(model_files.pull(name, None, source, report, own)).already
     assert content.whole() == path.read_bytes()
+
+
+def test_the_demo_model_is_verified_where_it_is_built(demo: DemoFiles, source: Source, report: Report) -> None:
+    """Beside the bridge's cache, not in the Hub's."""
+    assert model_files.verify("demo", None, source, report).path == demo.gguf
 
 
 def test_the_folder_of_a_model_is_verified_by_the_hubs_own_digests(

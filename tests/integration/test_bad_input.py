@@ -356,6 +356,7 @@ def test_ten_megabytes_of_text_are_counted_and_refused(bridge: Bridge) -> None:
         assert "tokens; the limit is 8190." in refused.message
 
 
+@pytest.mark.thorough
 def test_ten_megabytes_of_text_are_cut_where_that_is_asked_for() -> None:
     """To the tokens that fit, and the header says so. (A short context, so that the engine has less to do.)"""
     with start("--demo", "--set", f"engine.context={CONTEXT}") as running:

@@ -54,6 +54,17 @@ def streamed(running: Bridge, path: str, **more: Any) -> requests.Response:
     return requests.post(running.url + path, json=ASKED, stream=True, timeout=WITHIN, **more)
 
 
+@contextmanager
+def asked_over_a_socket(running: Bridge) -> Iterator[socket.socket]:
+    """A client that has asked, and reads what the test reads and no more."""
+    host, port = running.url.removeprefix("http://").split(":")
+    body = json.dumps(ASKED).encode()
+    with socket.create_connection((host, int(port)), timeout=WITHIN) as client:
+        head = f"POST /api/chat HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        yield client
+
+
 @pytest.fixture(scope="module")
 def chat() -> Iterator[tuple[Bridge, Chat]]:
     """A bridge with a key before an upstream that answers at once."""
@@ -151,11 +162,7 @@ def test_a_client_that_leaves_ends_the_generation(silent: bool) -> None:
     """Ollama sees the connection go, and computes no further for nobody."""
     upstream = Endless(silent=silent)
     with chatting(upstream) as running:
-        host, port = running.url.removeprefix("http://").split(":")
-        body = json.dumps(ASKED).encode()
-        with socket.create_connection((host, int(port)), timeout=WITHIN) as client:
-            head = f"POST /api/chat HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
-            client.sendall(head.encode() + body)
+        with asked_over_a_socket(running) as client:
             assert upstream.began.wait(WITHIN)
             if not silent:
                 assert client.recv(1000)
@@ -178,6 +185,16 @@ def test_a_slow_reader_holds_the_upstream_back() -> None:
         assert upstream.sent < 512
         assert process.memory_info().rss < 200 * 2**20
         assert sum(map(len, answer.iter_content(2**20))) == 1024 * len(BLOCK)
+
+
+def test_a_client_that_stops_reading_ends_the_generation() -> None:
+    """It stays connected and takes nothing: after `limits.answer_timeout` Ollama's connection is closed."""
+    upstream = Flood(1024)
+    with chatting(upstream, "limits.answer_timeout=0.3") as running, asked_over_a_socket(running) as client:
+        assert client.recv(1000)
+        assert upstream.left.wait(WITHIN)
+        assert upstream.sent < 512
+        assert "took nothing of its answer" in running.log.read_text()
 
 
 def test_an_answer_that_breaks_off_is_not_taken_for_whole() -> None:

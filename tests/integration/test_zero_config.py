@@ -79,6 +79,7 @@ def test_the_first_way_works() -> None:
         assert len(running.embed("x")[0]) == 2560
 
 
+@pytest.mark.thorough
 def test_the_second_way_works(demo: DemoFiles) -> None:
     """--gguf runs a model file with the engine that comes along."""
     with start("--gguf", str(demo.gguf), "--set", "model.id=demo") as running:

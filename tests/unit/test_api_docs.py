@@ -12,15 +12,17 @@ import pytest
 
 from bridge import errors
 from bridge.api.fields import RELOADING_OPTIONS
+from bridge.api.index import IndexDoor
 from bridge.api.ollama import OllamaDoor
 from bridge.api.openai import OpenAIDoor
 from bridge.api.ops import OpsDoor
 from bridge.api.passthrough import PassthroughDoor
+from bridge.api.trace import TraceDoor
 from bridge.backends import base
 from bridge.checks import BrokenVectors
 from bridge.prompts import ROLE_FIELDS, SYNONYMS, Prompts
 from bridge.request import PromptHints
-from bridge.settings import Settings
+from bridge.settings import Security, Settings
 from modelfiles import catalog
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -95,6 +97,8 @@ def test_every_route() -> None:
         OllamaDoor(nothing, nothing, nothing),
         OpenAIDoor(nothing, nothing, nothing),
         OpsDoor(nothing, Settings(), nothing),
+        IndexDoor(nothing, Settings()),
+        TraceDoor(nothing, Security()),
         PassthroughDoor(nothing, nothing),
     )
     routes = [

@@ -74,14 +74,29 @@ def test_a_file_is_as_long_as_its_weights(shipped: Catalog, quantisation: str, b
             assert file.bytes == pytest.approx(model.parameters * bits / 8, rel=0.03), file.file
 
 
-def test_key_value_cache_is_what_the_header_implies(shipped: Catalog) -> None:
+def test_key_value_cache_is_what_the_header_implies(qwen: Model) -> None:
     """Bytes of cache a token are layers x (key + value) x heads x length x 2."""
-    model = shipped.models["qwen3-embedding:4b"]
-    header = {key: value for key, value in model.header.required.items() if isinstance(value, int)}
+    header = _numbers(qwen)
     lengths = header["qwen3.attention.key_length"] + header["qwen3.attention.value_length"]
 
     expected = header["qwen3.block_count"] * header["qwen3.attention.head_count_kv"] * lengths * 2
-    assert expected == model.kv_bytes_per_token
+    assert expected == qwen.kv_bytes_per_token
+
+
+def test_parameters_are_what_the_header_implies(qwen: Model) -> None:
+    """To the last one: a number of layers, heads or widths that were another model's would not come out."""
+    header = _numbers(qwen)
+    width, length = header["qwen3.embedding_length"], header["qwen3.attention.key_length"]
+    heads, kv_heads = header["qwen3.attention.head_count"], header["qwen3.attention.head_count_kv"]
+    attention = 2 * width * heads * length + 2 * width * kv_heads * length + 2 * length  # q, o; k, v; their norms
+    layer = attention + 3 * width * header["qwen3.feed_forward_length"] + 2 * width
+    words = 151669 if qwen.id == "qwen3-embedding:0.6b" else 151665  # rows of the embeddings
+
+    assert header["qwen3.block_count"] * layer + (words + 1) * width == qwen.parameters
+
+
+def _numbers(model: Model) -> dict[str, int]:
+    return {key: value for key, value in model.header.required.items() if isinstance(value, int)}
 
 
 def test_every_model_must_pool_by_the_last_token_and_end_in_eos(qwen: Model) -> None:

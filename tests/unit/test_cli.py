@@ -22,6 +22,7 @@ from deploy.console import reporting
 from deploy.demo_model import DemoModel
 from deploy.errors import DeployError, PortTaken
 from deploy.guided import DIMENSIONS, Guided, Scored, handbook, questions
+from deploy.stack.result import Status
 
 runner = CliRunner()
 
@@ -197,6 +198,8 @@ def test_the_guided_query_is_about_the_handbook() -> None:
         (["up"], "deploy.commands.up.up", "`embedstack up` continues from here", 130),
         (["logs", "--follow"], "deploy.commands.logs.logs", "", 0),
         (["logs"], "deploy.commands.logs.logs", "Interrupted.", 130),
+        (["trace"], "deploy.commands.trace.follow", "", 0),
+        (["trace", "--once"], "deploy.commands.trace.trace", "Interrupted.", 130),
         (["model", "pull"], "deploy.commands.model_files.pull", "the same command goes on", 130),
         (["demo"], "deploy.commands.demo.run", "what was started has been stopped", 130),
     ],
@@ -219,3 +222,20 @@ def test_an_interruption_says_what_goes_on(
     assert outcome.exit_code == code
     assert said in outcome.stderr
     assert bool(outcome.stderr) is bool(said)
+
+
+def test_doctor_can_be_given_what_up_is_given() -> None:
+    """What it advises for `up` can be tried with `doctor` first; how to fetch and start is not its business."""
+    commands = typer.main.get_group(app).commands  # type: ignore[attr-defined]  # Click's own
+    options = {name: {option for each in commands[name].params for option in each.opts} for name in ("up", "doctor")}
+
+    assert options["up"] - options["doctor"] == {"--endpoint", "--offline", "--dry-run", "--reindex", "--foreground"}
+
+
+def test_a_stack_that_was_stopped_is_told_in_a_sentence() -> None:
+    """And not as a table without rows."""
+    console = Console(width=80, color_system=None)
+    with console.capture() as captured:
+        console.print(Status("embedstack", "native", "demo", (), 4))
+
+    assert captured.get() == "embedstack: demo, native\nIt does not run; `embedstack up` starts it.\n"

@@ -138,7 +138,7 @@ class TestWritten:
 
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (run, *run.iterdir())}
         assert modes.pop("compose") == 0o700
-        assert modes.pop("bridge.key") == 0o444
+        assert modes.pop("bridge.key") == modes.pop("bridge-admin.key") == 0o444
         assert {0o600} == set(modes.values())
 
     def test_unchanged_files_are_left_alone(self, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_a_header_that_makes_wrong_vectors_is_refused(
     (line,) = [line for line in refused.value.message.splitlines() if said in line]
     assert origin in line.partition("Such files come from")[2]
     assert str(path) in refused.value.message.splitlines()[0]
-    assert "embedstack model pull" in refused.value.advice
+    assert "embedstack model pull demo" in refused.value.advice
 
 
 @pytest.mark.parametrize(
@@ -276,9 +276,9 @@ def test_every_failure_is_named_and_no_pass_is() -> None:
     good = Verdict("a", "1", "1", "pass", "nowhere")
     bad = Verdict("b", "absent", "2", "fail", "a bad converter")
 
-    refuse(Path("m.gguf"), [good, replace(good, severity="warn")])
+    refuse(Path("m.gguf"), "demo", [good, replace(good, severity="warn")])
     with pytest.raises(ModelRefused) as refused:
-        refuse(Path("m.gguf"), [good, bad, replace(bad, field="c")])
+        refuse(Path("m.gguf"), "demo", [good, bad, replace(bad, field="c")])
 
     assert refused.value.message == (
         "m.gguf would give wrong vectors:\n"

@@ -192,3 +192,44 @@ def test_head_without_end(echo: tuple[int, Echo]) -> None:
     with connected(port) as client:
         client.sendall(b"GET / HTTP/1.1\r\n" + b"X-More: and more\r\n" * 4000)
         assert client.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+LARGE = bytes(16 * 2**20)  # beyond what the system itself buffers for a connection
+
+
+def reading_little(port: int) -> socket.socket:
+    """A client whose system takes little before it does itself."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    client.settimeout(5)
+    client.connect(("127.0.0.1", port))
+    return client
+
+
+def test_client_that_stops_reading(
+    echo: tuple[int, Echo], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that stays connected and takes nothing of its answer is cut off, and who it was is told."""
+    monkeypatch.setattr(HttpProtocol, "answer_timeout", 0.2)
+    port, _ = echo
+    with reading_little(port) as client:
+        client.sendall(request(LARGE))
+        until(lambda: "127.0.0.1 took nothing of its answer for 0.2 s" in caplog.text)
+        with suppress(ConnectionResetError):
+            assert len(answer(client, len(LARGE))) < len(LARGE)
+
+
+@pytest.mark.thorough
+def test_client_that_reads_slowly(echo: tuple[int, Echo], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes some in time gets all, however long that lasts."""
+    monkeypatch.setattr(HttpProtocol, "answer_timeout", 0.5)
+    port, _ = echo
+    began, received = time.monotonic(), 0
+    with reading_little(port) as client:
+        client.sendall(request(LARGE))
+        while received < len(LARGE):
+            received += len(client.recv(2**18, socket.MSG_WAITALL)) or len(LARGE)
+            time.sleep(0.03)  # what makes it slow
+
+    assert len(LARGE) < received < len(LARGE) + 1000  # the head, and no early end
+    assert time.monotonic() - began > 1.0

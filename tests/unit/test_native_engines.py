@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from deploy.native import engines
+from deploy.native import engine_look
 from deploy.native.engines import Blocker, Facts, choose
 from deploy.places import Places
 from deploy.plan import Engine
@@ -142,24 +142,24 @@ def serving(*paths: str) -> Iterator[str]:
 def test_an_ollama_is_found_at_the_address_of_the_environment(tmp_path: Path) -> None:
     """OLLAMA_HOST as Ollama reads it; engine.url comes before it."""
     with serving("/api/version") as url:
-        found = engines.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": url.partition("//")[2]}, gpu=None)
+        found = engine_look.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": url.partition("//")[2]}, gpu=None)
         assert (url, "0.34.4", False) == (found.url, found.version, found.ours)
         port = int(url.rpartition(":")[2])
-        listens = engines.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": f"0.0.0.0:{port}"}, gpu=None)
+        listens = engine_look.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": f"0.0.0.0:{port}"}, gpu=None)
         assert listens.url == url
-        named = engines.look(
+        named = engine_look.look(
             Settings(engine=EngineSettings(url=url)), Places(tmp_path), {"OLLAMA_HOST": "127.0.0.1:1"}, gpu=None
         )
         assert named.version == "0.34.4"
         ports = PortSettings(ollama=port)
-        assert engines.look(Settings(ports=ports), Places(tmp_path), {}, gpu=None).version == "0.34.4"
+        assert engine_look.look(Settings(ports=ports), Places(tmp_path), {}, gpu=None).version == "0.34.4"
 
 
 def test_a_bridge_is_not_taken_for_an_ollama(tmp_path: Path) -> None:
     """It answers as one, and would be put before itself: a fact, and no error for who wants another engine."""
     with serving("/api/version", "/healthz") as url:
-        named = engines.look(Settings(engine=EngineSettings(url=url)), Places(tmp_path), {}, gpu=None)
-        hosted = engines.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": url}, gpu=None)
+        named = engine_look.look(Settings(engine=EngineSettings(url=url)), Places(tmp_path), {}, gpu=None)
+        hosted = engine_look.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": url}, gpu=None)
 
     assert (named.version, named.bridge, named.named) == (None, True, "engine.url")
     assert (hosted.bridge, hosted.named) == (True, "OLLAMA_HOST")

@@ -16,7 +16,7 @@ from deploy.settings import BridgeSettings, Settings, StackSettings, VllmSetting
 from modelfiles import catalog
 
 PLACES = Places(Path("/stack"))
-SECRETS = Secrets("the secret key", "the first password", "the bridge's key")
+SECRETS = Secrets("the secret key", "the first password", "the bridge's key", "its administrator's key")
 MODEL = catalog.load().find("qwen3-embedding:4b").model
 GGUF = Served(MODEL, "qwen3-embedding:4b", "Q4_K_M", 8192, None, Path("/files/4b.gguf"))
 FOLDER = Served(MODEL, "qwen3-embedding:4b-bf16", "bf16", 8192, None, None, Path("/files/4b"))
@@ -62,6 +62,7 @@ def test_the_bridge_is_told_of_its_engine_and_nothing_of_another_bridge() -> Non
         "EMBED_BRIDGE_MODEL_PRECISION": "Q4_K_M",
         "EMBED_BRIDGE_REQUESTS_KEEP_ALIVE": "-1",
         "EMBED_BRIDGE_CACHE_FOLDER": "/stack/data/bridge-cache",
+        "EMBED_BRIDGE_SECURITY_ADMIN_KEY_FILE": "/stack/run/bridge-admin.key",
     }
     assert bridge.ready_url == "http://127.0.0.1:11435/readyz"
     assert bridge.after == ("ollama",)

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.console import Report
 from deploy.errors import Blocked, CommandFailed, FolderNotUsable, NotEnoughSpace
-from deploy.native import webui_environment, webui_python
+from deploy.native import webui_environment, webui_extras, webui_python
 from deploy.native.webui_environment import WebuiEnvironment, commands, ensure, environment
 from deploy.settings import WebuiSettings
 
@@ -184,3 +184,27 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(FolderNotUsable, match="Not a directory") as told:
         ensure(SETTINGS, REPORT)
     assert "EMBEDSTACK_CACHE" in told.value.advice
+
+
+@pytest.mark.usefixtures("cache")
+def test_another_store_of_vectors_extends_what_is_there(
+    installer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is made anew, what is added is told, and the second time nothing is run."""
+    installer("touch open-webui python")
+    made = ensure(SETTINGS, REPORT)
+    (kept := made.folder / "kept").touch()
+    ran: list[tuple[str, ...]] = []
+
+    def command(_python: Path, _uv: Path | None, _version: str, wanted: tuple[str, ...]) -> list[str]:
+        ran.append(wanted)
+        return ["/bin/sh", "-c", "echo Installed 2 packages"]
+
+    monkeypatch.setattr(webui_extras, "command", command)
+    on_pgvector = WebuiSettings(version="9.9.9", vector_store="pgvector")
+    assert not environment(on_pgvector).complete
+    assert ensure(on_pgvector, REPORT).complete
+    assert ensure(on_pgvector, REPORT).complete
+    assert ran == [("pgvector", "psycopg2-binary")]
+    assert kept.exists()
+    assert "gets what pgvector needs, once: pgvector, psycopg2-binary" in capsys.readouterr().err

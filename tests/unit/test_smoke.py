@@ -17,6 +17,7 @@ from deploy.errors import FolderNotUsable, InvalidModel
 from deploy.smoke import run, verdicts
 from deploy.smoke.junit import junit
 from deploy.smoke.result import Check, Smoke
+from deploy.smoke.throughput import Throughput
 from tests.unit.test_own_catalog import tiny
 
 GOOD = Check("unit norm", True, "1, off by 1.0e-07 at most", "1", 0.25)
@@ -67,6 +68,17 @@ def test_junit_has_a_case_for_each_check() -> None:
     failures = [case.find("failure") for case in suite.iter("testcase")]
     assert [failure is not None for failure in failures] == [False, True, False]
     assert {p.get("name"): p.get("value") for p in suite.iter("property")}["texts_per_second"] == "130.0"
+
+
+def test_throughput_is_told_by_length() -> None:
+    """To people, to scripts and to CI, where it was asked for."""
+    found = Smoke("http://127.0.0.1:11435", "demo", (GOOD,), 7.25, 130.0, (Throughput(512, 510.5, 32, 40.0, 20420.0),))
+    suite = ET.fromstring(junit(found))  # noqa: S314 -- our own
+
+    assert "at 512 tokens  20,420 tokens/s, 40.0 texts/s of 510 tokens each" in shown(found)
+    assert json.loads(result.success("smoke", found))["data"]["throughput"][0]["length"] == 512
+    properties = {p.get("name"): p.get("value") for p in suite.iter("property")}
+    assert properties["tokens_per_second_at_512"] == "20420.0"
 
 
 def test_junit_holds_whatever_a_server_said() -> None:
@@ -129,6 +141,22 @@ def test_the_command_takes_the_catalogue_of_the_settings(tmp_path: Path, monkeyp
     outcome = CliRunner().invoke(app, ["smoke", "--set", f"model.catalog={tmp_path / 'own.yaml'}"])
 
     assert (outcome.exit_code, asked) == (0, [tmp_path / "own.yaml"])
+
+
+def test_throughput_is_measured_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the three lengths; it takes long on a processor, so it is not done unasked."""
+    asked: list[tuple[int, ...]] = []
+
+    def known(*_: object, lengths: tuple[int, ...], **__: object) -> Smoke:
+        asked.append(lengths)
+        return smoke_of(GOOD)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "run", known)
+    for words in (["smoke"], ["smoke", "--throughput"]):
+        assert CliRunner().invoke(app, words).exit_code == 0
+
+    assert asked == [(), (128, 512, 2048)]
 
 
 def test_scores_of_the_real_weights_are_known_at_every_precision_that_is_served() -> None:

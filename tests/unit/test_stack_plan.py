@@ -25,6 +25,7 @@ class Secrets:
     webui_secret_key: str = "signs"  # noqa: S105 -- invented
     webui_admin_password: str = "opens"  # noqa: S105 -- invented
     bridge_key: str = "lets-in"
+    bridge_admin_key: str = "lets-look"
 
 
 def _plan(expose: str = "none", kind: str = "ollama") -> Plan:
@@ -37,8 +38,15 @@ def _plan(expose: str = "none", kind: str = "ollama") -> Plan:
 def _bridge(plan: Plan, served: Served | None = None, **given: str | None) -> dict[str, str]:
     paths: dict[str, str | None] = {"engine_url": OLLAMA, "gguf": None, **given}
     return environment.bridge(
-        plan, served or plan.served, plan.engine, listen=("127.0.0.1", 11435), cache="/c", key_file="/k", **paths
-    )  # type: ignore[arg-type]
+        plan,
+        served or plan.served,
+        plan.engine,
+        listen=("127.0.0.1", 11435),
+        cache="/c",
+        key_file="/k",
+        admin_key_file="/a",
+        **paths,  # type: ignore[arg-type]
+    )
 
 
 def _settings(mode: str) -> Settings:
@@ -89,14 +97,20 @@ def test_each_precision_has_a_name_of_its_own_in_ollama() -> None:
 def test_the_bridge_takes_the_environment_that_is_made_for_it(tmp_path: Path) -> None:
     """Its own loader reads every variable and finds what the plan says."""
     (tmp_path / "key").write_text("lets-in\n")
+    (tmp_path / "admin-key").write_text("lets-look\n")
     plan = _plan(expose="all")
-    made = {**_bridge(plan), "EMBED_BRIDGE_SECURITY_API_KEYS": f'[{{"name":"stack","key_file":"{tmp_path}/key"}}]'}
+    made = {
+        **_bridge(plan),
+        "EMBED_BRIDGE_SECURITY_API_KEYS": f'[{{"name":"stack","key_file":"{tmp_path}/key"}}]',
+        "EMBED_BRIDGE_SECURITY_ADMIN_KEY_FILE": f"{tmp_path}/admin-key",
+    }
 
     settings = load_bridge([], made).settings
 
     assert (settings.engine.kind, settings.engine.url, settings.model.id) == ("ollama", OLLAMA, "qwen3-embedding:4b")
     assert (settings.model.precision, settings.requests.keep_alive) == ("Q4_K_M", -1)
     assert [key.key for key in settings.security.api_keys] == ["lets-in"]
+    assert settings.security.admin_key == "lets-look"
 
 
 def test_the_bridge_asks_for_a_key_only_where_others_can_reach_it() -> None:
@@ -110,7 +124,9 @@ def test_bf16_weights_beside_ollama_have_an_alias_that_the_bridge_understands() 
     plan = _plan(kind="vllm")
     beside = Served(plan.served.model, "qwen3-embedding:4b-bf16", "bf16", 8192)
 
-    settings = load_bridge([], _bridge(plan, beside)).settings
+    made = _bridge(plan, beside)
+    del made["EMBED_BRIDGE_SECURITY_ADMIN_KEY_FILE"]  # a file that is not there
+    settings = load_bridge([], made).settings
 
     assert settings.model.aliases == {"qwen3-embedding:4b-bf16": "qwen3-embedding:4b"}
     assert (settings.engine.kind, settings.engine.model) == ("openai", "qwen3-embedding:4b-bf16")

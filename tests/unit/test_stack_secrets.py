@@ -36,7 +36,7 @@ def test_secrets_are_made_once(here: Places) -> None:
 
     assert made == secrets.ensure(here, _silent)
     assert made == secrets.read(here, _silent)
-    assert len({*asdict(made).values(), *asdict(other).values()}) == 6
+    assert len({*asdict(made).values(), *asdict(other).values()}) == 8
     assert {len(value) for value in asdict(made).values()} == {32}
 
 

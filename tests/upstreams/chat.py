@@ -53,10 +53,10 @@ class Slow(Chat):
         self._pieces, self._content_type = pieces, content_type
 
     async def chat(self, _: Request, connection: Connection) -> None:
-        await _head(connection, self._content_type)
+        await head(connection, self._content_type)
         for piece in self._pieces:
             await asyncio.to_thread(self.go_on.acquire, timeout=WAIT)
-            await _chunk(connection, piece)
+            await chunk(connection, piece)
         await connection.write(b"0\r\n\r\n")
 
 
@@ -70,11 +70,11 @@ class Endless(Chat):
 
     async def chat(self, _: Request, connection: Connection) -> None:
         if not self._silent:
-            await _head(connection, NDJSON)
+            await head(connection, NDJSON)
         self.began.set()
         try:
             while not self._silent:
-                await _chunk(connection, b'{"message":{"content":"and"}}\n')
+                await chunk(connection, b'{"message":{"content":"and"}}\n')
                 await asyncio.sleep(0.01)
             await connection.closed()
         except ConnectionError:
@@ -83,27 +83,31 @@ class Endless(Chat):
 
 
 class Flood(Chat):
-    """Sends `blocks` of 64 KiB as fast as they are taken; `sent` counts them."""
+    """Sends `blocks` of 64 KiB as fast as they are taken; `sent` counts them, `left` is set where they are not."""
 
     def __init__(self, blocks: int) -> None:
         super().__init__()
         self.sent = 0
         self.blocks = blocks
+        self.left = threading.Event()
 
     async def chat(self, _: Request, connection: Connection) -> None:
-        await _head(connection, NDJSON)
-        for _number in range(self.blocks):
-            await _chunk(connection, BLOCK)
-            self.sent += 1
-        await connection.write(b"0\r\n\r\n")
+        await head(connection, NDJSON)
+        try:
+            for _number in range(self.blocks):
+                await chunk(connection, BLOCK)
+                self.sent += 1
+            await connection.write(b"0\r\n\r\n")
+        except ConnectionError:
+            self.left.set()
 
 
 class BreaksOff(Chat):
     """Is killed in the middle of an answer."""
 
     async def chat(self, _: Request, connection: Connection) -> None:
-        await _head(connection, NDJSON)
-        await _chunk(connection, b'{"message":{"content":"I was about to"}}\n')
+        await head(connection, NDJSON)
+        await chunk(connection, b'{"message":{"content":"I was about to"}}\n')
         connection.close()
 
 
@@ -119,7 +123,7 @@ class Refuses(Chat):
         await connection.answer(404, error, JSON)
 
 
-async def _head(connection: Connection, content_type: str) -> None:
+async def head(connection: Connection, content_type: str) -> None:
     lines = (
         "HTTP/1.1 200 OK",
         f"Content-Type: {content_type}",
@@ -131,5 +135,5 @@ async def _head(connection: Connection, content_type: str) -> None:
     await connection.write("\r\n".join(lines).encode())
 
 
-async def _chunk(connection: Connection, piece: bytes) -> None:
+async def chunk(connection: Connection, piece: bytes) -> None:
     await connection.write(b"%x\r\n%b\r\n" % (len(piece), piece))

@@ -17,6 +17,7 @@ from tests.upstreams.server import Connection, Request, serve
 Object = dict[str, Any]
 Rows = npt.NDArray[np.float64]
 EMBED = "/api/embed"
+NATIVE = 2560
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,12 @@ def _mixed_up(_: Object, answer: Object) -> Object:
 
 def _bare_cut(body: Object, answer: Object) -> Object:
     """A cut that is not brought to length 1 again."""
-    short = "dimensions" in body and _rows(answer)
+    short = body.get("dimensions", NATIVE) < NATIVE and _rows(answer)
     return {**answer, "embeddings": (np.array(answer["embeddings"]) * 0.6).tolist()} if short else answer
 
 
 def _in_range(body: Object) -> Object:
-    return body if 32 <= body.get("dimensions", 32) <= 2560 else _without("dimensions")(body)
+    return body if 32 <= body.get("dimensions", 32) <= NATIVE else _without("dimensions")(body)
 
 
 def _other_prompt(body: Object) -> Object:

@@ -15,7 +15,7 @@ from modelfiles import catalog
 from modelfiles.demo.build import DemoFiles
 from tests.engines.process import free_port
 
-SECRETS = Secrets("the secret key", "the first password", "the bridge's key")
+SECRETS = Secrets("the secret key", "the first password", "the bridge's key", "its administrator's key")
 EMBEDDED = Engine("embedded", True, "no Ollama is here")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from deploy.native import client, engines, parts, webui_environment
+from deploy.native import client, engine_look, engines, parts, webui_environment
 from deploy.native.engines import Blocker
 from deploy.native.parts import Here
 from deploy.places import Places
@@ -31,7 +31,7 @@ def places(tmp_path: Path) -> Iterator[Places]:
 
 
 def chosen(wanted: Settings, places: Places) -> Engine:
-    facts = engines.look(wanted, places, {"PATH": os.environ["PATH"]}, gpu=None)
+    facts = engine_look.look(wanted, places, {"PATH": os.environ["PATH"]}, gpu=None)
     engine = engines.choose(wanted, catalog.load().find("demo").model, facts)
     assert not isinstance(engine, Blocker), engine.message
     return engine
@@ -78,7 +78,7 @@ def test_an_installed_ollama_is_started_killed_and_stopped(
     requests.post(f"{plan.bridge_url}/api/embed", json={"model": "demo", "input": "x"}, timeout=120)
     assert embed(plan.bridge_url) == 2560
     assert client.stop(places) == ("ollama", "bridge")
-    assert engines.version(str(engine.url)) is None
+    assert engine_look.version(str(engine.url)) is None
 
 
 @pytest.mark.needs("ollama")
@@ -95,7 +95,7 @@ def test_an_ollama_that_runs_is_used_and_left_alone(places: Places, demo: DemoFi
         client.wait_ready(places, [parts.BRIDGE], 120, report())
         assert embed(plan.bridge_url) == 2560
         assert client.stop(places) == ("bridge",)
-        assert engines.version(running.url)
+        assert engine_look.version(running.url)
         assert alive(running.pid)
 
 

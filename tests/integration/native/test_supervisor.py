@@ -400,3 +400,15 @@ def test_a_long_log_is_rotated_while_its_part_writes_on(places: Places) -> None:
     assert eventually(log.read_bytes).startswith(b"and on\n")
     assert older.read_bytes().startswith(b"first\n")
     assert stat.S_IMODE(older.stat().st_mode) == 0o600
+
+
+def test_the_supervisors_own_log_is_rotated_too(places: Places) -> None:
+    """A part that is started over and over writes a line of it each time, for months."""
+    log = places.logs / "supervisor.log"
+    older = log.with_name("supervisor.log.1")
+    os.truncate(log, rotation.LARGEST + 1)
+    eventually(lambda: older.exists() and log.stat().st_size < rotation.LARGEST)
+    up(places, server())
+    assert b"server: started as process" in eventually(log.read_bytes)
+    assert older.stat().st_size == rotation.LARGEST + 1
+    assert stat.S_IMODE(older.stat().st_mode) == 0o600

@@ -62,6 +62,25 @@ def test_up_twice_changes_nothing(stack: StackCommand) -> None:
     assert stack.pids() == before
 
 
+def test_only_the_toolkit_knows_the_bridges_admin_key(stack: StackCommand) -> None:
+    """`trace` and `cache` look into the stack's bridge; whoever else is on this machine may embed, and look at nothing.
+    The key stands in a file of its user's alone and in no variable.
+    """
+    assert _dimensions(stack) == 2560
+    assert requests.get(f"{stack.bridge}/v1/trace", timeout=10).status_code == 403
+
+    last = stack.data("trace", "--once", "--last", "1")["records"][0]
+    assert (last["door"], last["model"], last["role"], last["source"]) == ("ollama", "demo", "document", "default")
+    assert stack.data("cache", "stats")["disk"]["state"] == "on"
+    assert stack.error("cache", "stats", "--url", f"{stack.bridge}/", "--key", "wrong")["code"] == "bridge_refused"
+
+    key = stack.data("config", "secrets")["secrets"]["bridge_admin_key"]
+    root = Path(stack.environment["EMBEDSTACK_HOME"]) / "stacks" / "embedstack"
+    file = root / "run" / "bridge-admin.key"
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (key, 0o600)
+    assert key not in str(psutil.Process(stack.pids()["bridge"]).environ())
+
+
 def test_another_mode_is_refused_while_the_stack_runs(stack: StackCommand) -> None:
     """Nobody would stop the old parts any more: `down` first. `auto` takes the mode in which it runs."""
     refused = stack.error("up", "--mode", "docker")

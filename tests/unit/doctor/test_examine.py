@@ -162,11 +162,16 @@ def test_warnings_do_not_stop_up(machine: Machine) -> None:
 def test_up_asks_nothing_of_what_runs(machine: Machine) -> None:
     """What can only be seen while the stack runs is for `doctor`."""
     before = examine.examine(_demo(), machine, before_up=True).checked
-    assert [check.name for check in CHECKS if check.name not in before] == ["what is loaded", "Open WebUI's settings"]
+    assert [check.name for check in CHECKS if check.name not in before] == [
+        "what is loaded",
+        "Open WebUI's settings",
+        "Open WebUI's roles",
+        "Open WebUI's index",
+    ]
 
 
 def _diagnosis(*findings: Finding, code: int = 0) -> Diagnosis:
-    return Diagnosis("embedstack", "native", "a test", "embedded", findings, ("disk", "ports"), code)
+    return Diagnosis("embedstack", "native", "a test", "embedded", "demo", findings, ("disk", "ports"), code)
 
 
 def _read(diagnosis: Diagnosis) -> str:
@@ -266,7 +271,7 @@ def test_a_missing_engine_is_told_once(
 def test_a_bridge_named_as_an_ollama_is_told(kind: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, and not where no Ollama is wanted."""
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:11435")
-    monkeypatch.setattr("deploy.native.engines._ask", lambda _: (None, True))
+    monkeypatch.setattr("deploy.native.engine_look._ask", lambda _: (None, True))
     found = _doctor(model={"id": "demo"}, engine={"kind": kind})
 
     assert [finding.id for finding in found.findings if finding.severity == "blocker"] == expected

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from deploy.doctor import memory
@@ -115,9 +117,22 @@ def test_memory_that_is_not_used_is_not_asked_for(given: dict[str, Any]) -> None
     assert _vram(1 * GIB, **given) == []
 
 
-def test_a_figure_that_nobody_published_is_told() -> None:
-    """The 8B's key/value heads are not known: a note says that the reckoning is too low."""
-    assert _vram(20 * GIB, model="qwen3-embedding:8b") == [("VRAM-UNKNOWN", "note")]
+@pytest.mark.parametrize("model", ["qwen3-embedding:0.6b", "qwen3-embedding:8b"])
+def test_every_size_is_reckoned(model: str) -> None:
+    """The catalogue has the figures of each."""
+    assert _vram(20 * GIB, model=model) == []
+
+
+def test_a_figure_that_the_catalogue_lacks_is_told() -> None:
+    """A model of one's own without key/value heads: a note says that the reckoning is too low."""
+    whole = intent(model="qwen3-embedding:8b")
+    bare = msgspec.structs.replace(whole.model, kv_bytes_per_token=None, reasons={"kv_bytes_per_token": "not said"})
+    stack = replace(whole, plan=replace(whole.plan, served=replace(whole.plan.served, model=bare)))
+
+    (found,) = memory.check_vram(stack, CARD, loaded=0, flash_attention=True)
+
+    assert (found.id, found.severity) == ("VRAM-UNKNOWN", "note")
+    assert "the key/value cache" in found.evidence
 
 
 @pytest.mark.parametrize(("total", "available", "severity"), [(4, 3, "blocker"), (16, 3, "warning"), (16, 12, None)])
@@ -132,7 +147,15 @@ def test_a_stack_that_runs_has_its_memory() -> None:
     assert told(memory.check_ram(intent(), Memory(4 * GIB, GIB), on_gpu=False, running=True)) == []
 
 
-def test_a_model_that_is_on_the_gpu_is_not_reckoned() -> None:
-    """All of it is seen there; a part of it is not enough, and neither is another's."""
-    assert memory.on_gpu_whole("demo", [Loaded("demo:latest", 5, 5)])
-    assert not memory.on_gpu_whole("demo", [Loaded("demo:latest", 5, 4), Loaded("other", 5, 5)])
+@pytest.mark.parametrize(
+    ("loaded", "seen"),
+    [
+        ([Loaded("demo:latest", 5, 5)], True),
+        ([Loaded("demo:latest", 5, 5, 8192)], True),
+        ([Loaded("demo:latest", 5, 5, 4096)], False),
+        ([Loaded("demo:latest", 5, 4, 8192), Loaded("other", 5, 5, 8192)], False),
+    ],
+)
+def test_a_model_that_is_on_the_gpu_is_not_reckoned(loaded: list[Loaded], seen: bool) -> None:
+    """All of it is seen there; a part of it is not enough, and neither is another's, or less context than is set."""
+    assert memory.on_gpu_whole("demo", 8192, loaded) is seen

@@ -1,0 +1,33 @@
+"""Open WebUI's index against what it would be asked through. Pure."""
+
+from collections.abc import Iterator
+
+from deploy.bridge_api import IndexFacts
+from deploy.doctor.finding import Finding
+from deploy.webui import guard
+from deploy.webui.guard import Indexed
+from deploy.webui.index_record import IndexRecord
+
+
+def check(record: IndexRecord | None, now: IndexFacts, indexed: Indexed) -> Iterator[Finding]:
+    """`now`: what the stack would have Open WebUI ask for."""
+    judged = guard.judge(record, now, indexed)
+    if judged.verdict == "breaks":
+        yield Finding(
+            "INDEX-MISMATCH",
+            "blocker",
+            "Open WebUI's index was made with something else than it would be asked through",
+            f"{'; '.join(judged.changes)}. It has {indexed}.",
+            "Questions would find nothing, or the wrong paragraphs, and Open WebUI would not say so; the bridge "
+            "refuses them.",
+            "Set back what was changed, or `embedstack up --reindex`, which embeds everything anew.",
+        )
+    if judged.verdict == "unfinished":
+        yield Finding(
+            "INDEX-UNFINISHED",
+            "warning",
+            "A reindex of Open WebUI did not end, or not for every file",
+            f"It has {indexed}.",
+            "Files that it left out are not found, and Open WebUI does not say so.",
+            "`embedstack webui reindex` goes through all of it again, and names what fails.",
+        )

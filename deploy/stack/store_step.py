@@ -1,0 +1,60 @@
+"""The store of vectors, before an Open WebUI is started that could not start with it as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from deploy.console import Report
+from deploy.errors import PartNotReady
+from deploy.plan import Plan
+from deploy.stack.runner import Runner
+from deploy.stack.steps import Doing
+from deploy.webui import pgvector_table, stores
+from deploy.webui.guarded import Index
+from deploy.webui.pgvector_table import SCRIPT, Ask
+
+
+def wanted(plan: Plan) -> bool:
+    """Whether there is anything to prepare: only pgvector's column is of one length for all knowledge bases."""
+    return plan.settings.webui.enabled and plan.settings.webui.vector_store == "pgvector"
+
+
+def prepare(plan: Plan, runner: Runner, index: Index, report: Report, doing: Doing, *, reindex: bool) -> None:
+    """See that Open WebUI can start: make room where it may, else IndexWouldBreak. PartNotReady where nobody answers.
+
+    `reindex`: what is indexed is to be embedded anew, so its vectors need not be kept.
+    """
+    ask = asked_by(runner)
+    table = pgvector_table.look(ask)
+    if table is None:
+        doing.was_done("no vectors yet")
+    elif not table.fits(plan.dimensions):
+        rows = pgvector_table.count(ask)
+        if rows and not reindex:
+            raise pgvector_table.refusal(table, rows, plan.dimensions)
+        if rows:
+            # Before: whatever ends `up` from here on, it is known that the texts are still to be embedded.
+            index.keep(index.facts(plan.webui_model, report), plan.webui_model, report, complete=False)
+        pgvector_table.drop(ask)
+        doing.did(f"{rows:,} vectors of {table.column} given up for {stores.column(plan.dimensions)}")
+    elif table.foreign_index:
+        pgvector_table.drop_index(ask)
+        doing.did(f"its {table.index} index given up for {stores.INDEX}")
+    else:
+        doing.was_done(table.column)
+
+
+def asked_by(runner: Runner) -> Ask:
+    """PostgreSQL, asked by the Python of Open WebUI: it has the driver, and reaches the server as Open WebUI does."""
+
+    def ask(statement: str) -> Sequence[Sequence[Any]]:
+        told = runner.in_webui(SCRIPT, statement)
+        try:
+            rows: list[list[Any]] = json.loads(told)
+        except ValueError as error:
+            raise PartNotReady(f"PostgreSQL was asked, and what came back is {told[:200]!r}.") from error
+        return rows
+
+    return ask

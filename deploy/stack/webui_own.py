@@ -1,0 +1,91 @@
+"""The Open WebUI of a stack that runs, with all that is to be known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deploy import secrets as stack_secrets
+from deploy.console import Report
+from deploy.errors import NotRunning, WebuiRefused
+from deploy.native import parts
+from deploy.places import Places, places
+from deploy.plan import Plan
+from deploy.secrets import Secrets
+from deploy.settings import Settings
+from deploy.stack import before, planning, record, runners
+from deploy.stack.planning import Looked
+from deploy.stack.record import Record
+from deploy.stack.runner import Runner
+from deploy.state import PartState
+from deploy.webui import wanted
+from deploy.webui.client import Webui
+
+IN_DOCKER = "http://bridge:11435"
+WRONG_PASSWORD = (400, 401)
+"""What Open WebUI 0.12.4 answers a sign-in with, and might; a 429 or a 500 says nothing of the password."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """`plan` is what the settings ask for now, `record` what `up` last made."""
+
+    plan: Plan
+    record: Record
+    places: Places
+    secrets: Secrets
+    looked: Looked
+    running: PartState
+
+    @property
+    def bridge_url(self) -> str:
+        """As Open WebUI reaches it."""
+        return IN_DOCKER if self.plan.mode == "docker" else self.plan.bridge_url
+
+    @property
+    def key(self) -> str:
+        """For that bridge; "" where it asks for none."""
+        return self.secrets.bridge_key if self.plan.keyed else ""
+
+    @property
+    def must(self) -> dict[str, object]:
+        return wanted.embedding(self.plan, self.bridge_url, self.key)
+
+    def runner(self, report: Report) -> Runner:
+        gpu = self.looked.gpus.roomiest is not None
+        return runners.of_plan(self.plan, self.secrets, self.places, report, daemon=self.looked.daemon, gpu=gpu)
+
+
+def find(settings: Settings, report: Report) -> Own:
+    """NotRunning where there is no such stack, or none of its parts is an Open WebUI that runs; else as `up` raises."""
+    where = places(settings.stack.name)
+    known = record.read(where)
+    running = part(before.look(where, report).parts)
+    looked = planning.look(settings, where, report)
+    plan = planning.make(settings, looked, report.warn)
+    return Own(plan, known, where, stack_secrets.read(where, report.warn), looked, running)
+
+
+def part(states: tuple[PartState, ...]) -> PartState:
+    """Open WebUI among a stack's parts; NotRunning where it is not there, or not well."""
+    found = next((state for state in states if state.name == parts.WEBUI), None)
+    if found is None or found.state != "running":
+        how = "no part of the stack" if found is None else found.state
+        why = f": {found.reason}" if found and found.reason else ""
+        raise NotRunning(f"Open WebUI is {how}{why}.", "`embedstack up --webui` starts it.")
+    return found
+
+
+def signed_in(own: Own, webui: Webui) -> None:
+    """As the first administrator; WebuiRefused, also where that account has another password now."""
+    email = own.plan.settings.webui.admin_email
+    try:
+        webui.sign_in(email, own.secrets.webui_admin_password)
+    except WebuiRefused as error:
+        if error.status not in WRONG_PASSWORD:
+            raise
+        raise WebuiRefused(
+            f"{email} has another password in Open WebUI than in `embedstack config secrets`, or no account: "
+            f"{error.message}",
+            "`embedstack webui password` gives it a new one; or --url with a token of an administrator in "
+            "EMBEDSTACK_WEBUI_TOKEN.",
+        ) from error

@@ -1,0 +1,56 @@
+"""What an Open WebUI's index was made with, kept beside its data: Open WebUI itself keeps neither size nor prompt."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+
+from deploy import private_file
+from deploy.bridge_api import IndexFacts
+from deploy.errors import FolderNotUsable
+from deploy.places import Places, home
+
+NAME = "webui-index.json"
+
+
+@dataclass(frozen=True)
+class IndexRecord:
+    """`facts` as the bridge told them. `complete` False while it is embedded anew, and until all of it was."""
+
+    facts: IndexFacts
+    complete: bool = True
+
+
+def of_stack(places: Places) -> Path:
+    """Beside the stack's data: `down --volumes` takes both away."""
+    return places.root / NAME
+
+
+def of_url(url: str) -> Path:
+    """For an Open WebUI that no stack of ours started."""
+    return home() / "webui" / f"{hashlib.sha256(url.rstrip('/').encode()).hexdigest()[:16]}.json"
+
+
+def read(path: Path) -> IndexRecord | None:
+    """None where nothing was recorded yet. FolderNotUsable where there is a record, and it cannot be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=IndexRecord)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise FolderNotUsable(
+            f"{path}, which says what Open WebUI's index was made with, cannot be read: {error}.",
+            "Put it right, or move it away: the next `embedstack up` takes the index for one of the model that is set.",
+        ) from error
+
+
+def write(path: Path, record: IndexRecord) -> None:
+    """0600. FolderNotUsable where it cannot be written."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_file.write(path, msgspec.json.format(msgspec.json.encode(asdict(record))))
+    except OSError as error:
+        raise FolderNotUsable(f"{path} cannot be written: {error.strerror}.", "Make its folder yours.") from error

@@ -1,0 +1,23 @@
+"""Which versions of Open WebUI are known. Pure."""
+
+import re
+
+from deploy.errors import WebuiUnsupported
+
+KNOWN = "0.12"
+
+
+def known(version: str) -> bool:
+    """Whether its API and its database are as they were read and run for this version: 0.12.4, and so all of 0.12."""
+    return re.match(rf"{re.escape(KNOWN)}(\.|$)", version) is not None
+
+
+def require(version: str, url: str) -> None:
+    """WebuiUnsupported for one that is not known."""
+    if not known(version):
+        raise WebuiUnsupported(
+            f"Open WebUI at {url} is version {version}; known is {KNOWN}. Its settings may be called something else, "
+            "and what is left out may be set back. Nothing was changed.",
+            f"Bring it to {KNOWN}.4, or set it by hand: `embedstack webui status` shows what should be. "
+            "--any-version tries it, and looks afterwards whether everything is as it should be.",
+        )

@@ -1,0 +1,1 @@
+"""Texts written for this project's tests: what the handbook is made from, a long document, near-duplicates, code."""

@@ -1,0 +1,30 @@
+"""actionlint from its Go module: whether GitHub would take the workflows."""
+
+from tests.engines.recipe import Recipe, Workshop
+from tests.engines.tools import TOOLS, Tools
+
+VERSION = "1.7.12"
+MODULE = f"github.com/rhysd/actionlint/cmd/actionlint@v{VERSION}"
+
+
+def build(workshop: Workshop) -> None:
+    """`go install` by tag."""
+    tools = Tools(workshop.needs[TOOLS.name])
+    environment = {
+        "GOBIN": str(workshop.prefix / "bin"),
+        "GOTOOLCHAIN": "local",
+        # Whatever these are outside, they belong to another Go or to another build.
+        "GOROOT": "",
+        "GOFLAGS": "",
+    }
+    workshop.log.run(tools.go, "install", MODULE, cwd=workshop.scratch, env=environment)
+
+
+ACTIONLINT = Recipe(
+    name="actionlint",
+    version=VERSION,
+    programs=("bin/actionlint",),
+    ingredients=(MODULE,),
+    build=build,
+    tools=(TOOLS,),
+)

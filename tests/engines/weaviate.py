@@ -1,0 +1,31 @@
+"""Weaviate from its Go module: Open WebUI keeps vectors in it, in the tests of its stores."""
+
+from tests.engines.recipe import Recipe, Workshop
+from tests.engines.tools import TOOLS, Tools
+
+VERSION = "1.33.0"
+MODULE = f"github.com/weaviate/weaviate/cmd/weaviate-server@v{VERSION}"
+PROGRAM = "bin/weaviate-server"
+
+
+def build(workshop: Workshop) -> None:
+    """`go install` by tag."""
+    tools = Tools(workshop.needs[TOOLS.name])
+    environment = {
+        "GOBIN": str(workshop.prefix / "bin"),
+        "GOTOOLCHAIN": "local",
+        # Whatever these are outside, they belong to another Go or to another build.
+        "GOROOT": "",
+        "GOFLAGS": "",
+    }
+    workshop.log.run(tools.go, "install", "-v", MODULE, cwd=workshop.scratch, env=environment)
+
+
+WEAVIATE = Recipe(
+    name="weaviate",
+    version=VERSION,
+    programs=(PROGRAM,),
+    ingredients=(MODULE,),
+    build=build,
+    tools=(TOOLS,),
+)

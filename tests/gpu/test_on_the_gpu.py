@@ -1,0 +1,27 @@
+"""What only a GPU can show: that it is the GPU that computes."""
+
+from __future__ import annotations
+
+import os
+
+from deploy.ollama.server import Ollama
+from deploy.smoke.server import Server
+from deploy.smoke.throughput import measure
+
+OLLAMA = os.environ.get("GPU_SMOKE_OLLAMA", "http://127.0.0.1:11434")
+LEAST = 1000.0  # tokens a second: no processor comes near it with the 4B
+
+
+def test_the_whole_model_lies_in_the_gpus_memory(server: Server) -> None:
+    """Ollama puts what does not fit into main memory, says nothing, and is many times slower."""
+    server.embed(["to have it loaded"])
+    with Ollama(OLLAMA) as ollama:
+        loaded = ollama.loaded()
+
+    assert loaded
+    assert [one for one in loaded if one.size_vram < one.size] == []
+
+
+def test_it_is_as_fast_as_a_gpu(server: Server) -> None:
+    """A page a text."""
+    assert measure(server, 512).tokens_per_second > LEAST

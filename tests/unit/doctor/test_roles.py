@@ -1,0 +1,24 @@
+"""What is told of an Open WebUI that names no roles."""
+
+import pytest
+
+from deploy.doctor.roles import ENOUGH, check
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        ({}, False),
+        ({"default": ENOUGH - 1}, False),
+        ({"default": ENOUGH}, True),
+        ({"default": 10 * ENOUGH, "field": 1}, False),
+        ({"alias": ENOUGH}, False),
+    ],
+    ids=str,
+)
+def test_only_one_that_never_said_a_role_is_told(texts: dict[str, int], told: bool) -> None:
+    """Fifty texts without one are enough; a single one that came with a role says that they can."""
+    found = list(check(texts))
+
+    assert told == bool(found)
+    assert all(f.id == "ROLE-NEVER-SENT" and "RAG_EMBEDDING_PREFIX_FIELD_NAME" in f.next_step for f in found)

@@ -1,0 +1,98 @@
+"""PostgreSQL's table of vectors before Open WebUI is started: kept, refused, or given up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from deploy.console import Report
+from deploy.errors import IndexWouldBreak, PartNotReady
+from deploy.stack import store_step
+from deploy.stack.runner import Runner
+from deploy.stack.steps import Doing
+from deploy.webui.guarded import Index
+from tests.docker.plans import plan
+
+REPORT = Report("test", as_json=True)
+NOWHERE = Index(Path("/no/such/record.json"))
+
+
+@dataclass
+class Answering:
+    """A runner in whose Open WebUI a PostgreSQL answers: a table as it is told, and every statement kept."""
+
+    column: str | None
+    index: str | None = None
+    rows: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    def in_webui(self, script: str, argument: str) -> str:
+        assert "psycopg" in script
+        self.asked.append(argument)
+        if "pg_attribute" in argument:
+            made_by = self.index and f"CREATE INDEX i ON t USING {self.index} (vector)"
+            return json.dumps([[self.column, made_by]] if self.column else [])
+        return json.dumps([[self.rows]] if "count" in argument else [])
+
+    @property
+    def changed(self) -> list[str]:
+        return [statement for statement in self.asked if statement.startswith("DROP")]
+
+
+def _prepare(answering: object, *, reindex: bool = False) -> Doing:
+    doing = Doing()
+    made = plan(webui={"vector_store": "pgvector"})
+    store_step.prepare(made, cast(Runner, answering), NOWHERE, REPORT, doing, reindex=reindex)
+    return doing
+
+
+@pytest.mark.parametrize(
+    "table", [Answering(None), Answering("halfvec(2560)", "hnsw", 7), Answering("halfvec(2560)", None, 7)]
+)
+def test_what_fits_is_left_alone(table: Answering) -> None:
+    """No table yet, the right one, and the right one without its index."""
+    assert _prepare(table).already
+    assert table.changed == []
+
+
+@pytest.mark.parametrize("column", ["vector(1536)", "vector(2560)", "halfvec(1024)"])
+def test_vectors_of_another_type_are_not_given_up_unasked(column: str) -> None:
+    """What is there, what is wanted, and the command that makes it so; nothing was changed."""
+    table = Answering(column, "ivfflat", 1234)
+    with pytest.raises(IndexWouldBreak, match=r"1,234 vectors as .*halfvec\(2560\) is wanted") as refused:
+        _prepare(table)
+    assert column in refused.value.message
+    assert "`embedstack up --reindex`" in refused.value.advice
+    assert table.changed == []
+
+
+@pytest.mark.parametrize(("rows", "reindex"), [(1234, True), (0, False)])
+def test_they_are_given_up_where_they_are_embedded_anew_or_none_are_there(rows: int, reindex: bool) -> None:
+    """Open WebUI makes the table of the right type at its start."""
+    table = Answering("vector(1536)", None, rows)
+    assert "vector(1536) given up for halfvec(2560)" in _prepare(table, reindex=reindex).detail
+    assert table.changed == ["DROP TABLE document_chunk"]
+
+
+def test_an_index_of_another_method_alone_goes() -> None:
+    """Open WebUI would end by it; the vectors stay."""
+    table = Answering("halfvec(2560)", "ivfflat", 9000)
+    assert "ivfflat index given up for hnsw" in _prepare(table).detail
+    assert table.changed == ["DROP INDEX idx_document_chunk_vector"]
+
+
+class Babbling:
+    """A runner in whose Open WebUI something else answers."""
+
+    def in_webui(self, script: str, argument: str) -> str:  # noqa: ARG002 -- as every runner takes it
+        return "hello"
+
+
+def test_what_is_no_answer_is_told() -> None:
+    """Not a traceback of ours."""
+    with pytest.raises(PartNotReady, match="'hello'"):
+        _prepare(Babbling())
