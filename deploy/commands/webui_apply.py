@@ -10,9 +10,9 @@ from rich.text import Text
 from deploy.config import Loaded
 from deploy.console import Report
 from deploy.errors import Blocked
-from deploy.stack import webui_elsewhere, webui_own, webui_roles, webui_step
+from deploy.stack import store_step, webui_elsewhere, webui_own, webui_roles, webui_step
 from deploy.stack.webui_own import Own
-from deploy.webui import guarded, index_record, proof, role, version
+from deploy.webui import guarded, index_record, pgvector_table, proof, role, version
 from deploy.webui.client import Webui
 from deploy.webui.elsewhere import Elsewhere
 from deploy.webui.guarded import Index
@@ -77,12 +77,15 @@ def apply(loaded: Loaded, there: Elsewhere | None, report: Report, *, reindex: b
 def _own(loaded: Loaded, report: Report, *, reindex: bool, any_version: bool) -> Applied:
     own = webui_own.find(loaded.settings, report)
     _as_brought_up(own)
+    _column_fits(own, report)
     with Webui(own.plan.webui_url) as webui:
         told = _version(webui, any_version=any_version)
         webui_own.signed_in(own, webui)
         index = webui_step.index(own.plan, own.secrets, own.places)
+        # Before anything is embedded anew: what it puts before a text would be in the index for good.
+        restarted = webui_roles.ensure(own, report) if reindex else False
         done = guarded.settle(webui, own.must, index, report, anew=ANEW, reindex=reindex)
-    restarted = webui_roles.ensure(own, report)
+    restarted = webui_roles.ensure(own, report) or restarted
     code = done.reindexed.exit_code if done.reindexed else 0
     return Applied(webui.url, told, done.changed, restarted, (), None, done.reindexed, code)
 
@@ -120,6 +123,18 @@ def _as_brought_up(own: Own) -> None:
             f"{runs.precision}.",
             "`embedstack up` changes it, and Open WebUI's settings with it.",
         )
+
+
+def _column_fits(own: Own, report: Report) -> None:
+    """IndexWouldBreak where vectors go into a column of PostgreSQL of another size: Open WebUI, which is started anew
+    by `up` alone, would cut or fill them up in silence, and counting them shows nothing.
+    """
+    if not store_step.wanted(own.plan):
+        return
+    ask = store_step.asked_by(own.runner(report))
+    table = pgvector_table.look(ask)
+    if table is not None and not table.fits(own.plan.dimensions):
+        raise pgvector_table.refusal(table, pgvector_table.count(ask), own.plan.dimensions)
 
 
 def _arrival(one: Arrival) -> Text:

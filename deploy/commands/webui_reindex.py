@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from deploy.config import Loaded
@@ -41,6 +42,8 @@ def _anew(webui: Webui, at: Index, bridge: str, report: Report, chat_files: bool
     asks = is_set.get("RAG_EMBEDDING_ENGINE") == "ollama" and _address(is_set) == bridge
     if not asks:
         report.warn(f"Open WebUI does not embed through {bridge}: `embedstack webui apply` sets that")
+        if (record := index_record.read(at.path)) is not None:  # of an index that is no more, whatever becomes of it
+            index_record.write(at.path, replace(record, complete=False))
         at = Index(at.path)
     known = library.look(webui)
     now, before = at.facts(model, report), verify.count(webui, known)

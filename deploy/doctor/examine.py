@@ -139,7 +139,8 @@ def _webui(intent: Intent, machine: Machine) -> Iterator[Finding]:
 def _index(intent: Intent, machine: Machine) -> Iterator[Finding]:
     if machine.runs(accounts.PART):
         known = secrets.read(machine.places, lambda _: None)
-        yield from index.check(*accounts.index(intent.plan, known, machine.places))
+        found = accounts.index(intent.plan, known, machine.places)
+        yield from index.check(*found, intent.settings.webui.vector_store)
 
 
 def _roles(intent: Intent, machine: Machine) -> Iterator[Finding]:

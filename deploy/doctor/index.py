@@ -9,9 +9,9 @@ from deploy.webui.guard import Indexed
 from deploy.webui.index_record import IndexRecord
 
 
-def check(record: IndexRecord | None, now: IndexFacts, indexed: Indexed) -> Iterator[Finding]:
-    """`now`: what the stack would have Open WebUI ask for."""
-    judged = guard.judge(record, now, indexed)
+def check(record: IndexRecord | None, now: IndexFacts, indexed: Indexed, store: str) -> Iterator[Finding]:
+    """`now`: what the stack would have Open WebUI ask for; `store`: where it would look."""
+    judged = guard.judge(record, now, indexed, store=store)
     if judged.verdict == "breaks":
         yield Finding(
             "INDEX-MISMATCH",

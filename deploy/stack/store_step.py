@@ -36,7 +36,14 @@ def prepare(plan: Plan, runner: Runner, index: Index, report: Report, doing: Doi
             raise pgvector_table.refusal(table, rows, plan.dimensions)
         if rows:
             # Before: whatever ends `up` from here on, it is known that the texts are still to be embedded.
-            index.keep(index.facts(plan.webui_model, report), plan.webui_model, report, complete=False)
+            facts = index.facts(plan.webui_model, report)
+            if facts is None:
+                raise PartNotReady(
+                    f"The {rows:,} vectors in PostgreSQL were left alone: the bridge does not tell what would take "
+                    "their place.",
+                    "`embedstack status` says how the bridge is; then `embedstack up --reindex` again.",
+                )
+            index.keep(facts, plan.webui_model, report, complete=False)
         pgvector_table.drop(ask)
         doing.did(f"{rows:,} vectors of {table.column} given up for {stores.column(plan.dimensions)}")
     elif table.foreign_index:

@@ -18,11 +18,9 @@ from deploy.stack.record import Record
 from deploy.stack.runner import Runner
 from deploy.state import PartState
 from deploy.webui import wanted
-from deploy.webui.client import Webui
+from deploy.webui.client import WRONG_PASSWORD, Webui
 
 IN_DOCKER = "http://bridge:11435"
-WRONG_PASSWORD = (400, 401)
-"""What Open WebUI 0.12.4 answers a sign-in with, and might; a 429 or a 500 says nothing of the password."""
 
 
 @dataclass(frozen=True)

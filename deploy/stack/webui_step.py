@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from deploy.bridge_api import BridgeApi
 from deploy.console import Report
-from deploy.errors import Blocked, PartNotReady
+from deploy.errors import Blocked, PartNotReady, WebuiRefused
 from deploy.places import Places
 from deploy.plan import Plan
 from deploy.secrets import Secrets
 from deploy.stack.steps import Doing
 from deploy.webui import guard, guarded, index_record, library, wanted
 from deploy.webui import reindex as reindexing
-from deploy.webui.client import Webui
+from deploy.webui.client import WRONG_PASSWORD, Webui
 from deploy.webui.guard import Judgement
 from deploy.webui.guarded import Index
 
@@ -19,7 +19,8 @@ ANEW = "embedstack up --reindex"
 
 
 def index(plan: Plan, secrets: Secrets, places: Places) -> Index:
-    return Index(index_record.of_stack(places), plan.bridge_url, secrets.bridge_admin_key)
+    store = plan.settings.webui.vector_store
+    return Index(index_record.of_stack(places), plan.bridge_url, secrets.bridge_admin_key, store)
 
 
 def settle(
@@ -34,10 +35,11 @@ def settle(
 ) -> None:
     """Put its settings right, and embed everything anew where that is wanted and needed.
 
-    IndexWouldBreak where it is needed and not wanted, ReindexFailed where it did not do for all of it.
+    IndexWouldBreak where it is needed and not wanted, ReindexFailed where it did not do for all of it, WebuiRefused
+    where it is wanted and nobody can sign in.
     """
     with Webui(plan.webui_url) as webui:
-        if not _signed_in(webui, plan, secrets, report):
+        if not _signed_in(webui, plan, secrets, report, needed=reindex):
             return
         must = wanted.embedding(plan, bridge_url, secrets.bridge_key if plan.keyed else "")
         done = guarded.settle(webui, must, index(plan, secrets, places), report, anew=ANEW, reindex=reindex)
@@ -54,11 +56,12 @@ def foresee(plan: Plan, secrets: Secrets, places: Places) -> None:
     """
     at = index(plan, secrets, places)
     record, served = index_record.read(at.path), plan.served
-    if record is None or not (
-        changes := guard.planned(
-            record.facts, model=served.model.id, precision=served.precision, dimensions=plan.dimensions
-        )
-    ):
+    if record is None:
+        return
+    changes = guard.planned(
+        record.facts, model=served.model.id, precision=served.precision, dimensions=plan.dimensions
+    ) + guard.moves(record, at.store)
+    if not changes:
         return
     with Webui(plan.webui_url) as webui:
         try:
@@ -105,10 +108,17 @@ def ensure_closed(plan: Plan) -> None:
         webui.close()
 
 
-def _signed_in(webui: Webui, plan: Plan, secrets: Secrets, report: Report) -> bool:
+def _signed_in(webui: Webui, plan: Plan, secrets: Secrets, report: Report, *, needed: bool) -> bool:
     try:
         webui.sign_in(plan.settings.webui.admin_email, secrets.webui_admin_password)
-    except PartNotReady as error:
+    except WebuiRefused as error:
+        if error.status not in WRONG_PASSWORD:
+            raise
+        if needed:
+            raise WebuiRefused(
+                f"Nothing was embedded anew: {error.message}",
+                error.advice or "`embedstack webui password` gives its administrator a new one; then this again.",
+            ) from error
         report.warn(
             f"Open WebUI's settings were not compared: its administrator {plan.settings.webui.admin_email} has another "
             f"password than that of `embedstack config secrets` ({error.message})"

@@ -9,6 +9,8 @@ from deploy.errors import PartNotReady, WebuiRefused
 
 TIMEOUT = 60.0  # seconds
 LONGEST = 300  # characters of an answer that are told
+WRONG_PASSWORD = (400, 401)
+"""What Open WebUI 0.12.4 answers a sign-in with, and might; a 429 or a 500 says nothing of the password."""
 
 
 class Webui:
@@ -66,10 +68,6 @@ class Webui:
 
     def set_embedding(self, wanted: Mapping[str, Any]) -> None:
         self.ask("POST", "/api/v1/retrieval/embedding/update", dict(wanted))
-
-    def indexed(self) -> int:
-        """How many knowledge bases and files it has: what a change of the model would leave unreadable."""
-        return sum(_count(self.ask("GET", path)) for path in ("/api/v1/knowledge/", "/api/v1/files/"))
 
     def sign_up_is_open(self) -> bool:
         """Whether whoever reaches it can make an account."""
@@ -165,8 +163,3 @@ def _detail(answer: requests.Response) -> str:
     except ValueError:
         return answer.text[:LONGEST].strip() or answer.reason
     return str(told.get("detail", told) if isinstance(told, dict) else told)[:LONGEST]
-
-
-def _count(told: Any) -> int:
-    items = told.get("items", []) if isinstance(told, dict) else told
-    return len(items) if isinstance(items, list) else 0

@@ -13,6 +13,7 @@ from deploy.webui.index_record import IndexRecord
 from deploy.webui.library import Library
 
 Verdict = Literal["fresh", "same", "adopted", "unfinished", "unknown", "breaks"]
+_STORE = "the vector store"
 CALLED = {"model": "the model", "precision": "its precision", "style": "the prompt style"}
 
 
@@ -64,9 +65,14 @@ def indexed(library: Library) -> Indexed:
 
 
 def judge(
-    record: IndexRecord | None, now: IndexFacts | None, indexed: Indexed, *, other_model: str | None = None
+    record: IndexRecord | None,
+    now: IndexFacts | None,
+    indexed: Indexed,
+    *,
+    other_model: str | None = None,
+    store: str | None = None,
 ) -> Judgement:
-    """`now`: what would be searched with from now on; None where no bridge tells it.
+    """`now`: what would be searched with from now on; None where no bridge tells it. `store`: where; None: not known.
 
     `other_model`: what Open WebUI asks for where that is not what it shall ask for: without a record the only thing
     that is known of its index.
@@ -77,8 +83,11 @@ def judge(
         if other_model:
             return Judgement("breaks", (other_model,))
         return Judgement("unknown" if now is None else "adopted")
+    moved = moves(record, store)
     if record.facts.fingerprint != now.fingerprint:
-        return Judgement("breaks", changes(record.facts, now))
+        return Judgement("breaks", (*changes(record.facts, now), *moved))
+    if moved:
+        return Judgement("breaks", moved)
     return Judgement("same" if record.complete else "unfinished")
 
 
@@ -87,6 +96,13 @@ def planned(was: IndexFacts, *, model: str, precision: str, dimensions: int) -> 
     same_precision = precision.casefold() == was.precision.casefold()
     now = replace(was, model=model, precision=was.precision if same_precision else precision, dimensions=dimensions)
     return () if now == was else changes(was, now)
+
+
+def moves(record: IndexRecord, store: str | None) -> tuple[str, ...]:
+    """That its vectors would be looked for in another store, which begins empty, in words."""
+    if None in (record.store, store) or record.store == store:
+        return ()
+    return (f"{_STORE} {record.store}, now {store}",)
 
 
 def changes(was: IndexFacts, now: IndexFacts) -> tuple[str, ...]:
@@ -109,7 +125,7 @@ def refusal(judgement: Judgement, indexed: Indexed, cost: Cost, command: str) ->
 
 
 def _resized(judgement: Judgement) -> bool:
-    return any(change.startswith("dimensions") for change in judgement.changes)
+    return any(change.startswith(("dimensions", _STORE)) for change in judgement.changes)
 
 
 def _changes(was: IndexFacts, now: IndexFacts) -> Iterator[str]:

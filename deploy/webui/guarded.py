@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,13 @@ class Index:
         path: see `index_record.of_stack` and `of_url`.
         url: of the bridge as this machine reaches it; None where it cannot.
         key: an administrator's.
+        store: where Open WebUI keeps its vectors; None where that is not known.
     """
 
     path: Path
     url: str | None = None
     key: str | None = None
+    store: str | None = None
 
     def facts(self, model: str, report: Report) -> IndexFacts | None:
         """What would be indexed under this name from now on; None, and it is said, where the bridge does not tell."""
@@ -53,7 +55,7 @@ class Index:
         """Record it, and have the bridge refuse who asks through something else."""
         if facts is None or self.url is None:
             return
-        record = IndexRecord(facts, complete)
+        record = IndexRecord(facts, complete, self.store)
         if index_record.read(self.path) != record:
             index_record.write(self.path, record)
         try:
@@ -61,6 +63,11 @@ class Index:
                 bridge.expect(facts.fingerprint, model)
         except PartNotReady as error:
             report.warn(f"The bridge does not watch over Open WebUI's index: {error.message}")
+
+    def doubt(self) -> None:
+        """What is recorded may not hold any more, and nobody tells what does."""
+        if (record := index_record.read(self.path)) is not None:
+            index_record.write(self.path, replace(record, complete=False))
 
     def answered(self) -> int | None:
         """Texts that the bridge has answered so far."""
@@ -100,7 +107,7 @@ def settle(
     other = _other(webui.embedding(), must)
     now, known = index.facts(model, report), library.look(webui)
     indexed = guard.indexed(known)
-    judged = guard.judge(index_record.read(index.path), now, indexed, other_model=other)
+    judged = guard.judge(index_record.read(index.path), now, indexed, other_model=other, store=index.store)
     if reindex and judged.verdict in ("breaks", "unfinished"):
         changes = "; ".join(judged.changes) or "a reindex did not end, or not for every file"
         report.say_plain("[dim]•[/]", f"Open WebUI's index is made anew: {changes}; it has {indexed}")
@@ -132,6 +139,8 @@ def make_anew(
     """
     # Told to the bridge before, so that nothing is embedded through something else meanwhile.
     index.keep(now, model, report, complete=False)
+    if now is None:
+        index.doubt()
     chunks = cost.of(webui, known, None, model).chunks
     done = reindex(webui, known, before, report, chunks=chunks, answered=index.answered, chat_files=chat_files)
     index.keep(now, model, report, complete=not done.exit_code)

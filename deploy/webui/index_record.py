@@ -18,10 +18,14 @@ NAME = "webui-index.json"
 
 @dataclass(frozen=True)
 class IndexRecord:
-    """`facts` as the bridge told them. `complete` False while it is embedded anew, and until all of it was."""
+    """`facts` as the bridge told them. `complete` False while it is embedded anew, and until all of it was.
+
+    `store`: where its vectors are, as webui.vector_store has it; None for an Open WebUI that no stack started.
+    """
 
     facts: IndexFacts
     complete: bool = True
+    store: str | None = None
 
 
 def of_stack(places: Places) -> Path:
@@ -31,7 +35,8 @@ def of_stack(places: Places) -> Path:
 
 def of_url(url: str) -> Path:
     """For an Open WebUI that no stack of ours started."""
-    return home() / "webui" / f"{hashlib.sha256(url.rstrip('/').encode()).hexdigest()[:16]}.json"
+    one = url.rstrip("/").replace("//localhost", "//127.0.0.1", 1)
+    return home() / "webui" / f"{hashlib.sha256(one.encode()).hexdigest()[:16]}.json"
 
 
 def read(path: Path) -> IndexRecord | None:

@@ -160,7 +160,9 @@ def _file(told: dict[str, Any]) -> File:
 def _memories(webui: Webui) -> int:
     try:
         told = webui.ask("GET", "/api/v1/memories/")
-    except WebuiRefused:
+    except WebuiRefused as error:
+        if error.status not in (401, 403, 404):
+            raise
         return 0  # switched off
     return len(told) if isinstance(told, list) else 0
 

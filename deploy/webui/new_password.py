@@ -10,6 +10,7 @@ import sqlite3
 import sys
 import uuid
 from typing import Any
+from urllib.parse import quote
 
 PATIENCE = 5.0  # seconds for a lock of somebody else's
 CHALLENGES = ("login_challenge", "manage_challenge", "reset_ticket")
@@ -21,7 +22,8 @@ def change(database: str, email: str, password: str) -> dict[str, Any]:
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()
     try:
         # mode=rw: one that is not there is not made.
-        connection = sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None)
+        there = f"file:{quote(database)}?mode=rw"
+        connection = sqlite3.connect(there, uri=True, timeout=PATIENCE, isolation_level=None)
         try:
             connection.execute("BEGIN IMMEDIATE")
             told = _change(connection, email, hashed)

@@ -209,6 +209,7 @@ def test_a_proxy_that_gave_up_waiting_is_a_504(front: Front) -> None:
     front.assert_serves()
 
 
+@pytest.mark.thorough
 def test_an_engine_that_trickles_is_a_504(openai: Front) -> None:
     """engine.timeout bounds the whole answer, not the silence between two of its bytes."""
     openai.upstream.play(then=faults.trickle)
@@ -336,6 +337,7 @@ def test_quarantine_ends(real: str) -> None:
         assert front.upstream.sizes == [1]
 
 
+@pytest.mark.thorough
 def test_a_text_that_only_stood_by_is_not_blamed(real: str) -> None:
     """With several calls in flight an engine that dies takes them all along; only the text that kills it alone, twice,
     is named, and the other's client gets its vectors.

@@ -110,6 +110,7 @@ def test_the_expectation_outlives_the_bridge(tmp_path: Path) -> None:
     assert not (tmp_path / "index.json").exists()
 
 
+@pytest.mark.thorough
 def test_the_expectation_of_the_configuration() -> None:
     """`index.fingerprint` is expected from the start, of other weights too, and nobody changes it from outside."""
     with bridge(*DEMO, "--set", f"index.fingerprint={OTHER}") as running:

@@ -67,6 +67,7 @@ def test_ollama_runner_killed_under_load(stacks: Stacks) -> None:
     assert len(runner_pids(ollama)) == 1
 
 
+@pytest.mark.thorough
 def test_a_child_whose_program_is_away_for_a_while_comes_back(tmp_path: Path) -> None:
     """As while a package is upgraded: a start that fails, even to begin, is followed by another."""
     program = tmp_path / "engine"
@@ -112,6 +113,7 @@ def test_engine_ends_with_a_bridge_that_is_killed() -> None:
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.usefixtures("demo")
+@pytest.mark.thorough
 def test_stop_is_orderly(sign: signal.Signals) -> None:
     """SIGTERM or Ctrl-C: the request in flight is answered, the exit status is 0, and no child is left."""
     texts = [f"text number {number}" for number in range(64)]

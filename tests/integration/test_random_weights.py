@@ -34,6 +34,7 @@ def expected(random_fixture: RandomFixture) -> Expected:
     return Expected.of(NumpyQwen3.load(random_fixture.hf), TEXTS)
 
 
+@pytest.mark.thorough
 def test_distinct_texts_are_far_apart(expected: Expected) -> None:
     """Agreement to 0.999 means something only where different texts lie below 0.9."""
     distinct = [i for i, text in enumerate(nfc(expected.texts)) if text not in nfc(expected.texts)[:i]]
@@ -48,6 +49,7 @@ def test_every_engine_agrees_with_numpy(stack: Stack, expected: Expected) -> Non
 
 
 @pytest.mark.parametrize("reference", REFERENCES, ids=lambda reference: reference["text"][-30:] or "empty")
+@pytest.mark.thorough
 def test_qwens_token_counts(stack: Stack, reference: dict[str, object]) -> None:
     """With Qwen's real vocabulary every engine counts the tokens that Qwen's tokenizer makes, EOS once."""
     answer = stack.bridge.post("/api/embed", {"model": "random", "input": [reference["text"]]}).json()

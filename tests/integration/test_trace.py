@@ -119,6 +119,7 @@ def test_only_the_administrator_may_look_also_on_this_machine(running: Bridge) -
         stranger.trace(0)
 
 
+@pytest.mark.thorough
 def test_the_admin_key_opens_what_asks_for_keys() -> None:
     """Where clients need a key, the administrator's is one; theirs opens no route of his, unless it says admin."""
     keys = "security.api_keys=[{name: app, key: app-key}, {name: root, key: root-key, admin: true}]"
@@ -147,6 +148,7 @@ def test_texts_and_the_line_on_roles() -> None:
         assert len(re.findall("never said which are questions", started.log.read_text())) == 1
 
 
+@pytest.mark.thorough
 def test_no_trace_at_all() -> None:
     """With `trace.records=0` nothing is kept, and the command says that there is nothing."""
     with bridge(*DEMO, "--set", "trace.records=0") as started:

@@ -73,6 +73,7 @@ def found(model: NumpyQwen3, passages: Floats, question: str, dimensions: int = 
 
 
 class TestBytes:
+    @pytest.mark.thorough
     def test_two_folders_hold_the_same_bytes(self, tmp_path: Path) -> None:
         """A build with other hash seeds, threads and CPU features gives the pinned sha256 and the same folder."""
         one = build(tmp_path / "one")
@@ -131,6 +132,7 @@ class TestBytes:
         with pytest.raises(DemoModelError, match=r"file/models: Not a directory.*EMBEDSTACK_CACHE"):
             build(tmp_path / "file" / "models")
 
+    @pytest.mark.thorough
     def test_a_full_disk_is_reported_and_leaves_nothing(self, tmp_path: Path) -> None:
         """A write that ends half-way is one line on stderr, and no file that looks like a model is left."""
         child = command(tmp_path, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6)))

@@ -212,6 +212,7 @@ def test_a_tensor_larger_than_everything_is_longer_than_its_file(tmp_path: Path)
 
 @settings(max_examples=200)
 @given(st.data())
+@pytest.mark.thorough
 def test_a_cut_or_changed_header_is_an_error_or_another_header(
     header: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from deploy.bridge_api import IndexFacts
 from deploy.console import Report
 from deploy.errors import IndexWouldBreak, PartNotReady
 from deploy.stack import store_step
@@ -19,6 +20,17 @@ from tests.docker.plans import plan
 
 REPORT = Report("test", as_json=True)
 NOWHERE = Index(Path("/no/such/record.json"))
+
+
+class Told(Index):
+    """A bridge that tells what it would make; whether it was kept that the index is unfinished, and when."""
+
+    def facts(self, model: str, report: Report) -> IndexFacts | None:  # noqa: ARG002 -- as an index takes it
+        return IndexFacts("0123456789abcdef", model, "f16", 2560, "qwen3", "", "fedcba9876543210")
+
+    def keep(self, facts: IndexFacts | None, model: str, report: Report, *, complete: bool = True) -> None:  # noqa: ARG002
+        assert facts is not None
+        self.path.write_text(str(complete))
 
 
 @dataclass
@@ -43,10 +55,10 @@ class Answering:
         return [statement for statement in self.asked if statement.startswith("DROP")]
 
 
-def _prepare(answering: object, *, reindex: bool = False) -> Doing:
+def _prepare(answering: object, *, index: Index = NOWHERE, reindex: bool = False) -> Doing:
     doing = Doing()
     made = plan(webui={"vector_store": "pgvector"})
-    store_step.prepare(made, cast(Runner, answering), NOWHERE, REPORT, doing, reindex=reindex)
+    store_step.prepare(made, cast(Runner, answering), index, REPORT, doing, reindex=reindex)
     return doing
 
 
@@ -71,11 +83,22 @@ def test_vectors_of_another_type_are_not_given_up_unasked(column: str) -> None:
 
 
 @pytest.mark.parametrize(("rows", "reindex"), [(1234, True), (0, False)])
-def test_they_are_given_up_where_they_are_embedded_anew_or_none_are_there(rows: int, reindex: bool) -> None:
-    """Open WebUI makes the table of the right type at its start."""
-    table = Answering("vector(1536)", None, rows)
-    assert "vector(1536) given up for halfvec(2560)" in _prepare(table, reindex=reindex).detail
+def test_they_are_given_up_where_they_are_embedded_anew_or_none_are_there(
+    rows: int, reindex: bool, tmp_path: Path
+) -> None:
+    """Open WebUI makes the right table at its start; before, it is written down that its index is unfinished."""
+    table, index = Answering("vector(1536)", None, rows), Told(tmp_path / "record")
+    assert "vector(1536) given up for halfvec(2560)" in _prepare(table, index=index, reindex=reindex).detail
     assert table.changed == ["DROP TABLE document_chunk"]
+    assert index.path.exists() == bool(rows)
+
+
+def test_they_are_kept_where_nobody_tells_what_would_take_their_place() -> None:
+    """Else an index without a record would be taken for a whole one."""
+    table = Answering("vector(1536)", None, 1234)
+    with pytest.raises(PartNotReady, match="1,234 vectors in PostgreSQL were left alone"):
+        _prepare(table, reindex=True)
+    assert table.changed == []
 
 
 def test_an_index_of_another_method_alone_goes() -> None:

@@ -44,6 +44,17 @@ def test_verdicts(
     assert guard.judge(record, now, indexed, other_model=other).verdict == verdict
 
 
+def test_another_store_begins_empty() -> None:
+    """Which Open WebUI would not say; where one of the two is not known, nothing is."""
+    record = IndexRecord(WAS, store="chroma")
+    moved = guard.judge(record, WAS, SOME, store="pgvector")
+    assert moved == Judgement("breaks", ("the vector store chroma, now pgvector",))
+    assert "find nothing" in guard.refusal(moved, SOME, Cost(7, None), "x").message
+    assert guard.judge(record, WAS, SOME, store="chroma").verdict == "same"
+    assert guard.judge(record, WAS, SOME).verdict == guard.judge(RECORD, WAS, SOME, store="weaviate").verdict == "same"
+    assert guard.judge(record, WAS, NOTHING, store="pgvector").verdict == "fresh"
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
