@@ -17,6 +17,7 @@ from tests.e2e.documents_page import Embedding
 
 FOLDER = "SCREENSHOTS"
 """The variable that names where pictures are kept; build/screenshots of the checkout where it is not set."""
+PROGRAMS = ("chromium", "google-chrome")  # Ubuntu has a Chromium as a snap alone
 PATIENCE = 60_000.0  # milliseconds
 SIZE: ViewportSize = {"width": 1280, "height": 800}
 # Without a sandbox, since CI's user is root; nothing that asks the network by itself.
@@ -122,8 +123,8 @@ class Browser:
 @contextmanager
 def browser(url: str) -> Iterator[Browser]:
     """Chromium with a profile of its own, until the block ends."""
-    program = shutil.which("chromium")
-    assert program, "chromium is not installed (Debian: apt install chromium)"
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    assert program, f"none of {', '.join(PROGRAMS)} is installed (Debian: apt install chromium)"
     with tempfile.TemporaryDirectory(prefix="chromium-") as profile, sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile, executable_path=program, headless=True, args=ARGUMENTS, locale="en-US", viewport=SIZE
