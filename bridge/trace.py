@@ -51,7 +51,7 @@ class Trace:
                 at,
                 door,
                 asked.caller.flow,
-                asked.model,
+                _name(asked.model),
                 result.meaning,
                 len(asked.texts),
                 _size(asked.texts),
@@ -74,7 +74,7 @@ class Trace:
         self._last += 1
         flow, model, texts = (asked.caller.flow, asked.model, asked.texts) if asked else (("",), "", ())
         kept = _clipped(texts) if self._text else None
-        told = (door, flow, model[:LONGEST_NAME], meaning, len(texts), _size(texts), 0, _NOTHING, _NO_STAGES)
+        told = (door, flow, _name(model), meaning, len(texts), _size(texts), 0, _NOTHING, _NO_STAGES)
         self._entries.append(Entry(at, *told, 0.0, 0, 0, status, code, kept))
 
     def after(self, seq: int, limit: int) -> list[dict[str, Any]]:
@@ -88,6 +88,10 @@ class Trace:
     def last(self) -> int:
         """The number of the newest record; 0 before the first."""
         return self._last
+
+
+def _name(model: str) -> str:
+    return model[:LONGEST_NAME].encode("utf-8", "replace").decode()
 
 
 def _size(texts: Sequence[str]) -> int:

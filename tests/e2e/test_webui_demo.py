@@ -19,6 +19,9 @@ def webui(command: StackCommand) -> Iterator[OpenWebui]:
     """Signed in once for all tests here: Open WebUI 0.12.4 lets an account sign in 15 times in three minutes."""
     webui = OpenWebui(command.webui)
     webui.sign_in(password=command.data("config", "secrets")["secrets"]["webui_admin_password"])
+    for file in webui.ask("GET", "/api/v1/files/?content=false")["items"]:
+        if file["filename"] in NAMES:  # what other tests have uploaded under the same names
+            webui.ask("DELETE", f"/api/v1/files/{file['id']}")
     yield webui
     webui.close()
 
