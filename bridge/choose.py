@@ -12,9 +12,9 @@ from bridge.backends.ollama import OllamaBackend
 from bridge.backends.openai import OpenAIBackend
 from bridge.config import ConfigError, ollama_url
 from bridge.engine import Limits
+from bridge.engine_settings import Engine as EngineSettings
 from bridge.errors import BridgeError
 from bridge.pool import Member
-from bridge.settings import Engine as EngineSettings
 from bridge.settings import Settings
 from modelfiles.catalog import Model
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from bridge import index, private_file
+from bridge import index
 from bridge.errors import IndexMismatch
 from bridge.fingerprint import Fingerprint
 from bridge.request import EmbedRequest
+from modelfiles import private_file
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bridge import private_file
 from bridge.request import Vectors
+from modelfiles import private_file
 
 log = logging.getLogger(__name__)
 

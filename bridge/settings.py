@@ -14,37 +14,28 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from bridge.engine_settings import Engine, Pool
+from bridge.setting_kinds import (
+    MIB,
+    Bound,
+    Count,
+    Duration,
+    Host,
+    HostName,
+    IndexFingerprint,
+    KeepAlive,
+    Name,
+    Origin,
+    Precision,
+    Seconds,
+    Secret,
+    Share,
+    Size,
+    Style,
+    TaskName,
+    Url,
+)
 from modelfiles.catalog import MIN_DIMENSIONS, Task
-
-MIB = 1024**2
-WEEK = 7 * 24 * 3600
-
-Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0, le=WEEK, extra={"allowed": "seconds above 0, at most 604800"})]
-Pause = Annotated[float, Meta(ge=0, le=WEEK, extra={"allowed": "seconds, 0 to 604800"})]
-KeepAlive = Annotated[float, Meta(ge=-1, le=1e9, extra={"allowed": "seconds"})]
-Name = Annotated[str, Meta(min_length=1, extra={"allowed": "a name"})]
-Style = Annotated[str, Meta(min_length=1, extra={"allowed": "a style of the catalogue"})]
-TaskName = Annotated[str, Meta(min_length=1, extra={"allowed": "a role or a task"})]
-Precision = Annotated[str, Meta(min_length=1, extra={"allowed": "a precision of the model"})]
-HostName = Annotated[str, Meta(min_length=1, extra={"allowed": "a host name"})]
-Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+\Z", extra={"allowed": "as https://HOST[:PORT]"})]
-Host = Annotated[str, Meta(min_length=1, extra={"allowed": "an IP address or a host name"})]
-Secret = Annotated[str, Meta(min_length=1, extra={"secret": True, "allowed": "text"})]
-IndexFingerprint = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z", extra={"allowed": "16 hexadecimal digits"})]
-Share = Annotated[float, Meta(ge=0, lt=1, extra={"allowed": "a share, 0 to below 1"})]
-Bound = Annotated[int, Meta(ge=0, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'; 0 is none"})]
-Size = Annotated[int, Meta(ge=1, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'"})]
-Url = Annotated[
-    str, Meta(pattern=r"^https?://[^\s/?#]+\S*\Z", extra={"allowed": "http://HOST[:PORT], https://HOST[:PORT]"})
-]
-Duration = Annotated[  # Go's; Ollama refuses text without a unit
-    str,
-    Meta(
-        pattern=r"^-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+\Z",
-        extra={"allowed": "a duration as '5m' or '1h30m'"},
-    ),
-]
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,121 +47,6 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")] = (
         11435
     )
-
-
-class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The engine that computes the vectors. With nothing set here, the Ollama at OLLAMA_HOST is looked for."""
-
-    kind: Annotated[
-        Literal["ollama", "openai", "embedded"] | None,
-        Meta(
-            description="Ollama, an OpenAI-shaped server (vLLM, llama-server), or llama.cpp inside the bridge. "
-            "null: found out."
-        ),
-    ] = None
-    url: Annotated[Url | None, Meta(description="Where the engine listens.")] = None
-    model: Annotated[
-        Name | None,
-        Meta(description="The engine's own name for the model. null: the name in model.id."),
-    ] = None
-    api_key: Annotated[Secret | None, Meta(description="Bearer token that the engine asks for.")] = None
-    gguf: Annotated[Path | None, Meta(description="GGUF file for the embedded engine.")] = None
-    tokenizer: Annotated[
-        Path | None,
-        Meta(
-            description="GGUF, tokenizer.json or Hugging Face folder to count tokens with, where the engine does not "
-            "give its vocabulary (openai)."
-        ),
-    ] = None
-    context: Annotated[
-        Annotated[int, Meta(ge=64)] | None,
-        Meta(
-            description="Tokens of context for one text, EOS included. null: what the engine says; "
-            "8192 for the embedded engine.",
-        ),
-    ] = None
-    threads: Annotated[
-        Count | None,
-        Meta(
-            description="Threads of the embedded engine. null: the physical cores; give fewer where others compute too."
-        ),
-    ] = None
-    timeout: Annotated[Seconds, Meta(description="Seconds to wait for an answer to one call.")] = 300.0
-    connect_timeout: Annotated[Seconds, Meta(description="Seconds to wait for a connection.")] = 5.0
-    batch: Annotated[int, Meta(ge=1, le=2048, description="Texts in one call.")] = 32
-    concurrency: Annotated[
-        Annotated[int, Meta(ge=1, le=1024)] | None,
-        Meta(
-            description="Calls in flight at once at one engine. null: 1 at Ollama, llama-server and the embedded "
-            "engine, 4 at any other; Ollama and the embedded engine embed one text at a time whatever is asked."
-        ),
-    ] = None
-    slice_bytes: Annotated[
-        Annotated[int, Meta(ge=1, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'"})] | None,
-        Meta(
-            description="Bytes of text after which a call takes no further text; what a query may have to wait for. "
-            "null: 512 at Ollama, llama-server and the embedded engine, which gain nothing from many; else 64 KiB."
-        ),
-    ] = None
-    gather: Annotated[
-        Annotated[float, Meta(ge=0, le=0.1, extra={"allowed": "seconds, 0 to 0.1"})] | None,
-        Meta(
-            description="Seconds for which single texts are gathered into one call while others are in flight. "
-            "null: 0 at Ollama, llama-server and the embedded engine; else 0.002."
-        ),
-    ] = None
-    patience: Annotated[
-        Pause,
-        Meta(description="Seconds for which waiting requests are kept when an engine that served has gone away."),
-    ] = 30.0
-    attempts: Annotated[int, Meta(ge=1, le=10, description="Times a call is tried when the engine hiccups.")] = 3
-    quarantine: Annotated[
-        Pause,
-        Meta(description="Seconds for which a text that killed the engine twice is not sent again."),
-    ] = 600.0
-
-    def __post_init__(self) -> None:
-        if self.kind == "embedded" and self.url is not None:
-            raise ValueError("kind 'embedded' takes gguf, not url; remove one of kind and url")
-        if self.gguf is not None and (self.url is not None or self.kind in ("ollama", "openai")):
-            raise ValueError("gguf is for the embedded engine; remove gguf, or kind and url")
-        if (self.concurrency or 1) > 1 and self.kind in ("ollama", "embedded"):
-            raise ValueError(f"concurrency is {self.concurrency}, but kind {self.kind!r} embeds one text at a time")
-
-    @property
-    def configured(self) -> bool:
-        """Whether anything says which engine to use; if not, one is looked for."""
-        return not (self.kind is None and self.url is None and self.gguf is None)
-
-    @property
-    def base_url(self) -> str | None:
-        """`url` without a trailing slash and without the `/v1` that OpenAI clients put there."""
-        return None if self.url is None else self.url.rstrip("/").removesuffix("/v1").rstrip("/")
-
-
-class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One engine of a pool. What is null here is as in `engine`."""
-
-    url: Url
-    kind: Literal["ollama", "openai"] | None = None
-    model: Name | None = None
-    api_key: Secret | None = None
-    tokenizer: Path | None = None
-    concurrency: Annotated[int, Meta(ge=1, le=1024)] | None = None
-
-
-class Pool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Several engines of one model at one precision, in place of `engine.url`. Read again on SIGHUP."""
-
-    upstreams: Annotated[
-        tuple[Upstream, ...],
-        Meta(
-            extra={
-                "allowed": "a list of engines, each a URL or {url, kind, model, api_key, tokenizer, concurrency}",
-            },
-            description="The engines. What one does not say is as in `engine`.",
-        ),
-    ] = ()
 
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -38,10 +38,7 @@ class Telemetry:
             "embed_bridge_texts", "Texts answered, by where their vector came from.", ("outcome", "lane", "door")
         )
         self._roles = self._counter(
-            "embed_bridge_role_texts",
-            "Texts answered, by what said their role (field, header, alias, default), and whether the client looks "
-            "like Open WebUI.",
-            ("origin", "client"),
+            "embed_bridge_role_texts", "Texts answered, by what said their role, and for whom.", ("origin", "client")
         )
         self._truncated = self._counter("embed_bridge_truncated_texts", "Texts cut because the request allowed it.")
         self._abandoned = self._counter(

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import yaml
 
-from deploy import private_file
 from deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
 from deploy.places import Places
-from modelfiles import validation
+from modelfiles import private_file, validation
 
 _HEAD = "# Made once for this stack, and in no other file. `embedstack config secrets` shows them.\n"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

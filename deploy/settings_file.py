@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import private_file, yaml_edit
+from deploy import yaml_edit
 from deploy.config import ADVICE, SCHEMA, refusing
 from deploy.errors import FolderNotUsable, InvalidSettings
+from modelfiles import private_file
 from modelfiles.configuration import layers
 from modelfiles.configuration.build import build
 from modelfiles.configuration.setting import Setting

@@ -12,7 +12,8 @@ from bridge.errors import BadRequest, DimensionsOutOfRange, TooLarge, shown
 from bridge.expectation import FINGERPRINT
 from bridge.prompts import ROLE_FIELDS
 from bridge.request import Caller, KeepAlive, Lane, PromptHints
-from bridge.settings import WEEK, ApiKey, Limits
+from bridge.setting_kinds import WEEK
+from bridge.settings import ApiKey, Limits
 from modelfiles.catalog import Model
 
 # Go's time.ParseDuration, which is what Ollama reads a keep_alive string with.

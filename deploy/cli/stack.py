@@ -23,6 +23,17 @@ Expose = Annotated[str | None, typer.Option("--expose", help="What other machine
 _GOES_ON = "Interrupted; what runs goes on, and `embedstack up` continues from here."
 
 
+_GIVEN = (
+    *("model.id", "model.quantisation", "model.num_ctx", "stack.name", "stack.mode", "stack.expose"),
+    *("engine.kind", "engine.cpu", "webui.enabled"),
+)
+"""The settings of the options that say what a stack is to be, in the order in which `_given` takes their values."""
+
+
+def _given(*values: object) -> dict[str, object]:
+    return dict(zip(_GIVEN, values, strict=True))
+
+
 @app.command(epilog="Example: embedstack up --model demo --no-webui")
 def up(
     model: Annotated[str | None, typer.Option("--model", help="The model, by any name in the catalogue.")] = None,
@@ -52,19 +63,8 @@ def up(
     from deploy.commands import up as up_command
 
     with reporting("up", as_json=as_json, interrupted=STOPPED if foreground else _GOES_ON) as report:
-        given = {
-            "model.id": model,
-            "model.quantisation": quantisation,
-            "model.num_ctx": num_ctx,
-            "stack.name": stack,
-            "stack.mode": mode,
-            "stack.expose": expose,
-            "engine.kind": engine,
-            "engine.cpu": cpu,
-            "webui.enabled": webui,
-            "hub.endpoint": endpoint,
-            "hub.offline": offline,
-        }
+        given = _given(model, quantisation, num_ctx, stack, mode, expose, engine, cpu, webui)
+        given |= {"hub.endpoint": endpoint, "hub.offline": offline}
         loaded = load(config, settings, given)
         if dry_run:
             report.show(up_command.plan(loaded.settings, report))
@@ -148,17 +148,7 @@ def doctor(
     from deploy.commands import doctor as doctor_command
 
     with reporting("doctor", as_json=as_json) as report:
-        given = {
-            "model.id": model,
-            "model.quantisation": quantisation,
-            "model.num_ctx": num_ctx,
-            "stack.name": stack,
-            "stack.mode": mode,
-            "stack.expose": expose,
-            "engine.kind": engine,
-            "engine.cpu": cpu,
-            "webui.enabled": webui,
-        }
+        given = _given(model, quantisation, num_ctx, stack, mode, expose, engine, cpu, webui)
         found = doctor_command.doctor(load(config, settings, given).settings, report)
         report.show(found)
         report.leave(found.exit_code)

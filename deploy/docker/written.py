@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy import private_file
 from deploy.docker import files, overlays, variables
 from deploy.docker.argv import Project
 from deploy.docker.overlays import Gpu
@@ -15,6 +14,7 @@ from deploy.docker.variables import GIVEN, Machine
 from deploy.environment import WebuiSecrets
 from deploy.errors import FolderNotUsable, InvalidSettings
 from deploy.plan import Plan
+from modelfiles import private_file
 
 SECRET = 0o600
 # What is mounted into the bridge is read by a user without a name here. The folder above it, 0700, keeps others out.

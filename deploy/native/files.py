@@ -3,12 +3,12 @@
 import hashlib
 from importlib import metadata
 
-from deploy import private_file
 from deploy.environment import WebuiSecrets
 from deploy.errors import FolderNotUsable, InvalidSettings
 from deploy.native import parts
 from deploy.places import Places
 from deploy.plan import Plan
+from modelfiles import private_file
 
 
 def write(plan: Plan, secrets: WebuiSecrets, places: Places) -> str:

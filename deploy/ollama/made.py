@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from deploy import places, private_file
+from deploy import places
+from modelfiles import private_file
 
 
 class Made(msgspec.Struct, frozen=True):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from deploy import private_file
 from deploy.bridge_api import IndexFacts
 from deploy.errors import FolderNotUsable
 from deploy.places import Places, home
+from modelfiles import private_file
 
 NAME = "webui-index.json"
 

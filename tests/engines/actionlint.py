@@ -9,15 +9,7 @@ MODULE = f"github.com/rhysd/actionlint/cmd/actionlint@v{VERSION}"
 
 def build(workshop: Workshop) -> None:
     """`go install` by tag."""
-    tools = Tools(workshop.needs[TOOLS.name])
-    environment = {
-        "GOBIN": str(workshop.prefix / "bin"),
-        "GOTOOLCHAIN": "local",
-        # Whatever these are outside, they belong to another Go or to another build.
-        "GOROOT": "",
-        "GOFLAGS": "",
-    }
-    workshop.log.run(tools.go, "install", MODULE, cwd=workshop.scratch, env=environment)
+    Tools(workshop.needs[TOOLS.name]).go_install(workshop, MODULE)
 
 
 ACTIONLINT = Recipe(

@@ -17,15 +17,7 @@ HELPERS = ("llama-server", "llama-quantize")
 
 def build(workshop: Workshop) -> None:
     """`go install` by tag, then llama.cpp's two programs into `../lib/ollama` beside the executable."""
-    tools = Tools(workshop.needs[TOOLS.name])
-    environment = {
-        "GOBIN": str(workshop.prefix / "bin"),
-        "GOTOOLCHAIN": "local",
-        # Whatever these are outside, they belong to another Go or to another build.
-        "GOROOT": "",
-        "GOFLAGS": "",
-    }
-    workshop.log.run(tools.go, "install", "-v", "-ldflags", LDFLAGS, MODULE, cwd=workshop.scratch, env=environment)
+    Tools(workshop.needs[TOOLS.name]).go_install(workshop, MODULE, "-ldflags", LDFLAGS)
     library = workshop.prefix / LIBRARY
     library.mkdir(parents=True)
     for helper in HELPERS:

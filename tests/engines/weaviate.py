@@ -10,15 +10,7 @@ PROGRAM = "bin/weaviate-server"
 
 def build(workshop: Workshop) -> None:
     """`go install` by tag."""
-    tools = Tools(workshop.needs[TOOLS.name])
-    environment = {
-        "GOBIN": str(workshop.prefix / "bin"),
-        "GOTOOLCHAIN": "local",
-        # Whatever these are outside, they belong to another Go or to another build.
-        "GOROOT": "",
-        "GOFLAGS": "",
-    }
-    workshop.log.run(tools.go, "install", "-v", MODULE, cwd=workshop.scratch, env=environment)
+    Tools(workshop.needs[TOOLS.name]).go_install(workshop, MODULE)
 
 
 WEAVIATE = Recipe(

@@ -1,0 +1,35 @@
+"""What values a setting may have: their limits, and how they are told to a person."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+MIB = 1024**2
+WEEK = 7 * 24 * 3600
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0, le=WEEK, extra={"allowed": "seconds above 0, at most 604800"})]
+Pause = Annotated[float, Meta(ge=0, le=WEEK, extra={"allowed": "seconds, 0 to 604800"})]
+KeepAlive = Annotated[float, Meta(ge=-1, le=1e9, extra={"allowed": "seconds"})]
+Name = Annotated[str, Meta(min_length=1, extra={"allowed": "a name"})]
+Style = Annotated[str, Meta(min_length=1, extra={"allowed": "a style of the catalogue"})]
+TaskName = Annotated[str, Meta(min_length=1, extra={"allowed": "a role or a task"})]
+Precision = Annotated[str, Meta(min_length=1, extra={"allowed": "a precision of the model"})]
+HostName = Annotated[str, Meta(min_length=1, extra={"allowed": "a host name"})]
+Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+\Z", extra={"allowed": "as https://HOST[:PORT]"})]
+Host = Annotated[str, Meta(min_length=1, extra={"allowed": "an IP address or a host name"})]
+Secret = Annotated[str, Meta(min_length=1, extra={"secret": True, "allowed": "text"})]
+IndexFingerprint = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z", extra={"allowed": "16 hexadecimal digits"})]
+Share = Annotated[float, Meta(ge=0, lt=1, extra={"allowed": "a share, 0 to below 1"})]
+Bound = Annotated[int, Meta(ge=0, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'; 0 is none"})]
+Size = Annotated[int, Meta(ge=1, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'"})]
+Url = Annotated[
+    str, Meta(pattern=r"^https?://[^\s/?#]+\S*\Z", extra={"allowed": "http://HOST[:PORT], https://HOST[:PORT]"})
+]
+Duration = Annotated[  # Go's; Ollama refuses text without a unit
+    str,
+    Meta(
+        pattern=r"^-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+\Z",
+        extra={"allowed": "a duration as '5m' or '1h30m'"},
+    ),
+]
