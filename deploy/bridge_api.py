@@ -62,12 +62,13 @@ class BridgeApi:
         told = self._ask("GET", "/v1/index", params={"model": model})
         return IndexFacts(**{field.name: told[field.name] for field in fields(IndexFacts)})
 
-    def expect(self, fingerprint: str | None, model: str | None) -> None:
-        """From now on, also after a restart, refuse who would be answered in another index. None: expect nothing.
+    def expect(self, fingerprint: str | None, model: str | None) -> bool:
+        """From now on refuse who would be answered in another index; None: expect nothing. Whether that outlives the
+        bridge's next start: one without a cache on disk keeps nothing.
 
         `model` is the name under which clients ask, for the message to those that are refused.
         """
-        self._ask("PUT", "/v1/index", json={"fingerprint": fingerprint, "model": model})
+        return bool(self._ask("PUT", "/v1/index", json={"fingerprint": fingerprint, "model": model}).get("kept"))
 
     def trace(self, after: int) -> list[TraceRecord]:
         """Its requests with a higher number than `after`, as far as it still has them, oldest first."""

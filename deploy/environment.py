@@ -60,9 +60,8 @@ def bridge(
         "MODEL_ALIASES": _aliases(served),
         "REQUESTS_KEEP_ALIVE": plan.settings.model.keep_alive if engine.kind == "ollama" else None,
         "CACHE_FOLDER": cache,
-        "SECURITY_API_KEYS": json.dumps([{"name": "stack", "key_file": key_file, "admin": True}])
-        if plan.keyed
-        else None,
+        # Open WebUI shows this key to whoever administers it: it opens no route of the bridge's own administrator.
+        "SECURITY_API_KEYS": json.dumps([{"name": "stack", "key_file": key_file}]) if plan.keyed else None,
         "SECURITY_ADMIN_KEY_FILE": admin_key_file,
         "SECURITY_ALLOWED_HOSTS": json.dumps(list(hosts)) if hosts else None,
         "PASSTHROUGH_OLLAMA": passthrough,

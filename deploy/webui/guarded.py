@@ -60,7 +60,11 @@ class Index:
             index_record.write(self.path, record)
         try:
             with BridgeApi(self.url, self.key) as bridge:
-                bridge.expect(facts.fingerprint, model)
+                kept = bridge.expect(facts.fingerprint, model)
+            if not kept:
+                report.warn(
+                    "The bridge forgets at its next start what Open WebUI's index was made with (index.fingerprint)"
+                )
         except PartNotReady as error:
             report.warn(f"The bridge does not watch over Open WebUI's index: {error.message}")
 

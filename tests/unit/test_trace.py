@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from bridge.request import Caller, EmbedRequest, EmbedResult, Found, Meaning, Stages
@@ -37,6 +38,17 @@ def _filled(count: int, records: int, *, text: bool = False) -> Trace:
 
 def _numbers(records: list[dict[str, Any]]) -> list[int]:
     return [record["seq"] for record in records]
+
+
+def test_a_models_name_is_short_and_text_whatever_a_client_sends() -> None:
+    """Else one request could fill the memory, or make the trace unreadable until it is forgotten."""
+    trace = Trace(8, text=True)
+    odd = replace(ASKED, model="\ud800" + " " * 1_000_000, texts=("\ud800",))
+    trace.answered(1e9, "ollama", odd, RESULT, 0.0, 0)
+    trace.refused(1e9, "ollama", odd, None, 404, "model_not_found")
+    for record in trace.after(0, 10):
+        assert len(record["model"]) == LONGEST_NAME
+        assert orjson.dumps(record)
 
 
 def test_a_record_says_all_but_the_text() -> None:
