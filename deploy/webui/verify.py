@@ -13,6 +13,7 @@ from deploy.webui.library import Chunk, File, Knowledge, Library
 
 WHOLE = 0.9  # of a text's characters, spaces aside, that its chunks must hold; overlaps make it more than 1
 NEAREST = 3
+NEAR = 20  # chunks among which a file must be that is asked for in its own words
 QUESTION = 300  # characters of a file that are asked for
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -64,12 +65,23 @@ def base(webui: Webui, knowledge: Knowledge, before: Counts) -> tuple[Base, tupl
 
 
 def _failed(webui: Webui, knowledge: Knowledge, chunks: tuple[Chunk, ...]) -> Iterator[Failed]:
+    more = len(chunks) in library.MOST  # there may be more than were told: then the file by itself, and asked for
     for file in knowledge.files:
         mine = [chunk.text for chunk in chunks if chunk.file == file.id]
-        if len(chunks) >= library.MOST[-1]:  # there may be more than were told: then the file by itself
+        if more:
             mine = [chunk.text for chunk in library.chunks(webui, file.collection) or ()]
-        if reason := _reason(webui, file, mine):
+        reason = _reason(webui, file, mine)
+        if reason or (more and (reason := _lost(webui, knowledge, file, mine))):
             yield Failed(knowledge.name, file.name, file.id, reason)
+
+
+def _lost(webui: Webui, knowledge: Knowledge, file: File, chunks: list[str]) -> str:
+    """Why a file that is whole by itself is not in its knowledge base; "" where it is."""
+    for text in (chunks[0], chunks[-1]):
+        found = library.query(webui, knowledge.id, text[:QUESTION], NEAR) or ()
+        if all(chunk.file != file.id for chunk in found):
+            return "its own words do not find it in the knowledge base"
+    return ""
 
 
 def _reason(webui: Webui, file: File, chunks: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.console import Report
-from deploy.webui import cost, progress, verify
+from deploy.webui import cost, library, progress, verify
 from deploy.webui.client import Webui
 from deploy.webui.library import File, Knowledge
 
@@ -52,6 +52,26 @@ def test_a_file_is_whole_or_told(chunks: list[str] | None, data: Mapping[str, An
         base, failed = verify.base(webui, BASE, {})
     assert [each.reason.startswith(reason) for each in failed] == ([True] if reason else [])
     assert (base.vectors, base.answers) == (len(chunks or ()), bool(chunks))
+
+
+class LostFromTheBase(FaultyIndex):
+    """The same, but in the knowledge base all is another file's."""
+
+    def ask(self, *asked: Any, **more: Any) -> Any:
+        told = super().ask(*asked, **more)
+        if str(asked[1]).endswith("/query/doc") and asked[2]["collection_name"] == BASE.id:
+            return {**told, "metadatas": [[{"file_id": "another"}] * len(told["documents"][0])]}
+        return told
+
+
+def test_a_large_knowledge_base_is_asked_for_each_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more may be in it than are told, a file is counted by itself, and must be found in the base."""
+    monkeypatch.setattr(library, "MOST", (2, 1))
+    with FaultyIndex([TEXT], {"status": "completed"}) as webui:
+        assert verify.base(webui, BASE, {})[1] == ()
+    with LostFromTheBase([TEXT], {"status": "completed"}) as webui:
+        (failed,) = verify.base(webui, BASE, {})[1]
+    assert str(failed) == "travel.txt in 'travel': its own words do not find it in the knowledge base"
 
 
 def test_before_and_now_stand_beside_each_other() -> None:
