@@ -8,9 +8,10 @@ import fcntl
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,11 +132,26 @@ def commands(wanted: WebuiEnvironment, python: str, uv: Path | None) -> tuple[li
     return [python, "-m", "venv", folder], [inside, "-m", "pip", "install", "--progress-bar", "off", package]
 
 
+def trusting(environ: Mapping[str, str]) -> dict[str, str]:
+    """With the system's certificates, where it has some: uv has a list of its own, in which no company's proxy is.
+
+    uv has renamed the variable. One that is set already counts.
+    """
+    known = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS") if ssl.get_default_verify_paths().cafile else ()
+    return {**dict.fromkeys(known, "true"), **environ}
+
+
 def _run(argv: Sequence[str], tell: Announce) -> None:
     """Run one command, telling what matters of what it writes. CommandFailed with its last lines."""
     lines: list[str] = []
     with subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=trusting(os.environ),
     ) as process:
         assert process.stdout is not None  # noqa: S101 -- asked for above
         for line in process.stdout:

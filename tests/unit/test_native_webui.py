@@ -1,9 +1,10 @@
 """Open WebUI's own environment: what makes it, with which Python, and what an interruption leaves."""
 
 import fcntl
+import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,25 +141,38 @@ def test_a_failed_installation_has_the_installers_last_words(
 
 
 @pytest.mark.usefixtures("cache")
-def test_two_commands_do_not_build_it_twice(
-    installer: Callable[[str], None], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_commands_do_not_build_it_twice(installer: Callable[[str], None]) -> None:
     """The second waits for the first, says so, and finds the work done."""
     wanted = environment(SETTINGS)
     wanted.folder.mkdir(parents=True)
     installer("touch open-webui python")
-    with (wanted.folder.parent / ".9.9.9.lock").open("w") as first, ThreadPoolExecutor() as pool:
+    told = Told("test", as_json=True)
+    # The file is closed before the pool is waited for: whatever fails here, the other one gets on.
+    with ThreadPoolExecutor() as pool, (wanted.folder.parent / ".9.9.9.lock").open("w") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
-        second = pool.submit(ensure, SETTINGS, REPORT)
+        second = pool.submit(ensure, SETTINGS, told)
         until = time.monotonic() + 20
-        told = ""
-        while "another command" not in told:
+        while not any("another command" in line for line in told.lines):
             assert time.monotonic() < until
-            told += capsys.readouterr().err
+            time.sleep(0.01)
         assert ensure_by_hand(wanted).complete
         fcntl.flock(first, fcntl.LOCK_UN)
         assert second.result(20) == wanted
-    assert "$ " not in capsys.readouterr().err
+    assert not any(line.startswith("$ ") for line in told.lines)
+
+
+class Told(Report):
+    """Keeps what it is told: pytest's own capture loses what another thread writes while it is read."""
+
+    def __init__(self, command: str, *, as_json: bool) -> None:
+        super().__init__(command, as_json=as_json)
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def command(self, argv: Sequence[str]) -> None:
+        self.lines.append(f"$ {' '.join(argv)}")
 
 
 def ensure_by_hand(wanted: WebuiEnvironment) -> WebuiEnvironment:
@@ -208,3 +222,13 @@ def test_another_store_of_vectors_extends_what_is_there(
     assert ran == [("pgvector", "psycopg2-binary")]
     assert kept.exists()
     assert "gets what pgvector needs, once: pgvector, psycopg2-binary" in capsys.readouterr().err
+
+
+def test_the_systems_certificates_are_trusted_unless_a_person_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a company's proxy uv would trust nobody; on a machine without certificates it would with this."""
+    there = ssl.DefaultVerifyPaths("/etc/ssl/cert.pem", None, "", "", "", "")
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: there)
+    assert webui_environment.trusting({"A": "b"}) == {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true", "A": "b"}
+    assert webui_environment.trusting({"UV_SYSTEM_CERTS": "false"})["UV_SYSTEM_CERTS"] == "false"
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: there._replace(cafile=None))
+    assert webui_environment.trusting({}) == {}
