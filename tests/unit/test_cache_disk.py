@@ -14,7 +14,7 @@ import pytest
 
 from bridge.cache.disk import FILE, TRY_AGAIN, USE_GRAIN, DiskStore
 from bridge.cache.record import pack, unpack
-from tests.unit.test_cache_record import DIMENSIONS, assert_same, key, row
+from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 
 MIB = 1024 * 1024
 BOUND = 4 * MIB
@@ -204,12 +204,14 @@ def test_a_file_that_is_being_written_to_is_not_set_aside(folder: Path, monkeypa
 _WRITER = """
 import sys
 from pathlib import Path
-from tests.unit.test_cache_disk import *
-store = DiskStore(Path(sys.argv[1]), BOUND)
+from bridge.cache.disk import DiskStore
+from bridge.cache.record import pack
+from tests.unit.cached_rows import key, row
+store = DiskStore(Path(sys.argv[1]), int(sys.argv[2]))
 store.open()
-start = int(sys.argv[2])
+start = int(sys.argv[3])
 for first in range(start, start + 100_000, 8):
-    put(store, range(first, first + 8))
+    store.put([(key(number), pack(row(number))) for number in range(first, first + 8)])
     print(first + 8, flush=True)
 """
 
@@ -217,7 +219,7 @@ for first in range(start, start + 100_000, 8):
 def _kill_while_it_writes(folder: Path, start: int, after: int) -> int:
     """The number before which everything had been written."""
     writer = subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(folder), str(start)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _WRITER, str(folder), str(BOUND), str(start)], stdout=subprocess.PIPE, text=True
     )
     assert writer.stdout is not None
     told = [int(writer.stdout.readline()) for _ in range(after)]

@@ -4,7 +4,7 @@ import numpy as np
 
 from bridge.cache.memory import ENTRY_OVERHEAD, MemoryTier
 from bridge.request import Row
-from tests.unit.test_cache_record import DIMENSIONS, assert_same, key, row
+from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 
 ENTRY = 4 * DIMENSIONS + ENTRY_OVERHEAD
 

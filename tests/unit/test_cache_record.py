@@ -1,7 +1,5 @@
 """A vector on disk comes back bit for bit, or not at all."""
 
-import hashlib
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,26 +9,7 @@ from hypothesis.extra.numpy import arrays
 from bridge.cache.filter import KeyFilter
 from bridge.cache.record import pack, unpack
 from bridge.request import Row
-
-DIMENSIONS = 64
-
-
-def key(number: int) -> bytes:
-    return hashlib.sha256(f"text {number}".encode()).digest()
-
-
-def row(number: int, dimensions: int = DIMENSIONS) -> Row:
-    """A unit vector that is the number's own, so that one served for another is seen."""
-    drawn = np.random.default_rng(number).standard_normal(dimensions)
-    vector = (drawn / np.linalg.norm(drawn)).astype(np.float32)
-    vector.flags.writeable = False
-    return Row(vector, number % 1000)
-
-
-def assert_same(expected: Row, found: Row | None) -> None:
-    assert found is not None
-    assert (expected.tokens, expected.vector.tobytes()) == (found.tokens, found.vector.tobytes())
-    assert not found.vector.flags.writeable
+from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 
 
 @given(

@@ -17,7 +17,7 @@ from bridge.cache.disk import FILE, DiskStore
 from bridge.cache.tier import DiskTier
 from bridge.request import Row
 from bridge.settings import Cache as CacheSettings
-from tests.unit.test_cache_record import DIMENSIONS, assert_same, key, row
+from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 
 MIB = 1024 * 1024
 PATIENCE = 30.0  # seconds; for a machine that is busy with engines

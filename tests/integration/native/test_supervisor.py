@@ -26,6 +26,7 @@ from tests.integration.native.toys import (
     pid_of,
     program,
     report,
+    runs_anew,
     server,
     stack,
     states,
@@ -93,7 +94,7 @@ def test_a_killed_part_is_started_again(places: Places) -> None:
     up(places, server())
     before = pid_of(places, "server")
     kill(before)
-    eventually(lambda: states(places)["server"].state == "running" and pid_of(places, "server") != before)
+    eventually(lambda: runs_anew(places, "server", before))
     assert states(places)["server"].restarts == 1
 
 
@@ -239,7 +240,7 @@ def test_a_killed_supervisor_is_told_and_the_next_takes_its_parts_over(places: P
     assert up(places, spec).nothing
     assert part == pid_of(places, "server")
     kill(part)
-    eventually(lambda: states(places)["server"].state == "running" and pid_of(places, "server") != part)
+    eventually(lambda: runs_anew(places, "server", part))
 
 
 def test_up_starts_just_what_died_while_nobody_watched(places: Places) -> None:

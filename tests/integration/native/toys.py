@@ -70,6 +70,12 @@ def pid_of(places: Places, name: str) -> int:
     return pid
 
 
+def runs_anew(places: Places, name: str, before: int) -> bool:
+    """Whether the part runs as another process than `before`; of one look, for it has no pid between the two."""
+    part = states(places)[name]
+    return part.state == "running" and part.pid not in (None, before)
+
+
 def supervisor_pid(places: Places) -> int:
     left = record.read(places)
     assert left is not None
