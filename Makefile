@@ -30,7 +30,7 @@ demo: setup ## See it work: no download of weights, no GPU, about a minute (ARGS
 up: setup ## Bring the stack up: model, engine, bridge, Open WebUI (MODEL=demo, MODE=docker, ARGS=--no-webui)
 	@$(BIN)/embedstack up $(STACK_FLAGS) $(ARGS)
 
-down: setup ## Stop it; models and documents stay (ARGS=--volumes: the documents go too)
+down: setup ## Stop it; its data stay (ARGS=--volumes: they go, with secrets, logs and, in Docker, Ollama's models)
 	@$(BIN)/embedstack down $(ARGS)
 
 restart: setup ## Start its parts anew (ARGS=bridge: one of them)
@@ -58,7 +58,7 @@ test-e2e: engines ## Run Open WebUI end to end: a real one, its vector stores, a
 	$(BIN)/python -m tests.e2e.install
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
-engines: setup-dev ## Build or install the engines that test-all needs (once; 20 minutes and a C++ compiler)
+engines: setup-dev ## Build or install the engines that test-all needs (once; 20 minutes; .ci/run has the packages)
 	$(BIN)/python -m tests.engines
 
 lint: setup-dev ## Check style
@@ -72,7 +72,8 @@ format: setup-dev ## Put style right where a program can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-dev ## Measure the bridge beside its alternatives: a quarter of an hour (ARGS=flood: one of them)
+bench: setup-dev ## Measure the bridge beside its alternatives: a quarter of an hour (ARGS=flood: one of them; apt install nginx-light)
+	$(BIN)/python -m tests.engines --only ollama
 	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: setup-dev ## Half an hour of requests while the engine is killed again and again (ARGS="--minutes 5")

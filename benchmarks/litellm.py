@@ -10,7 +10,7 @@ import platformdirs
 
 from benchmarks.missing import MissingError
 
-# 1.106.3 and later pin a certifi release that the package index did not have when this was measured (November 2026).
+# What was measured: another version has other figures.
 VERSION = "1.106.2"
 ENVIRONMENT = {
     "LITELLM_MODE": "PRODUCTION",

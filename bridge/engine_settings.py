@@ -24,7 +24,10 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     url: Annotated[Url | None, Meta(description="Where the engine listens.")] = None
     model: Annotated[
         Name | None,
-        Meta(description="The engine's own name for the model. null: the name in model.id."),
+        Meta(
+            description="The engine's own name for the model. null: at Ollama the catalogue's tag for the precision, "
+            "else the first model that the engine lists."
+        ),
     ] = None
     api_key: Annotated[Secret | None, Meta(description="Bearer token that the engine asks for.")] = None
     gguf: Annotated[Path | None, Meta(description="GGUF file for the embedded engine.")] = None

@@ -33,7 +33,9 @@ def choice_of_engine(flags: argparse.Namespace, weaker: Layer) -> Layer:
         chosen, source = {"engine.kind": None, "engine.url": flags.upstream}, "--upstream"
     else:
         return {}
-    cleared = dict.fromkeys(["engine.url", "engine.gguf", "engine.model", "engine.tokenizer"])
-    if "engine.url" in weaker:
-        cleared["engine.api_key"] = None  # it belongs to that URL and must not be sent to another
+    cleared: dict[str, Any] = dict.fromkeys(["engine.url", "engine.gguf", "engine.model", "engine.tokenizer"])
+    if "pool.upstreams" in weaker:
+        cleared["pool.upstreams"] = []
+    if "engine.url" in weaker or "pool.upstreams" in weaker:
+        cleared["engine.api_key"] = None  # it belongs to those URLs and must not be sent to another
     return {key: Given(value, source) for key, value in {**cleared, **chosen}.items()}

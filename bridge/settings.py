@@ -126,8 +126,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Seconds,
         Meta(description="Seconds in which a client must take some of an answer that waits for it, or it is cut off."),
     ] = 120.0
-    texts: Annotated[Count, Meta(description="Most texts in one request.")] = 50_000
-    text_bytes: Annotated[Size, Meta(description="Largest single text, in UTF-8.")] = 16 * MIB
+    texts: Annotated[Count, Meta(description="Most texts in one request; at most queue_texts.")] = 50_000
+    text_bytes: Annotated[Size, Meta(description="Largest single text, in UTF-8; at most queue_bytes.")] = 16 * MIB
     queue_texts: Annotated[Count, Meta(description="Most texts waiting, of all requests.")] = 50_000
     queue_bytes: Annotated[Size, Meta(description="Most bytes of text waiting.")] = 512 * MIB
     connections: Annotated[

@@ -41,9 +41,6 @@ class Telemetry:
             "embed_bridge_role_texts", "Texts answered, by what said their role, and for whom.", ("origin", "client")
         )
         self._truncated = self._counter("embed_bridge_truncated_texts", "Texts cut because the request allowed it.")
-        self._abandoned = self._counter(
-            "embed_bridge_abandoned_requests", "Requests that ended before their answer.", ("reason",)
-        )
         self._ready = self._gauge("embed_bridge_engine_ready", "1 when the engine serves.", ("backend",))
         self._gate = self._gauge(
             "embed_bridge_gate_check",
@@ -89,9 +86,6 @@ class Telemetry:
 
     def observe_truncated(self, texts: int) -> None:
         self._truncated.inc(texts)
-
-    def observe_abandoned(self, reason: str) -> None:
-        self._abandoned.labels(reason).inc()
 
     def observe_engines(self, serving: Mapping[str, bool]) -> None:
         """Engines by name; one that is not among them any more leaves the metrics."""

@@ -43,7 +43,7 @@ class Places:
 
     @property
     def data(self) -> Path:
-        """Open WebUI's database and uploads, Ollama's models where the stack starts Ollama itself."""
+        """Open WebUI's database and uploads, the bridges' caches (native; containers have volumes)."""
         return self.root / "data"
 
     def create(self) -> "Places":

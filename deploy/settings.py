@@ -97,10 +97,16 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     kind: Annotated[
         Literal["auto", "ollama", "embedded", "vllm"],
-        Meta(description="auto: an Ollama that runs, else one that is installed, else llama.cpp inside the bridge."),
+        Meta(
+            description="auto: an Ollama that runs, else one that is installed, else llama.cpp inside the bridge "
+            "(native); the one at engine.url, else Ollama in a container (docker)."
+        ),
     ] = "auto"
     url: Annotated[
-        Url | None, Meta(description="An Ollama that runs. null: OLLAMA_HOST, else the one at ports.ollama.")
+        Url | None,
+        Meta(
+            description="An Ollama that runs. null: OLLAMA_HOST, else the one at ports.ollama (native); none (docker)."
+        ),
     ] = None
     cpu: Annotated[bool, Meta(description="Use the CPU even for a model that belongs on a GPU.")] = False
     threads: Annotated[
@@ -129,7 +135,10 @@ class BridgeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """The bridge. Its own settings go into its own file."""
 
     config: Annotated[
-        Path | None, Meta(description="An embed-bridge.yaml of yours; what the stack must set is set on top of it.")
+        Path | None,
+        Meta(
+            description="An embed-bridge.yaml of yours; what the stack has to set is set on top of it (docs/stack.md)."
+        ),
     ] = None
     passthrough: Annotated[
         bool, Meta(description="Let one address serve both: chat and generate are passed on to Ollama.")

@@ -29,8 +29,16 @@ class Bridge:
     log: Path
 
     def ready(self) -> dict[str, Any]:
-        answer: dict[str, Any] = requests.get(f"{self.url}/readyz", timeout=10).json()
+        answer: dict[str, Any] = requests.get(f"{self.url}/readyz", timeout=60).json()
         return answer
+
+    def wait_told(self) -> dict[str, Any]:
+        """What /readyz says once the first look at the engine is over."""
+        until = time.monotonic() + READY_TIMEOUT
+        while (state := self.ready())["backends"][0]["reason"] == "starting":
+            assert time.monotonic() < until, state
+            time.sleep(0.05)
+        return state
 
     def wait_settled(self) -> dict[str, Any]:
         """What /readyz says once the gate has judged the engine, for good or bad."""
@@ -106,7 +114,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
             if answer.status_code == 200:
                 return
             said = answer.text
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             pass
         time.sleep(0.05)
     raise AssertionError(f"the bridge did not become ready: {said}\n{log.read_text(errors='replace')[-3000:]}")

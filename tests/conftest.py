@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*engines): deselected unless all of these engines are tested against")
     config.addinivalue_line("markers", "thorough: takes long; runs with --engines=all, not in the quick `make test`")
+    # A shell without job control starts what ends in `&` with Ctrl-C ignored, and children inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     missing = [name for name in _asked_for(config) if name != EMBEDDED and locate(name) is None]
     if missing:
         raise pytest.UsageError(f"not installed: {', '.join(missing)}; run `make engines`")

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.engines.process import free_port
 
-TIMEOUT = 300.0  # seconds
+TIMEOUT = 900.0  # seconds
 EMBEDSTACK = (sys.executable, "-c", "from deploy.cli import main; main()")
 PORTS = ("BRIDGE", "BRIDGE_BF16", "OLLAMA", "VLLM", "WEBUI")
 

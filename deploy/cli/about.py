@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.options import BRIDGE_URL, Config, Json, Set
+from deploy.cli.options import BRIDGE_URL, Config, Json, Set, Stack
 from deploy.cli.root import app
 from deploy.cli.settings import load
 from deploy.commands import completion as completion_command
@@ -31,24 +31,32 @@ def completion(
 
 @app.command(epilog="Example: embedstack smoke --url http://localhost:11435 --junit smoke.xml")
 def smoke(
-    url: Annotated[str, typer.Option("--url", help="A bridge, an Ollama, or a server of OpenAI's shape.")] = BRIDGE_URL,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="A bridge, an Ollama, or a server of OpenAI's shape. Default: the stack's bridge."),
+    ] = None,
     model: Annotated[str, typer.Option("--model", help="Its model, as it is called there.")] = "qwen3-embedding:4b",
     key: Annotated[
-        str | None, typer.Option("--key", envvar="EMBEDSTACK_KEY", help="Its key, if it asks for one.")
+        str | None,
+        typer.Option("--key", envvar="EMBEDSTACK_KEY", help="Its key, if it asks for one: that of the stack is known."),
     ] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report here as well.")] = None,
     throughput: Annotated[
         bool, typer.Option("--throughput", help="Measure it with texts of 128, 512 and 2,048 tokens: long on a CPU.")
     ] = False,
+    stack: Stack = None,
     config: Config = None,
     settings: Set = None,
     as_json: Json = False,
 ) -> None:
     """Check that what answers at a URL is right: dimensions, norm, end of text, cuts, roles, published scores."""
     from deploy.commands import smoke as smoke_command
+    from deploy.stack.bridge_access import access
 
     with reporting("smoke", as_json=as_json) as report:
-        own = load(config, settings, {}).settings.model.catalog
-        found = smoke_command.smoke(url, model, key, report, junit, own, throughput=throughput)
+        set_to = load(config, settings, {"stack.name": stack}).settings
+        where = access(set_to.stack.name, url, key, otherwise=BRIDGE_URL)
+        own = set_to.model.catalog
+        found = smoke_command.smoke(where.url, model, where.key, report, junit, own, throughput=throughput)
         report.show(found)
         report.leave(0 if found.passed else 1)

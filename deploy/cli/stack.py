@@ -77,7 +77,12 @@ def up(
 @app.command(epilog="Example: embedstack down")
 def down(
     volumes: Annotated[
-        bool, typer.Option("--volumes", help="Take the stack's data away too: Open WebUI's documents and accounts.")
+        bool,
+        typer.Option(
+            "--volumes",
+            help="Take the stack's folder away too, with Open WebUI's documents and accounts, secrets, logs; in Docker "
+            "all volumes, with the store of vectors and Ollama's models.",
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     stack: Stack = None,

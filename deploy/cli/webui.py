@@ -32,6 +32,7 @@ Bridge = Annotated[
 BridgeHere = Annotated[
     str | None, typer.Option("--bridge-here", help="The same bridge as this machine reaches it, where that is another.")
 ]
+AnyVersion = Annotated[bool, typer.Option("--any-version", help="Try a version that is not known.")]
 BridgeKey = Annotated[
     str | None,
     typer.Option(
@@ -81,7 +82,7 @@ def webui_apply(
     reindex: Annotated[
         bool, typer.Option("--reindex", help="Embed anew what is indexed, where the change would break its index.")
     ] = False,
-    any_version: Annotated[bool, typer.Option("--any-version", help="Try a version that is not known.")] = False,
+    any_version: AnyVersion = False,
     stack: Stack = None,
     config: Config = None,
     settings: Set = None,
@@ -108,6 +109,7 @@ def webui_reindex(
     bridge: Bridge = None,
     bridge_here: BridgeHere = None,
     key: AdminKey = None,
+    any_version: AnyVersion = False,
     stack: Stack = None,
     config: Config = None,
     settings: Set = None,
@@ -120,7 +122,7 @@ def webui_reindex(
     with reporting("webui reindex", as_json=as_json, interrupted=going_on) as report:
         there = elsewhere(url, token, bridge, bridge_here, None, key)
         loaded = load(config, settings, {"stack.name": stack})
-        done = command.reindex(loaded, there, report, chat_files=chat_files)
+        done = command.reindex(loaded, there, report, chat_files=chat_files, any_version=any_version)
         report.show(done)
         report.leave(done.exit_code)
 
@@ -131,6 +133,7 @@ def webui_demo(
     remove: Annotated[bool, typer.Option("--remove", help="Take the knowledge base away again.")] = False,
     url: Url = None,
     token: Token = None,
+    any_version: AnyVersion = False,
     stack: Stack = None,
     config: Config = None,
     settings: Set = None,
@@ -143,9 +146,9 @@ def webui_demo(
         there = elsewhere(url, token)
         loaded = load(config, settings, {"stack.name": stack})
         if remove:
-            report.show(command.remove(loaded.settings, there, report))
+            report.show(command.remove(loaded.settings, there, report, any_version=any_version))
         else:
-            report.show(command.demo(loaded.settings, there, report, question))
+            report.show(command.demo(loaded.settings, there, report, question, any_version=any_version))
 
 
 @webui.command("open", epilog="Example: embedstack webui open")

@@ -109,8 +109,7 @@ def _elsewhere(loaded: Loaded, there: Elsewhere, report: Report, *, reindex: boo
 
 def _version(webui: Webui, *, any_version: bool) -> str:
     told = webui.version()
-    if not any_version:
-        version.require(told, webui.url)
+    version.require(told, webui.url, any_version=any_version)
     return told
 
 

@@ -15,7 +15,7 @@ from deploy.errors import PartNotReady, WrongRanking
 from deploy.handbook import ANSWERS, QUESTION, chapters
 from deploy.settings import Settings
 from deploy.stack import webui_elsewhere, webui_own
-from deploy.webui import library, shelf
+from deploy.webui import library, shelf, version
 from deploy.webui.client import Webui
 from deploy.webui.elsewhere import Elsewhere
 
@@ -71,12 +71,20 @@ class WebuiDemoRemoved:
         return f"{self.knowledge!r} and its {len(self.files)} files are gone from {self.url}"
 
 
-def demo(settings: Settings, there: Elsewhere | None, report: Report, question: str | None = None) -> WebuiDemo:
-    """Make the knowledge base, or find it again, and ask. NotRunning, WebuiRefused; PartNotReady with Open WebUI's
-    reason where it cannot take a file or finds nothing; WrongRanking where our own question finds another paragraph.
+def demo(
+    settings: Settings,
+    there: Elsewhere | None,
+    report: Report,
+    question: str | None = None,
+    *,
+    any_version: bool,
+) -> WebuiDemo:
+    """Make the knowledge base, or find it again, and ask. NotRunning, WebuiUnsupported, WebuiRefused; PartNotReady
+    with Open WebUI's reason where it cannot take a file or finds nothing; WrongRanking where our own question finds
+    another paragraph.
     """
     asked = question or QUESTION
-    with _signed_in(settings, there, report) as webui:
+    with _signed_in(settings, there, report, any_version=any_version) as webui:
         knowledge, uploaded = shelf.put(webui, chapters(), report.step)
         with report.step("the question"):
             chunks = library.query(webui, knowledge.id, asked, SHOWN)
@@ -93,24 +101,25 @@ def demo(settings: Settings, there: Elsewhere | None, report: Report, question: 
     return WebuiDemo(webui.url, knowledge.name, uploaded, asked, found)
 
 
-def remove(settings: Settings, there: Elsewhere | None, report: Report) -> WebuiDemoRemoved:
-    """Take the knowledge base and its files away. NotRunning, WebuiRefused, PartNotReady."""
-    with _signed_in(settings, there, report) as webui:
+def remove(settings: Settings, there: Elsewhere | None, report: Report, *, any_version: bool) -> WebuiDemoRemoved:
+    """Take the knowledge base and its files away. NotRunning, WebuiUnsupported, WebuiRefused, PartNotReady."""
+    with _signed_in(settings, there, report, any_version=any_version) as webui:
         files = shelf.remove(webui)
     return WebuiDemoRemoved(webui.url, shelf.NAME, files is not None, files or ())
 
 
 @contextmanager
-def _signed_in(settings: Settings, there: Elsewhere | None, report: Report) -> Iterator[Webui]:
-    """The stack's own Open WebUI, or the one named, as its administrator."""
+def _signed_in(settings: Settings, there: Elsewhere | None, report: Report, *, any_version: bool) -> Iterator[Webui]:
+    """The stack's own Open WebUI, or the one named, as its administrator; of a version that is known, or any."""
     if there is not None:
         with Webui(there.url) as webui:
-            webui.version()
+            version.require(webui.version(), webui.url, any_version=any_version)
             webui_elsewhere.signed_in(webui, there)
             yield webui
         return
     own = webui_own.find(settings, report)
     with Webui(own.plan.webui_url) as webui:
+        version.require(webui.version(), webui.url, any_version=any_version)
         webui_own.signed_in(own, webui)
         yield webui
 

@@ -9,27 +9,33 @@ from typing import Any
 from deploy.config import Loaded
 from deploy.console import Report
 from deploy.stack import webui_elsewhere, webui_own, webui_step
-from deploy.webui import guarded, index_record, library, verify
+from deploy.webui import guarded, index_record, library, verify, version
 from deploy.webui.client import Webui
 from deploy.webui.elsewhere import Elsewhere
 from deploy.webui.guarded import Index
 from deploy.webui.reindex import Reindexed
 
 
-def reindex(loaded: Loaded, there: Elsewhere | None, report: Report, *, chat_files: bool) -> Reindexed:
-    """NotRunning, PartNotReady; a file that failed is told in what is returned. Its settings stay as they are."""
+def reindex(
+    loaded: Loaded, there: Elsewhere | None, report: Report, *, chat_files: bool, any_version: bool
+) -> Reindexed:
+    """NotRunning, WebuiUnsupported, PartNotReady; a file that failed is told in what is returned. Its settings stay as
+    they are.
+    """
     if there is not None:
-        return _elsewhere(loaded, there, report, chat_files)
+        return _elsewhere(loaded, there, report, chat_files=chat_files, any_version=any_version)
     own = webui_own.find(loaded.settings, report)
     with Webui(own.plan.webui_url) as webui:
+        version.require(webui.version(), webui.url, any_version=any_version)
         webui_own.signed_in(own, webui)
         at = webui_step.index(own.plan, own.secrets, own.places)
         return _anew(webui, at, own.bridge_url, report, chat_files)
 
 
-def _elsewhere(loaded: Loaded, there: Elsewhere, report: Report, chat_files: bool) -> Reindexed:
+def _elsewhere(loaded: Loaded, there: Elsewhere, report: Report, *, chat_files: bool, any_version: bool) -> Reindexed:
     wanted = webui_elsewhere.find(loaded.settings, there)
     with Webui(there.url) as webui:
+        version.require(webui.version(), webui.url, any_version=any_version)
         webui_elsewhere.signed_in(webui, there)
         at = Index(index_record.of_url(there.url), wanted.here, wanted.admin_key)
         return _anew(webui, at, str(_address(wanted.must)), report, chat_files)

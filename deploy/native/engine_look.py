@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from deploy.doctor.gpu import Gpu
 from deploy.native import client, parts
 from deploy.native.engines import Facts
 from deploy.ollama import locate
@@ -21,14 +22,24 @@ LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT = 3.0  # seconds
 
 
-def look(settings: Settings, places: Places, environ: Mapping[str, str], *, gpu: str | None) -> Facts:
+def look(settings: Settings, places: Places, environ: Mapping[str, str], *, gpu: Gpu | None) -> Facts:
     """What there is on this machine. An address that engine.url or OLLAMA_HOST names is asked, else the stack's own."""
     url = address(settings.engine.url, environ, settings.ports.ollama)
     vllm = shutil.which("vllm")
     named = "engine.url" if settings.engine.url else "OLLAMA_HOST" if from_environment(environ) else ""
     found, is_bridge = _ask(url)
     program = Path(vllm) if vllm else None
-    return Facts(url, found, _ours(places, url), locate.find(environ), program, gpu, is_bridge, named)
+    return Facts(
+        url,
+        found,
+        ours=_ours(places, url),
+        ollama=locate.find(environ),
+        vllm=program,
+        gpu=gpu.name if gpu else None,
+        metal=gpu is not None and gpu.kind == "apple",
+        bridge=is_bridge,
+        named=named,
+    )
 
 
 def _ours(places: Places, url: str) -> bool:

@@ -25,6 +25,7 @@ class Facts:
         ours: whether that one is a part of this very stack.
         ollama, vllm: programs that are installed.
         gpu: what the GPU is called, None where there is none that an engine could use.
+        metal: whether it is Apple's, which llama.cpp inside the bridge uses as well.
     """
 
     url: str
@@ -33,6 +34,7 @@ class Facts:
     ollama: Path | None = None
     vllm: Path | None = None
     gpu: str | None = None
+    metal: bool = False
     bridge: bool = False
     named: str = ""
 
@@ -82,13 +84,16 @@ def _embedded(settings: Settings, model: Model, facts: Facts) -> Engine | Blocke
     if settings.engine.url is not None and not facts.ours:
         return Blocker(_no_ollama(facts), "Start it, or take engine.url out of the settings.")
     small = (model.parameters or 0) < SMALL
-    if facts.gpu and not small and not settings.engine.cpu:
+    if facts.gpu and not facts.metal and not small and not settings.engine.cpu:
         return Blocker(
             f"This machine has a GPU ({facts.gpu}) and no engine that would use it: {model.id} would run on the CPU.",
             f"{INSTALL_OLLAMA} To use the CPU all the same: --cpu.",
         )
-    slow = "" if small else ", on the CPU: expect seconds for a page of text"
-    return Engine("embedded", True, f"no Ollama is here; llama.cpp inside the bridge{slow}")
+    if facts.metal:
+        where = f", on the {facts.gpu}"
+    else:
+        where = "" if small else ", on the CPU: expect seconds for a page of text"
+    return Engine("embedded", True, f"no Ollama is here; llama.cpp inside the bridge{where}")
 
 
 def vllm(settings: Settings, facts: Facts) -> Engine | Blocker:

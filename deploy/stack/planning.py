@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from deploy import bridge_file
 from deploy.console import Report
 from deploy.docker import daemon as daemons
 from deploy.docker.daemon import Daemon
@@ -40,8 +41,7 @@ def look(settings: Settings, places: Places, report: Report) -> Looked:
     """Ask Docker only where it may be wanted."""
     there = before.look(places, report)
     found = gpus.look()
-    largest = found.largest
-    facts = engine_look.look(settings, places, os.environ, gpu=largest.name if largest else None)
+    facts = engine_look.look(settings, places, os.environ, gpu=found.largest)
     if there.has("ollama", facts.url):  # a container of this stack; one that is a process has been found already
         facts = replace(facts, ours=True)
     daemon = None if settings.stack.mode == "native" else daemons.look()
@@ -61,6 +61,7 @@ def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan
             "Stop it first: `embedstack down`. Its data stay. Or give the other one a name: `--stack NAME`.",
         )
     engine = _in_docker(settings) if mode == "docker" else _native(settings, chosen, looked.facts)
+    bridge_file.check(settings.bridge.config, engine)
     served = _served(settings, chosen, engine, looked.gpus, say)
     check_dimensions(settings, served)
     beside = _beside(chosen, served) if settings.vllm.beside else None

@@ -12,12 +12,12 @@ def known(version: str) -> bool:
     return re.match(rf"{re.escape(KNOWN)}(\.|$)", version) is not None
 
 
-def require(version: str, url: str) -> None:
-    """WebuiUnsupported for one that is not known."""
-    if not known(version):
+def require(version: str, url: str, *, any_version: bool) -> None:
+    """WebuiUnsupported for one that is not known, unless any will do."""
+    if not any_version and not known(version):
         raise WebuiUnsupported(
-            f"Open WebUI at {url} is version {version}; known is {KNOWN}. Its settings may be called something else, "
-            "and what is left out may be set back. Nothing was changed.",
-            f"Bring it to {KNOWN}.4, or set it by hand: `embedstack webui status` shows what should be. "
+            f"Open WebUI at {url} is version {version}; known is {KNOWN}. What it is asked for may be called something "
+            "else there, and what is left out may be set back. Nothing was changed.",
+            f"Bring it to {KNOWN}.4, or do it by hand: `embedstack webui status` shows what its settings should be. "
             "--any-version tries it, and looks afterwards whether everything is as it should be.",
         )

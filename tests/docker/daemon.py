@@ -61,7 +61,10 @@ def _wait(child: subprocess.Popen[bytes], socket: Path, log: Path) -> None:
 
 def _version(socket: Path) -> bool:
     argv = ["docker", "--host", f"unix://{socket}", "version", "--format", "{{.Server.Version}}"]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run(argv, capture_output=True, check=False, timeout=30).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -78,8 +78,7 @@ def _found(webui: Webui) -> str:
 def _container(stack: StackCommand) -> dict[str, Any]:
     """What `embedstack status` says of Open WebUI's."""
     parts = json.loads(stack.run("status", "--json").stdout)["data"]["parts"]
-    found: dict[str, Any] = next(part for part in parts if part["name"] == "open-webui")
-    return found
+    return next((part for part in parts if part["name"] == "open-webui"), {"restarts": -1, "state": "", "pid": None})
 
 
 def test_up_again_changes_nothing(stack: StackCommand) -> None:

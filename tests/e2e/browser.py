@@ -110,7 +110,9 @@ class Browser:
 
     def sources(self, answer: Locator) -> list[str]:
         """The names of the files that an answer cites, in its order."""
-        return [cited.inner_text().strip() for cited in answer.get_by_label(SOURCE).all()]
+        cited = answer.get_by_label(SOURCE)
+        cited.first.wait_for()
+        return [each.inner_text().strip() for each in cited.all()]
 
     def open_source(self, answer: Locator) -> str:
         """Open the first source of an answer; what is read there."""
@@ -130,6 +132,7 @@ def browser(url: str) -> Iterator[Browser]:
             profile, executable_path=program, headless=True, args=ARGUMENTS, locale="en-US", viewport=SIZE
         )
         context.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
         page = context.pages[0]
         # Release notes, which come over the first page that is seen after a sign-in.
         notes = page.get_by_role("button", name="Okay, Let's Go!")

@@ -5,12 +5,21 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.open_webui import OpenWebui
 from tests.engines.locate import locate
 from tests.stack_command import StackCommand, stack_command
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Some bring up Open WebUI several times."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A server process for a test: started in a session of its own, waited for with a bound, ended whatever happens."""
 
 import contextlib
+import http.client
 import os
 import re
 import shutil
@@ -45,12 +46,18 @@ class Running:
     version: str
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port that nobody listens on at 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nobody listens on at 127.0.0.1, and that was not given out before: a stack takes several."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 @contextmanager
@@ -97,7 +104,7 @@ def _answers(url: str) -> bool:
     try:
         with direct.open(url, timeout=5) as response:
             return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (urllib.error.URLError, OSError, http.client.HTTPException):
         return False
 
 

@@ -324,7 +324,7 @@ def test_a_text_that_kills_once_is_embedded(front: Front) -> None:
 def test_quarantine_ends(real: str) -> None:
     """After engine.quarantine the text is sent again, and served if the engine has been mended since."""
     killer = ["a text that kills until it is mended"]
-    with fronted(real, OllamaApi(), "--set", "engine.quarantine=1.5") as front:
+    with fronted(real, OllamaApi(), "--set", "engine.quarantine=4") as front:
         front.upstream.play(texts={killer[0]: faults.runner_eof})
         assert_error(front.ask(killer), 502, "text_kills_engine")
         front.upstream.play()

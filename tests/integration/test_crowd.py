@@ -84,5 +84,5 @@ async def _engine(running: Bridge) -> int:
         found[:] = children(running.pid, Path(sys.executable).name)
         return len(found) == 1 and bool(running.ready()["ready"])
 
-    await until(serves)
+    await until(serves, seconds=180)
     return found[0]

@@ -134,7 +134,7 @@ def test_too_large_a_body_is_refused(chat: tuple[Bridge, Chat], chunked: bool) -
     running, upstream = chat
     body = b"x" * 200_000
     before_it = len(upstream.received)
-    sent = iter([body[:60_000]] * 4) if chunked else body
+    sent = iter([body[:60_000]] * 2) if chunked else body
 
     answer = requests.post(running.url + "/api/chat", data=sent, headers=keyed(), timeout=WITHIN)
 
@@ -209,7 +209,7 @@ def test_an_answer_that_breaks_off_is_not_taken_for_whole() -> None:
 def test_an_answer_that_falls_silent_is_broken_off() -> None:
     """After `passthrough.silence`, which counts from its last word."""
     upstream = Slow([b'{"n":1}\n', b'{"n":2}\n'], NDJSON)
-    with chatting(upstream, "passthrough.silence=0.3") as running, streamed(running, "/api/chat") as answer:
+    with chatting(upstream, "passthrough.silence=2") as running, streamed(running, "/api/chat") as answer:
         pieces = answer.iter_content(None)
         assert next(pieces) == b'{"n":1}\n'
         with pytest.raises(requests.exceptions.ChunkedEncodingError):

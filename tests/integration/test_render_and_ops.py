@@ -30,6 +30,7 @@ def away() -> Iterator[Bridge]:
     """A bridge whose engine is not there."""
     url = f"http://127.0.0.1:{free_port()}"
     with start("--upstream", url, "--set", "engine.kind=ollama", "--set", "model.id=demo", wait_ready=False) as running:
+        running.wait_told()
         yield running
 
 

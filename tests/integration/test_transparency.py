@@ -11,6 +11,7 @@ import requests
 
 from tests.integration.beside import Beside, error_of, fields, vectors_of
 from tests.stacks import Stacks
+from tests.upstreams.load import wait_until
 
 pytestmark = pytest.mark.needs("ollama")
 
@@ -213,7 +214,10 @@ def test_ps(beside: Beside) -> None:
     assert ours | {"name": None, "model": None} == theirs | {"name": None, "model": None}
 
     requests.post(f"{beside.bridge}/api/embed", json={"model": "demo", "keep_alive": 0}, timeout=60)
-    assert beside.ask("GET", "/api/ps").bridge.json() == {"models": []}
+    # Ollama answers first and unloads then.
+    wait_until(
+        lambda: beside.ask("GET", "/api/ps").bridge.json() == {"models": []}, within=30, what="the model is unloaded"
+    )
 
 
 def test_show(beside: Beside) -> None:

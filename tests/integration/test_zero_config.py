@@ -91,7 +91,7 @@ def test_the_third_way_waits_for_its_engine() -> None:
     """--upstream was said, so the bridge serves and tells what is missing until the engine is there."""
     with start("--upstream", f"http://127.0.0.1:{free_port()}", "--set", "model.id=demo", wait_ready=False) as running:
         assert requests.get(f"{running.url}/healthz", timeout=60).status_code == 200
-        assert "No engine answers" in running.ready()["backends"][0]["reason"]
+        assert "No engine answers" in running.wait_told()["backends"][0]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_the_ollama_at_ollama_host_is_taken(stacks: Stacks) -> None:
     """Nothing but the model's name is configured; the engine is found, examined and used."""
     upstream = stacks.upstream("ollama")
     with start("--set", "model.id=demo", env={"OLLAMA_HOST": upstream.url.removeprefix("http://")}) as running:
-        (backend,) = running.ready()["backends"]
+        (backend,) = running.wait_told()["backends"]
 
         assert (backend["engine"], backend["version"]) == ("ollama", upstream.version)
         assert len(running.embed("x")[0]) == 2560

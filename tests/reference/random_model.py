@@ -41,7 +41,11 @@ def build(folder: Path | None = None) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".random-") as made:
             write(Path(made) / "model", checkpoint())
-            (Path(made) / "model").rename(folder)
+            try:
+                (Path(made) / "model").rename(folder)
+            except OSError:
+                if not folder.exists():  # made by another meanwhile, it is the same
+                    raise
     return folder
 
 

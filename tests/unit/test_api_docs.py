@@ -128,6 +128,20 @@ def test_every_header() -> None:
     assert own == {name for name in documented if name.startswith("x-")}
 
 
+def test_every_metric() -> None:
+    """The table of metrics has each, as Prometheus reads its name, with its labels."""
+    made = {}
+    for call in calls():
+        kind = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        if kind in ("_histogram", "_counter", "_gauge"):
+            name, _, *labels = (ast.literal_eval(argument) for argument in call.args[:3])
+            made[name + ("_total" if kind == "_counter" else "")] = list(*labels)
+    documented = {quoted(row[0])[0]: quoted(row[1]) for row in rows("metric", "labels", "meaning")}
+
+    assert len(made) > 10
+    assert documented == made
+
+
 def test_every_option_that_is_ignored() -> None:
     """The options that would reload the model are listed."""
     assert set(quoted(DOCS.split("load the model anew (")[1].split(")")[0])) == RELOADING_OPTIONS

@@ -122,6 +122,17 @@ def test_the_documentation_lists_every_code() -> None:
     assert sorted(rows) == sorted((str(kind.exit_code), kind.code) for kind in defined)
 
 
+def test_help_lists_every_exit_status() -> None:
+    """0 and 2, which no error of ours has to itself, and that of each error."""
+    epilog = app.info.epilog or ""
+    told = [int(status) for status in re.findall(r"(?:: |, )(\d+) ", epilog)]
+    defined = {
+        kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DeployError)
+    }
+
+    assert sorted({0, 2, *defined}) == told
+
+
 def test_a_taken_port_names_who_has_it() -> None:
     """The message has the port, the program and the process id; the advice a way on."""
     with socket.create_server(("127.0.0.1", 0)) as server:

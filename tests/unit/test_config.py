@@ -195,6 +195,27 @@ def test_upstream_replaces_the_engine_and_its_key(read: Read) -> None:
     assert (engine.kind, engine.url, engine.api_key, engine.model) == (None, "http://new:8000", None, None)
 
 
+@pytest.mark.parametrize(
+    ("flags", "chosen"),
+    [
+        (("--demo",), ("embedded", None, None)),
+        (("--gguf", "m.gguf"), ("embedded", None, Path("m.gguf"))),
+        (("--upstream", "http://new"), (None, "http://new", None)),
+    ],
+    ids=lambda value: value[0],
+)
+def test_a_flag_that_chooses_the_engine_replaces_a_pool_and_its_key(
+    read: Read, flags: tuple[str, ...], chosen: tuple[str | None, str | None, Path | None]
+) -> None:
+    """One engine in place of several; the key that was for all of them is sent to no other."""
+    loaded = read(*flags, file="pool: {upstreams: ['http://a', 'http://b']}\nengine: {api_key: k}")
+
+    engine = loaded.settings.engine
+    assert (engine.kind, engine.url, engine.gguf) == chosen
+    assert (loaded.settings.pool.upstreams, engine.api_key) == ((), None)
+    assert loaded.sources["pool.upstreams"] == flags[0]
+
+
 def test_upstream_keeps_a_key_given_for_it_and_yields_to_set(read: Read) -> None:
     """A key without a URL of its own is for the upstream; --set says more about the engine that --upstream chose."""
     flags = ("--upstream", "http://new", "--set", "engine.kind=openai", "--set", "engine.model=m")

@@ -80,7 +80,7 @@ class TestBytes:
         other = command(
             tmp_path / "two", PYTHONHASHSEED="7", OPENBLAS_NUM_THREADS="1", NPY_DISABLE_CPU_FEATURES="AVX2 FMA3"
         )
-        output, error = other.communicate(timeout=60)
+        output, error = other.communicate(timeout=300)
         assert SHA256 in output, error
         assert one.sha256 == SHA256
         assert digests(tmp_path / "one") == digests(tmp_path / "two")
@@ -122,7 +122,7 @@ class TestBytes:
     def test_two_processes_share_one_build(self, tmp_path: Path) -> None:
         """Started at once on one folder, both end well."""
         both = [command(tmp_path), command(tmp_path)]
-        outputs = [child.communicate(timeout=60)[0] for child in both]
+        outputs = [child.communicate(timeout=300)[0] for child in both]
         assert [child.returncode for child in both] == [0, 0]
         assert all(SHA256 in output for output in outputs)
 
@@ -136,7 +136,7 @@ class TestBytes:
     def test_a_full_disk_is_reported_and_leaves_nothing(self, tmp_path: Path) -> None:
         """A write that ends half-way is one line on stderr, and no file that looks like a model is left."""
         child = command(tmp_path, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6)))
-        _, error = child.communicate(timeout=60)
+        _, error = child.communicate(timeout=300)
         assert child.returncode == 1
         assert f"The demo model could not be written to {tmp_path}: a write ended early" in error
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]

@@ -30,10 +30,12 @@ class Echo:
         departure, number = scope["departure"], len(self.departures)
         departure.on_gone = lambda: self.gone.append(number)
         self.departures.append(departure)
-        body, more = b"", True
+        parts, more = [], True
         while more:
             message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
+            parts.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        body = b"".join(parts)
         while scope["path"] == "/wait" and not self.go.is_set() and not departure.gone:  # noqa: ASYNC110 -- from another thread
             await asyncio.sleep(0.01)
         length = (b"content-length", str(len(body)).encode())
@@ -58,14 +60,14 @@ def echo() -> Iterator[tuple[int, Echo]]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    limit = time.monotonic() + 5
+    limit = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < limit, "it did not come about"
         time.sleep(0.005)
 
 
 def connected(port: int) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", port), timeout=5)
+    client = socket.create_connection(("127.0.0.1", port), timeout=20)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
 
@@ -160,28 +162,31 @@ PART, BLANK = b"POST / HTTP/1.1\r\nHost: h\r\n", b"\r\n"
 )  # a used one that sends nothing has uvicorn's own bound
 def test_stalled_head(echo: tuple[int, Echo], monkeypatch: pytest.MonkeyPatch, first: bytes, used: bool) -> None:
     """A connection on which no whole head arrives in time is closed, a new one as well as one that has served."""
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.2)
     port, _ = echo
+    if not used:
+        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.2)
     with connected(port) as client:
         if used:
             client.sendall(request(b"body"))
             assert answer(client, 4) == b"body"
+            monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.2)
         client.sendall(first)
         assert client.recv(100) == b""
 
 
 def test_stalled_head_behind_a_slow_answer(echo: tuple[int, Echo], monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that is being made still goes out, though the head after it has stalled."""
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.1)
     port, app = echo
     with connected(port) as client:
-        client.sendall(request(b"slow", path="/wait") + b"POST / HT")
+        client.sendall(request(b"slow", path="/wait"))
         until(lambda: app.departures)
+        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.1)
+        client.sendall(b"POST / HT")
         client.settimeout(0.4)
         with suppress(TimeoutError):
             assert client.recv(1)
             pytest.fail("closed or answered too early")
-        client.settimeout(5)
+        client.settimeout(20)
         app.go.set()
         assert answer(client, 4) == b"slow"
 
@@ -201,7 +206,7 @@ def reading_little(port: int) -> socket.socket:
     """A client whose system takes little before it does itself."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    client.settimeout(5)
+    client.settimeout(60)
     client.connect(("127.0.0.1", port))
     return client
 
@@ -222,14 +227,14 @@ def test_client_that_stops_reading(
 @pytest.mark.thorough
 def test_client_that_reads_slowly(echo: tuple[int, Echo], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes some in time gets all, however long that lasts."""
-    monkeypatch.setattr(HttpProtocol, "answer_timeout", 0.5)
+    monkeypatch.setattr(HttpProtocol, "answer_timeout", 1.5)
     port, _ = echo
     began, received = time.monotonic(), 0
     with reading_little(port) as client:
         client.sendall(request(LARGE))
         while received < len(LARGE):
-            received += len(client.recv(2**18, socket.MSG_WAITALL)) or len(LARGE)
+            received += len(client.recv(2**16)) or len(LARGE)
             time.sleep(0.03)  # what makes it slow
 
     assert len(LARGE) < received < len(LARGE) + 1000  # the head, and no early end
-    assert time.monotonic() - began > 1.0
+    assert time.monotonic() - began > 1.5

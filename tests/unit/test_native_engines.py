@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Literal
 
 import pytest
 
+from deploy.doctor.gpu import Gpu
 from deploy.native import engine_look
 from deploy.native.engines import Blocker, Facts, choose
 from deploy.places import Places
@@ -67,6 +69,26 @@ def test_the_real_model_never_runs_on_the_cpu_in_silence() -> None:
     assert "NVIDIA L4" in found.message
     assert "Install Ollama" in found.advice
     assert "--cpu" in found.advice
+
+
+def test_the_gpu_of_a_mac_is_used_by_llama_cpp_inside_the_bridge() -> None:
+    """Through Metal: nothing is left idle, and nothing is in the way."""
+    found = chosen(Facts(URL, gpu="Apple GPU (Metal)", metal=True))
+    assert engine_of(found) == ("embedded", True)
+    assert isinstance(found, Engine)
+    assert found.reason == "no Ollama is here; llama.cpp inside the bridge, on the Apple GPU (Metal)"
+
+
+@pytest.mark.parametrize(("kind", "metal"), [("nvidia", False), ("rocm", False), ("apple", True)])
+def test_a_gpu_is_told_with_whether_it_is_apples(
+    kind: Literal["nvidia", "rocm", "apple"], metal: bool, tmp_path: Path
+) -> None:
+    """Its name, for people, and what decides."""
+    found = engine_look.look(
+        Settings(engine=EngineSettings(url="http://127.0.0.1:1")), Places(tmp_path), {}, gpu=Gpu(kind, "GPU 1", 1)
+    )
+
+    assert (found.gpu, found.metal) == ("GPU 1", metal)
 
 
 @pytest.mark.parametrize("kind", ["auto", "ollama"])

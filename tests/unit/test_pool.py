@@ -358,7 +358,7 @@ def test_patience_ends() -> None:
         with pytest.raises(EngineNotReady):
             toys.pool.admit()
 
-    run(scenario, ToyEngine(), patience=0.1)
+    run(scenario, ToyEngine(), patience=0.5)
 
 
 def test_a_changed_model_is_examined_before_anything_is_sent_to_it(monkeypatch: pytest.MonkeyPatch) -> None:

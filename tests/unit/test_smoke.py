@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,19 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from deploy import result
+from deploy import result, secrets
 from deploy.cli import app
+from deploy.cli.options import BRIDGE_URL
 from deploy.commands import smoke
 from deploy.errors import FolderNotUsable, InvalidModel
+from deploy.places import places
 from deploy.smoke import run, verdicts
 from deploy.smoke.junit import junit
 from deploy.smoke.result import Check, Smoke
 from deploy.smoke.throughput import Throughput
+from deploy.stack import record
 from tests.unit.test_own_catalog import tiny
+from tests.unit.test_stack_record import KNOWN
 
 GOOD = Check("unit norm", True, "1, off by 1.0e-07 at most", "1", 0.25)
 BAD = Check("token counts", False, "text 0: 26, not 27", "27 tokens, end-of-text once", 0.5)
@@ -185,3 +190,36 @@ def test_a_zero_vector_is_like_nothing() -> None:
     assert not verdicts.same(zero, zero).passed
     assert not verdicts.same(zero, good).passed
     assert not verdicts.norm(zero).passed
+
+
+@pytest.mark.parametrize(
+    ("words", "url", "keyed"),
+    [
+        ([], "http://127.0.0.1:4711", True),
+        (["--url", "http://127.0.0.1:4711/"], "http://127.0.0.1:4711", True),
+        (["--url", "http://other:11435"], "http://other:11435", False),
+        (["--stack", "none"], BRIDGE_URL, False),
+    ],
+    ids=["the stack's", "the stack's, named", "another", "no stack"],
+)
+def test_the_stacks_own_bridge_is_asked_with_its_own_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], url: str, keyed: bool
+) -> None:
+    """After `up --expose all` it answers to nobody without one; no other bridge is ever sent it."""
+    asked: list[tuple[object, ...]] = []
+
+    def known(*given: object, **_: object) -> Smoke:
+        asked.append((given[0], given[2]))
+        return smoke_of(GOOD)
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("XDG_CONFIG_HOME", "EMBEDSTACK_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setattr(run, "run", known)
+    where = places("embedstack")
+    record.write(where, replace(KNOWN, stack="embedstack", bridge_url="http://127.0.0.1:4711"))
+    key = secrets.ensure(where, lambda _: None).bridge_admin_key
+
+    CliRunner().invoke(app, ["smoke", *words])
+
+    assert asked == [(url, key if keyed else None)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from bridge.config import load as load_bridge
+from bridge.settings_table import table
 from deploy import environment
 from deploy.errors import InvalidModel
 from deploy.plan import Engine, Plan, Served, name_in_engine
@@ -130,6 +132,27 @@ def test_bf16_weights_beside_ollama_have_an_alias_that_the_bridge_understands() 
 
     assert settings.model.aliases == {"qwen3-embedding:4b-bf16": "qwen3-embedding:4b"}
     assert (settings.engine.kind, settings.engine.model) == ("openai", "qwen3-embedding:4b-bf16")
+
+
+def test_every_key_that_is_replaced_in_a_bridges_own_file_is_documented() -> None:
+    """docs/stack.md names each that some stack sets, and no other; the sentence after has those that are refused."""
+    everything: dict[str, object] = {
+        "stack": {"expose": "all"},
+        "engine": {"threads": 2},
+        "model": {"catalog": "/own.yaml"},
+    }
+    made: set[str] = set()
+    for kind in ("ollama", "embedded", "vllm"):
+        plan = _plan(kind=kind)
+        plan = replace(plan, settings=msgspec.convert(everything, Settings, dec_hook=lambda path, text: path(text)))
+        beside = replace(plan.served, name="qwen3-embedding:4b-bf16")
+        given = {"gguf": "/m.gguf", "tokenizer": "/t", "passthrough": OLLAMA, "hosts": ("here",)}
+        made |= set(_bridge(plan, beside, **given))  # type: ignore[arg-type]
+    text = (Path(__file__).parents[2] / "docs" / "stack.md").read_text(encoding="utf-8")
+    section = text.split("These keys of it the stack replaces:")[1].split("A file with `security.admin_key`")[0]
+    named = {key for key in re.findall(r"`([a-z]+\.[a-z_]+)`", section) if key in table()}
+
+    assert {key for key, row in table().items() if row.variable in made} == named
 
 
 def test_open_webui_is_told_the_bridge_and_the_roles() -> None:

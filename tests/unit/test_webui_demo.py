@@ -21,7 +21,7 @@ RIGHT, WRONG = Chunk("1", "一、带薪休假 …", 0.85), Chunk("2", "差旅与
 
 
 @contextmanager
-def nobody(*_: object) -> Iterator[Webui]:
+def nobody(*_: object, **__: object) -> Iterator[Webui]:
     with Webui("http://127.0.0.1:9") as webui:
         yield webui
 
@@ -31,7 +31,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, found: tuple[Chunk, ...] | None, ques
     monkeypatch.setattr(webui_demo, "_signed_in", nobody)
     monkeypatch.setattr(webui_demo.shelf, "put", lambda *_: (HANDBOOK, ()))
     monkeypatch.setattr(webui_demo.library, "query", lambda *_: found)
-    return webui_demo.demo(Settings(), None, Report("test", as_json=True), question)
+    return webui_demo.demo(Settings(), None, Report("test", as_json=True), question, any_version=False)
 
 
 def test_the_best_is_shown_whole_and_the_others_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from deploy.cli import app
 from deploy.errors import DeployError, PartNotReady, WebuiRefused
-from deploy.stack import webui_elsewhere
+from deploy.stack import webui_elsewhere, webui_own
 from deploy.webui import put, wanted
 from deploy.webui.client import Webui
 from deploy.webui.elsewhere import Elsewhere
@@ -154,3 +155,32 @@ def test_apply_that_cannot_be_proved_changes_nothing(
 
         assert (json.loads(outcome.stdout)["error"]["code"], outcome.exit_code) == (code, status)
         assert server.updates == []
+
+
+VERBS = [["webui", "reindex"], ["webui", "demo"], ["webui", "demo", "--remove"]]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "status"), [([], "webui_unsupported", 3), (["--any-version"], "webui_refused", 4)]
+)
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_who_writes_there_asks_for_the_version_first(
+    tmp_path: Path, verb: list[str], more: list[str], code: str, status: int
+) -> None:
+    """One that is not known is refused before anything else is asked: else the token, which is no administrator's."""
+    environment = {"EMBEDSTACK_HOME": str(tmp_path), "EMBEDSTACK_WEBUI_TOKEN": "token", "EMBEDSTACK_MODEL_ID": "demo"}
+    with scripted(version="0.13.0", role="user") as server:
+        outcome = CliRunner().invoke(app, [*verb, "--url", server.url, "--json", *more], env=environment)
+
+    assert (json.loads(outcome.stdout)["error"]["code"], outcome.exit_code) == (code, status)
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_the_version_of_the_stacks_own_counts_as_well(monkeypatch: pytest.MonkeyPatch, verb: list[str]) -> None:
+    """`images.webui` may name any."""
+    with scripted(version="0.13.0") as server:
+        own = SimpleNamespace(plan=SimpleNamespace(webui_url=server.url))
+        monkeypatch.setattr(webui_own, "find", lambda *_: own)
+        outcome = CliRunner().invoke(app, [*verb, "--json"])
+
+    assert json.loads(outcome.stdout)["error"]["code"] == "webui_unsupported"

@@ -78,9 +78,10 @@ def test_no_key_is_told() -> None:
 def test_versions_that_are_known(told: str, known: bool) -> None:
     """All of 0.12; a version that is not is refused, with what can be done."""
     assert known == version.known(told)
+    version.require(told, "http://x", any_version=True)
     if not known:
         with pytest.raises(WebuiUnsupported) as refused:
-            version.require(told, "http://x")
+            version.require(told, "http://x", any_version=False)
         assert told in refused.value.message
         assert "--any-version" in refused.value.advice
 

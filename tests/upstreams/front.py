@@ -15,8 +15,8 @@ from tests.upstreams.scripted import Scripted, scripted
 TEXTS = ("the first text", "第二段文字", "a third one")
 TEN = tuple(f"text number {number}" for number in range(10))
 # Four texts a call, so that ten make three calls; a hanging engine is given up after two seconds, one that has gone
-# away after one.
-_SETTINGS = ("model.id=demo", "engine.batch=4", "engine.timeout=2", "engine.patience=1", "engine.concurrency=1")
+# away after three.
+_SETTINGS = ("model.id=demo", "engine.batch=4", "engine.timeout=2", "engine.patience=3", "engine.concurrency=1")
 SETTINGS = tuple(part for setting in _SETTINGS for part in ("--set", setting))
 
 

@@ -15,7 +15,7 @@ from deploy.places import Places
 from deploy.settings import BridgeSettings, StackSettings
 from modelfiles.demo.build import DemoFiles
 from tests.integration.native.planned import demo_plan, settings, specs
-from tests.integration.native.toys import eventually, kill, pid_of, report, runs_anew, stack, supervisor_pid
+from tests.integration.native.toys import alive, eventually, kill, pid_of, report, runs_anew, stack, supervisor_pid
 
 pytestmark = pytest.mark.thorough
 
@@ -64,7 +64,7 @@ def test_killed_with_its_engine_or_alone_it_comes_back(places: Places, bridge: P
     assert engine
     kill(before)
     eventually(lambda: runs_anew(places, "bridge", before))
-    assert not any(child.is_running() for child in engine)
+    eventually(lambda: not any(alive(child.pid) for child in engine))
     assert embed(bridge) == 2560
 
 

@@ -366,17 +366,20 @@ def test_sigterm_to_whoever_holds_it_ends_everything_in_order(tmp_path: Path) ->
     source = (
         "import pathlib, signal, sys, time\n"
         f"signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path({str(told)!r}).touch(), sys.exit()))\n"
+        "print('set', flush=True)\n"
         "time.sleep(600)"
     )
     holder = (
         "import sys; from pathlib import Path; from deploy.native import client; from deploy.places import Places\n"
-        "from tests.integration.native.toys import program, report\n"
+        "from tests.integration.native.toys import eventually, program, report\n"
         "places = Places(Path(sys.argv[1]))\n"
         "with client.attached_supervisor(places) as process:\n"
         "    client.apply(places, [program('part', sys.argv[2])], report())\n"
         "    client.wait_ready(places, ['part'], 30, report())\n"
-        "    print('up', flush=True)\n"
-        "    try: process.wait()\n"
+        "    eventually(lambda: 'set' in (places.logs / 'part.log').read_text())\n"
+        "    try:\n"
+        "        print('up', flush=True)\n"
+        "        process.wait()\n"
         "    except KeyboardInterrupt: pass\n"
     )
     with stack(tmp_path / "stack") as places:
@@ -392,7 +395,7 @@ def test_sigterm_to_whoever_holds_it_ends_everything_in_order(tmp_path: Path) ->
 
 def test_a_long_log_is_rotated_while_its_part_writes_on(places: Places) -> None:
     """The file stays small, the older lines are beside it, and the part keeps writing to it."""
-    source = f"import time\nprint('first\\n' + 'x' * {rotation.LARGEST}, flush=True)\n"
+    source = f"import os, time\nos.write(1, b'first\\n' + b'x' * {rotation.LARGEST} + b'\\n')\n"
     source += "while True: print('and on', flush=True); time.sleep(0.01)"
     client.apply(places, [program("talker", source)], report())
     log = places.logs / "talker.log"

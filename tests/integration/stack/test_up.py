@@ -57,7 +57,7 @@ def test_up_twice_changes_nothing(stack: StackCommand) -> None:
     again = stack.data("up")
 
     assert again["unchanged"] is True
-    assert again["seconds"] < 3
+    assert again["seconds"] < 10  # one on a quiet machine
     assert [step for step in again["steps"] if not step["already"]] == []
     assert stack.pids() == before
 
@@ -167,17 +167,26 @@ def test_restart_starts_a_part_anew(stack: StackCommand) -> None:
     assert stack.error("restart", "no-such-part")["code"] == "not_running"
 
 
+def _open_to_others(path: Path) -> bool:
+    """What has gone since it was listed, as a journal does, is not."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISLNK(mode) and bool(stat.S_IMODE(mode) & 0o077)
+
+
 def test_what_the_stack_keeps_is_readable_by_its_user_alone(stack: StackCommand) -> None:
     """Secrets, plan and logs 0600, their folders 0700; no secret in anything that is printed."""
     root = Path(stack.environment["EMBEDSTACK_HOME"]) / "stacks" / "embedstack"
-    open_to_others = [path for path in (root, *root.rglob("*")) if stat.S_IMODE(path.lstat().st_mode) & 0o077]
+    open_to_others = [path for path in (root, *root.rglob("*")) if _open_to_others(path)]
     secrets = stack.data("config", "secrets")["secrets"]
     printed = "".join(
         stack.run(*words).stdout + stack.run(*words).stderr
         for words in (("up",), ("status",), ("logs", "-n", "1000"), ("config", "show", "--sources"), ("doctor",))
     )
 
-    assert [path for path in open_to_others if not path.is_symlink()] == []
+    assert open_to_others == []
     assert [name for name, value in secrets.items() if value in printed] == []
 
 
@@ -270,7 +279,9 @@ def test_the_foreground_ends_with_its_stack(tmp_path: Path) -> None:
         assert process.stdout is not None
         told = ""
         while not told.endswith("}\n") or told.count("{") != told.count("}"):
-            told += process.stdout.readline()
+            line = process.stdout.readline()
+            assert line, process.communicate(timeout=60)[1]
+            told += line
         pids = command.pids()
         process.terminate()
         process.communicate(timeout=60)
