@@ -136,12 +136,15 @@ class TestUp:
         assert sum(number * number for number in vector) == pytest.approx(1, abs=1e-4)
 
     def test_again_changes_nothing(self, stack: Stack) -> None:
-        """A second `up` leaves every container as it is, says so, and does not wait for anything."""
+        """A second `up` leaves every container as it is, says so, and takes under 3 seconds: the better of two."""
         before = stack.ids()
-        began = time.monotonic()
+        took = []
 
-        assert stack.runner.start(["ollama", "bridge"]) is False
-        assert time.monotonic() - began < 10  # one on a quiet machine
+        for _ in range(2):
+            began = time.monotonic()
+            assert stack.runner.start(["ollama", "bridge"]) is False
+            took.append(time.monotonic() - began)
+        assert min(took) < 3
         assert before == stack.ids()
 
     def test_the_bridge_has_little(self, stack: Stack) -> None:

@@ -66,18 +66,20 @@ def documents(count: int, name: str = "") -> list[str]:
 def test_a_query_is_next_whatever_waits(server: str) -> None:
     """Thirty documents wait; the query that comes last is served after what was with the engine when it came.
 
-    Which is one document, and some more where this process was slow between its look and its question.
+    Which is one document; some more where this process was slow between its look and its question, but not each time.
     """
 
     async def go(this: Watched) -> None:
         flood = asyncio.create_task(this.crowd.ask_all(documents(30), input_type="document"))
+        waited = []
         for number in range(3):
             await until(lambda start=5 * number: len(this.given.texts) > start)
             before = len(this.given.texts)
             reply = await this.crowd.ask(f"where are they {number}?", input_type="query")
             assert reply.status == 200
-            place = this.order().index(f"{number}?")
-            assert place - before <= 6
+            waited.append(this.order().index(f"{number}?") - before)
+        assert min(waited) <= 1, waited
+        assert max(waited) <= 6, waited
         assert [reply.status for reply in await flood] == [200] * 30
         assert len(this.given.texts) == 33
 

@@ -88,9 +88,9 @@ def test_the_native_dimension_is_asked_of_every_model(demo: DemoFiles, model: Mo
         accept(demo.gguf, smaller)
 
 
-def test_a_sparse_file_of_the_real_ones_size_passes_in_no_time(big: Path, qwen: Model) -> None:
-    """All of Qwen's vocabulary is passed, none of 2.5 GB of data is read: under 50 ms, where the format's own reader
-    takes ten seconds. Computing time, and a bound for machines of a fifth of the speed.
+def test_a_sparse_file_of_the_real_ones_size_passes_in_under_50_ms(big: Path, qwen: Model) -> None:
+    """All of Qwen's vocabulary is passed, none of 2.5 GB of data is read, where the format's own reader takes ten
+    seconds. Computing time, and the best of ten, since machines are busy.
     """
     published = qwen.file().bytes or 0
     assert published - 20_000 < big.stat().st_size < published  # a chat template and a licence are missing
@@ -102,7 +102,7 @@ def test_a_sparse_file_of_the_real_ones_size_passes_in_no_time(big: Path, qwen: 
         took.append(time.process_time() - began)
 
     assert {verdict.severity for verdict in verdicts} == {"pass"}
-    assert min(took) < 0.25, f"{min(took) * 1000:.1f} ms"
+    assert min(took) < 0.05, f"{min(took) * 1000:.1f} ms"
     print(f"GGUF gate: {min(took) * 1000:.1f} ms at best, {sorted(took)[5] * 1000:.1f} ms in the middle of ten")
 
 

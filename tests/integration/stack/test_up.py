@@ -54,11 +54,11 @@ def test_up_twice_changes_nothing(stack: StackCommand) -> None:
     """The same processes, and every step says that it was done before."""
     before = stack.pids()
 
-    again = stack.data("up")
+    again = [stack.data("up") for _ in range(3)]
 
-    assert again["unchanged"] is True
-    assert again["seconds"] < 10  # one on a quiet machine
-    assert [step for step in again["steps"] if not step["already"]] == []
+    assert all(one["unchanged"] is True for one in again)
+    assert min(one["seconds"] for one in again) < 3  # the best, since machines are busy
+    assert [step for one in again for step in one["steps"] if not step["already"]] == []
     assert stack.pids() == before
 
 
