@@ -10,6 +10,7 @@ from typing import Literal
 from bridge.backends.base import Backend, EngineDown, EngineFacts
 from bridge.checks import BrokenVectors
 from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady
+from bridge.fingerprint import Fingerprint
 from bridge.gate import Gate, Verdict
 from bridge.parity import Finding
 from bridge.request import KeepAlive
@@ -59,6 +60,7 @@ class Ready:
 
     facts: EngineFacts
     precision: str
+    fingerprint: Fingerprint
     context: int
     use: Use
 
@@ -189,7 +191,9 @@ class Engine:
                     self._distrust()
                     self._out("away", "what it serves has changed", "It is examined again.")
                     return
-                findings = await self._gate.recheck(self.backend)
+                if self.ready is None:
+                    return
+                findings = await self._gate.recheck(self.backend, self.ready.fingerprint)
                 if not all(finding.ok for finding in findings):
                     return
                 self._serve()
@@ -203,17 +207,20 @@ class Engine:
 
     async def _examine(self) -> None:
         facts = await self.backend.facts()
+        # Before the examination: a model that is replaced while it runs shows at the next look.
+        identity, self._looked = await self.backend.identity(), asyncio.get_running_loop().time()
         use = self._use(facts)
         verdict = await self._gate.examine(self.backend, facts, use.concurrency, others=self._others)
+        # No wait from here to `_serve`: the gate judges the next engine by those that serve.
         self.state.findings = verdict.findings
         if verdict.failed:
             self._refuse(verdict)
             return
-        self._identity, self._looked = await self.backend.identity(), asyncio.get_running_loop().time()
+        self._identity = identity
         model = self._gate.model
         context = min(facts.context or model.context.recommended, model.context.trained)
         context = min(context, self.limits.context or context)  # llama.cpp rounds what it is given up
-        self.ready = Ready(facts, verdict.precision, context, use)
+        self.ready = Ready(facts, verdict.precision, verdict.fingerprint, context, use)
         self._serve()
         log.info("%s serves %s at %s, context %d", self.name, model.id, verdict.precision, context)
 

@@ -1,6 +1,5 @@
 """Who may join: every engine of a pool makes the same vectors, and the same as last time."""
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from bridge import parity
 from bridge.backends.base import Backend, EngineFacts
 from bridge.fingerprint import Fingerprint
 from bridge.golden import GoldenStore
-from bridge.parity import Finding
+from bridge.parity import Examined, Finding
 from bridge.request import Vectors
 from modelfiles.catalog import CatalogError, Model
 
@@ -43,35 +42,44 @@ class Gate:
         self._store = store
         self._style = style
         self._special_tokens = special_tokens
-        self._lock = asyncio.Lock()
         self.fingerprint: Fingerprint | None = None
         self.golden: Vectors | None = None
 
     async def examine(
         self, backend: Backend, facts: EngineFacts, concurrency: int, *, others: Callable[[], bool]
     ) -> Verdict:
-        """One engine at a time: the second is held against the first. `others` tells whether engines serve already."""
-        async with self._lock:
-            precision = self._precision(facts)
-            joins = others() and self.fingerprint is not None and self.fingerprint.precision == precision
-            own = self._fingerprint(precision, facts)
-            fingerprint = self.fingerprint if joins and self.fingerprint else own
-            known = joins or own == self.fingerprint
-            stored = self.golden if known else self._store.load(own.id)
-            examined = await parity.examine(backend, facts, self.model, precision, concurrency, stored)
-            findings = examined.findings
-            if others() and not joins:
-                findings = (*findings, self._other_precision(precision))
-            verdict = Verdict(findings, precision, fingerprint)
-            if not verdict.failed and not joins:
-                self._adopt(fingerprint, stored, examined.vectors)
-            return verdict
+        """Engines may be examined side by side; they are judged one after another, as they finish: the second is held
+        against the first. `others` tells whether engines serve already. Whoever passed must be seen to serve before
+        the event loop's next turn, or the next to be judged does not know of it.
+        """
+        precision = self._precision(facts)
+        measured = await parity.examine(backend, facts, self.model, precision, concurrency)
+        return self._judge(measured, precision, facts, others=others())
 
-    async def recheck(self, backend: Backend) -> tuple[Finding, ...]:
-        """One call, after a reconnect."""
-        if self.golden is None:
+    async def recheck(self, backend: Backend, fingerprint: Fingerprint) -> tuple[Finding, ...]:
+        """One call, after a reconnect of an engine that served as `fingerprint`."""
+        golden = self.golden
+        if golden is None:
             return (Finding("reference", ok=False, detail="nothing to compare with"),)
-        return await parity.recheck(backend, self.model, self.golden)
+        findings = await parity.recheck(backend, self.model, golden)
+        # What the pool serves may have changed while the engine was away, or while it was asked.
+        if self.golden is not golden or self.fingerprint != fingerprint:
+            return (Finding("reference", ok=False, detail="the pool serves something else by now"),)
+        return findings
+
+    def _judge(self, measured: Examined, precision: str, facts: EngineFacts, *, others: bool) -> Verdict:
+        """Without a wait, so that nothing changes meanwhile."""
+        joins = others and self.fingerprint is not None and self.fingerprint.precision == precision
+        own = self._fingerprint(precision, facts)
+        fingerprint = self.fingerprint if joins and self.fingerprint else own
+        stored = self.golden if joins or own == self.fingerprint else self._store.load(own.id)
+        findings = (measured if stored is None else parity.held_against(measured, stored)).findings
+        if others and not joins:
+            findings = (*findings, self._other_precision(precision))
+        verdict = Verdict(findings, precision, fingerprint)
+        if not verdict.failed and not joins:
+            self._adopt(fingerprint, stored, measured.vectors)
+        return verdict
 
     def forget(self) -> None:
         """Take the next engine that passes for the model, whatever an earlier one answered."""

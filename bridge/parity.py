@@ -80,9 +80,8 @@ async def examine(
         findings.append(beside)
     if reference.margin is not None:
         findings.append(_margin(vectors, reference.queries, reference.documents, reference.margin))
-    if stored is not None:
-        findings.append(_as_before(vectors, stored))
-    return Examined(tuple(findings), vectors)
+    examined = Examined(tuple(findings), vectors)
+    return examined if stored is None else held_against(examined, stored)
 
 
 async def recheck(backend: Backend, model: Model, golden: Vectors) -> tuple[Finding, ...]:
@@ -96,6 +95,13 @@ async def recheck(backend: Backend, model: Model, golden: Vectors) -> tuple[Find
     except EngineError as error:
         return (_wrong_answer(error),)
     return (_norms(vectors), _tokens(reference.tokens, reference.tokens, answer.tokens), _as_before(vectors, golden))
+
+
+def held_against(examined: Examined, stored: Vectors) -> Examined:
+    """The same, and whether its vectors are those that an earlier run or another engine of the pool made. Pure."""
+    if examined.vectors is None:
+        return examined
+    return Examined((*examined.findings, _as_before(examined.vectors, stored)), examined.vectors)
 
 
 def _no_reference(model: Model) -> Finding:

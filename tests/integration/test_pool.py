@@ -61,6 +61,16 @@ def texts(count: int) -> list[str]:
     return [f"text number {number} of those that are split over the engines" for number in range(count)]
 
 
+def test_a_pool_is_ready_without_a_false_alarm(
+    llama: str, two: tuple[tuple[str, Recorder], tuple[str, Recorder]]
+) -> None:
+    """Three engines that agree join at their first examination, side by side."""
+    (one, _), (other, _) = two
+    with bridge(*MODEL, *OPENAI, *upstreams(llama, one, other)) as running:
+        wait_until(lambda: _ready(running) == 3, within=30, what="all three")
+        assert "is out" not in running.log.read_text()
+
+
 @pytest.mark.thorough
 def test_a_batch_is_split_and_put_together(two: tuple[tuple[str, Recorder], tuple[str, Recorder]]) -> None:
     """Both engines are asked, each text once, and the answer is that of one engine alone."""

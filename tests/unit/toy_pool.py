@@ -25,6 +25,7 @@ from modelfiles import catalog
 from tests.unit.toy_backend import ToyBackend
 
 GOLDEN = ("golden one", "golden two")
+WANTED: str | None = "f16"  # the precision that is configured
 DIMENSIONS = 64
 _DEMO = catalog.load().find("demo").model
 _REFERENCE = _DEMO.reference
@@ -151,7 +152,7 @@ def run(
     async def go() -> None:
         quarantine = Quarantine(600)
         supply = Supply(Cache(memory, None), quarantine)
-        gate = Gate(MODEL, "f16", store or GoldenStore(None), style="qwen3", special_tokens="keep")
+        gate = Gate(MODEL, WANTED, store or GoldenStore(None), style="qwen3", special_tokens="keep")
         scheduler = Scheduler(texts=texts, size=1 << 30, bulk_share=0.1)
         pool = Pool(
             gate,
