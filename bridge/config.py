@@ -5,7 +5,8 @@ A stronger layer replaces a key as a whole: a list or a mapping is not merged wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,8 +16,10 @@ import msgspec
 from bridge import command_line
 from bridge.layers import choice_of_engine, from_flags
 from bridge.ollama_host import ollama_url
-from bridge.settings import ApiKey, Settings
+from bridge.security_settings import ApiKey
+from bridge.settings import Settings
 from bridge.settings_table import SCHEMA
+from modelfiles import validation
 from modelfiles.configuration.build import Document, build, sources
 from modelfiles.configuration.layers import ConfigError, Layer, find_file, from_environment, from_file
 from modelfiles.configuration.shown import shown
@@ -97,12 +100,17 @@ def _resolve_keys(settings: Settings, environ: Mapping[str, str], given: Layer) 
 
 
 def _resolve_admin_key(settings: Settings, given: Layer) -> Settings:
-    file = settings.security.admin_key_file
-    if file is None:
-        return settings
-    key = _read_key(file, f"{given['security.admin_key_file'].source}: security.admin_key_file")
-    held = msgspec.structs.replace(settings.security, admin_key=key, admin_key_file=None)
-    return msgspec.structs.replace(settings, security=held)
+    security = settings.security
+    if security.admin_key_file is not None:
+        where = f"{given['security.admin_key_file'].source}: security.admin_key_file"
+        held = _read_key(security.admin_key_file, where)
+        with _blaming(where):
+            security = msgspec.structs.replace(security, admin_key=held, admin_key_file=None)
+    for key in security.api_keys:
+        if key.key == security.admin_key and not key.admin:
+            where = f"{given['security.api_keys'].source}: security.api_keys: {key.name}"
+            raise ConfigError(f"{where}: this is the administrator's key too; give one of them another")
+    return msgspec.structs.replace(settings, security=security)
 
 
 def _resolve_key(key: ApiKey, environ: Mapping[str, str], where: str) -> ApiKey:
@@ -113,7 +121,17 @@ def _resolve_key(key: ApiKey, environ: Mapping[str, str], where: str) -> ApiKey:
         value = _read_key(key.key_file, where)
     if not value:
         raise ConfigError(f"{where}: {key.key_env} holds no key")
-    return ApiKey(name=key.name, key=value, lane=key.lane, admin=key.admin)
+    with _blaming(where):
+        return ApiKey(name=key.name, key=value, lane=key.lane, admin=key.admin)
+
+
+@contextmanager
+def _blaming(where: str) -> Iterator[None]:
+    """What a struct refuses, once a key is in it, is the fault of the file or variable that held the key."""
+    try:
+        yield
+    except validation.InvalidError as error:
+        raise ConfigError(f"{where}: {error.problem}") from error
 
 
 def _read_key(file: Path, where: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from bridge.setting_kinds import Count, Name, Pause, Seconds, Secret, Url
+from bridge.setting_kinds import Count, Name, Pause, Seconds, Secret, Url, check_key
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -86,6 +86,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = 600.0
 
     def __post_init__(self) -> None:
+        check_key("api_key", self.api_key)
         if self.kind == "embedded" and self.url is not None:
             raise ValueError("kind 'embedded' takes gguf, not url; remove one of kind and url")
         if self.gguf is not None and (self.url is not None or self.kind in ("ollama", "openai")):
@@ -113,6 +114,9 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     api_key: Secret | None = None
     tokenizer: Path | None = None
     concurrency: Annotated[int, Meta(ge=1, le=1024)] | None = None
+
+    def __post_init__(self) -> None:
+        check_key("api_key", self.api_key)
 
 
 class Pool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,8 +1,11 @@
 """What values a setting may have: their limits, and how they are told to a person."""
 
+import re
 from typing import Annotated
 
 from msgspec import Meta
+
+from modelfiles.validation import InvalidError
 
 MIB = 1024**2
 WEEK = 7 * 24 * 3600
@@ -15,8 +18,8 @@ Name = Annotated[str, Meta(min_length=1, extra={"allowed": "a name"})]
 Style = Annotated[str, Meta(min_length=1, extra={"allowed": "a style of the catalogue"})]
 TaskName = Annotated[str, Meta(min_length=1, extra={"allowed": "a role or a task"})]
 Precision = Annotated[str, Meta(min_length=1, extra={"allowed": "a precision of the model"})]
-HostName = Annotated[str, Meta(min_length=1, extra={"allowed": "a host name"})]
-Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+\Z", extra={"allowed": "as https://HOST[:PORT]"})]
+HostName = Annotated[str, Meta(extra={"allowed": "a host name, *.DOMAIN, an IP address or a network, or *"})]
+Origin = Annotated[str, Meta(extra={"allowed": "SCHEME://HOST[:PORT], SCHEME://*.DOMAIN[:PORT], SCHEME://*, or *"})]
 Host = Annotated[str, Meta(min_length=1, extra={"allowed": "an IP address or a host name"})]
 Secret = Annotated[str, Meta(min_length=1, extra={"secret": True, "allowed": "text"})]
 IndexFingerprint = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z", extra={"allowed": "16 hexadecimal digits"})]
@@ -33,3 +36,23 @@ Duration = Annotated[  # Go's; Ollama refuses text without a unit
         extra={"allowed": "a duration as '5m' or '1h30m'"},
     ),
 ]
+
+_LONGEST_KEY = 16 * 1024  # bytes; many servers and proxies take less in one header
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def check_key(field: str, key: str | None) -> None:
+    """InvalidError for `field`, which does not show it, where no header can carry the key: it would never match."""
+    if key is None:
+        return
+    problem = ""
+    if _CONTROL.search(key):
+        problem = "has a line break, a tab or another control character"
+    elif key != key.strip(" "):
+        problem = "begins or ends with a space"
+    elif any("\ud800" <= character <= "\udfff" for character in key):
+        problem = "has half a surrogate pair, which is no character"
+    elif len(key.encode()) > _LONGEST_KEY:
+        problem = f"is longer than {_LONGEST_KEY} bytes"
+    if problem:
+        raise InvalidError(field, f"the key {problem}, and no header carries that; remove it, or choose another key")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,20 +14,19 @@ import msgspec
 from msgspec import Meta
 
 from bridge.engine_settings import Engine, Pool
+from bridge.hosts import is_loopback
+from bridge.security_settings import Security
 from bridge.setting_kinds import (
     MIB,
     Bound,
     Count,
     Duration,
     Host,
-    HostName,
     IndexFingerprint,
     KeepAlive,
     Name,
-    Origin,
     Precision,
     Seconds,
-    Secret,
     Share,
     Size,
     Style,
@@ -181,24 +179,6 @@ class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = None
 
 
-class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A key that a client may send; one of `key`, `key_file` and `key_env`, and after loading `key` holds it."""
-
-    name: Name
-    lane: Literal["interactive", "bulk"] | None = None
-    admin: bool = False
-    key: Secret | None = None
-    key_file: Path | None = None
-    key_env: str | None = None
-
-    def __post_init__(self) -> None:
-        given = [name for name in ("key", "key_file", "key_env") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"'{self.name}' needs one of key, key_file, key_env; it has {' and '.join(given) or 'none'}"
-            )
-
-
 class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Chat through the bridge, so that one base URL serves both. Ollama's models are managed at Ollama itself."""
 
@@ -221,42 +201,6 @@ class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     def base_url(self) -> str | None:
         """`ollama` without a trailing slash and without the `/v1` that OpenAI clients put there."""
         return None if self.ollama is None else self.ollama.rstrip("/").removesuffix("/v1").rstrip("/")
-
-
-class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who may ask."""
-
-    api_keys: Annotated[
-        tuple[ApiKey, ...],
-        Meta(
-            extra={
-                "secret": True,
-                "allowed": "a list of keys, each text or {name, key, lane, admin}; key_file or key_env in place of key",
-            },
-            description="Keys of which a request must bring one, as Bearer token. Empty: none is asked for. "
-            "`lane: interactive` lets all that comes with a key go first; `admin: true` opens the admin routes.",
-        ),
-    ] = ()
-    admin_key: Annotated[
-        Secret | None,
-        Meta(
-            description="A key that opens the admin routes; with it, being on this machine opens them no more. "
-            "null: none, or that of admin_key_file."
-        ),
-    ] = None
-    admin_key_file: Annotated[Path | None, Meta(description="A file that holds admin_key.")] = None
-    allowed_hosts: Annotated[
-        tuple[HostName, ...],
-        Meta(description="Host names accepted besides loopback and this machine's own name (against DNS rebinding)."),
-    ] = ()
-    allowed_origins: Annotated[
-        tuple[Origin, ...],
-        Meta(description="Origins of web pages that may call the bridge, as https://chat.example.org."),
-    ] = ()
-
-    def __post_init__(self) -> None:
-        if self.admin_key and self.admin_key_file:
-            raise ValueError("admin_key and admin_key_file are both set; remove one of them")
 
 
 class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -327,11 +271,3 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             f"listening on {self.listen.host} without an API key: whoever reaches this port can use the engine. "
             "Set security.api_keys, or listen on 127.0.0.1"
         ]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listener on `host`."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost" or host.lower().endswith(".localhost")

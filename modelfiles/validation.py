@@ -20,7 +20,7 @@ DecHook = Callable[[type, Any], Any]
 
 
 class InvalidError(ValueError):
-    """A value that the schema refuses.
+    """A value that the schema refuses. A struct's `__post_init__` may raise one, with a path that begins at the struct.
 
     Attributes:
         path: where, as `engine.timeout` or `models.demo.files[0].sha256`; "" for the whole document.
@@ -39,7 +39,9 @@ def parse_yaml(text: str) -> Any:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader that also refuses duplicate keys
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise InvalidError("", f"{line}{error.problem or 'not valid YAML'}") from error
+        is_alias = "alias" in f"{error.context} {error.problem}"  # to YAML, what begins with * stands for another value
+        way = "; put a value that begins with * in quotes" if is_alias else ""
+        raise InvalidError("", f"{line}{error.problem or 'not valid YAML'}{way}") from error
     except yaml.YAMLError as error:
         raise InvalidError("", f"not valid YAML: {error}") from error
 
@@ -124,6 +126,8 @@ def _check(raw: Any, kind: Any, path: str, hook: DecHook | None) -> None:
     try:
         msgspec.convert(raw, kind, dec_hook=hook)
     except msgspec.ValidationError as error:
+        if isinstance(own := error.__cause__, InvalidError):  # a struct's __post_init__ that knows which of its fields
+            raise InvalidError(join(path, own.path), own.problem) from error
         raise InvalidError(path, _problem(raw, kind, shape, error)) from error
 
 
@@ -162,8 +166,8 @@ def _contains(shape: Any, raw: Any) -> bool:
 
 
 def join(path: str, key: str) -> str:
-    """`engine` and `url` as `engine.url`."""
-    return f"{path}.{key}" if path else key
+    """`engine` and `url` as `engine.url`; without a dot where one of them is empty."""
+    return f"{path}.{key}" if path and key else path or key
 
 
 def show(raw: Any) -> str:

@@ -12,8 +12,9 @@ from bridge.errors import BadRequest, DimensionsOutOfRange, TooLarge, shown
 from bridge.expectation import FINGERPRINT
 from bridge.prompts import ROLE_FIELDS
 from bridge.request import Caller, KeepAlive, Lane, PromptHints
+from bridge.security_settings import ApiKey
 from bridge.setting_kinds import WEEK
-from bridge.settings import ApiKey, Limits
+from bridge.settings import Limits
 from modelfiles.catalog import Model
 
 # Go's time.ParseDuration, which is what Ollama reads a keep_alive string with.

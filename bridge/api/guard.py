@@ -1,6 +1,5 @@
 """Who may ask at all: Host, Origin and key, before any route; and the path as clients really send it."""
 
-import ipaddress
 import logging
 import re
 import socket
@@ -11,11 +10,12 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bridge import hosts
 from bridge.api import keys
 from bridge.api.answers import error_answer
 from bridge.api.request import FirstHeaders
-from bridge.errors import BridgeError, Forbidden, Unauthorized, shown
-from bridge.settings import ApiKey, Security
+from bridge.errors import BadRequest, BridgeError, Forbidden, Unauthorized, shown
+from bridge.security_settings import ApiKey, Security
 from bridge.telemetry import Telemetry
 
 log = logging.getLogger("bridge.access")
@@ -24,8 +24,15 @@ _SLASHES = re.compile("//+")
 # Probes of orchestrators carry no key, and tell nothing that a key would protect.
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
 _CORS = {"Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS", "Access-Control-Max-Age": "86400"}
-# Spares almost every request the parsing of an address.
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# By these a container calls its machine: Docker, Podman, Lima, OrbStack, Rancher Desktop, minikube, k3d.
+# `.internal` is in no public DNS (ICANN, 2024-07-29), so no page of the internet can have one of them.
+_CONTAINERS_HOST = frozenset(
+    f"{name}.internal"
+    for name in (
+        *("host.docker", "gateway.docker", "host.containers"),
+        *("host.lima", "host.orb", "host.rancher-desktop", "host.minikube", "host.k3d"),
+    )
+)
 _EXPOSED = (
     "X-Embed-Error, X-Embed-Truncated, X-Embed-Ignored, X-Embed-Cache, X-Embed-Fingerprint, Server-Timing, Retry-After"
 )
@@ -36,8 +43,9 @@ class Guard:
 
     def __init__(self, app: ASGIApp, security: Security, telemetry: Telemetry, paths: Sequence[str]) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in (*security.allowed_hosts, *_own_names()))
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in security.allowed_origins)
+        self._names = _CONTAINERS_HOST | frozenset(_own_names())
+        self._hosts = security.host_patterns
+        self._origins = security.origin_patterns
         self._keys = keys.accepted(security)
         self._telemetry = telemetry
         self._paths = frozenset(paths)
@@ -65,10 +73,10 @@ class Guard:
             if log.isEnabledFor(level):
                 log.log(level, "%s %s %d %.1f ms", scope["method"], _printable(path), measured.status, seconds * 1000)
 
-    def _refusal(self, scope: Scope, headers: Headers, origin: str | None) -> Response | None:
+    def _refusal(self, scope: Scope, headers: FirstHeaders, origin: str | None) -> Response | None:
         """What is answered instead of passing the request on: an error, or a preflight's permission."""
         try:
-            self._check_host(scope, headers.get("host", ""))
+            self._check_host(scope, headers)
             self._check_origin(origin)
             if origin and scope["method"] == "OPTIONS":
                 return Response(status_code=204, headers=_preflight(headers))
@@ -77,16 +85,22 @@ class Guard:
             return error_answer(scope["path"], error)
         return None
 
-    def _check_host(self, scope: Scope, value: str) -> None:
-        """A browser that a DNS name was rebound under its feet sends that name; no client of ours does."""
-        host = _hostname(value)
-        if _is_loopback(host) or host in self._hosts or host == (scope.get("server") or ("",))[0]:
+    def _check_host(self, scope: Scope, headers: FirstHeaders) -> None:
+        """A browser sends the name that was rebound to us; no client of ours does, and an address cannot be rebound."""
+        value = headers.get("host")
+        if value is None:
+            _check_may_lack_host(scope)
             return
-        raise Forbidden(
-            f"The Host {shown(value)} is not a name of this service.",
-            "Use localhost or this machine's name, or add the name to security.allowed_hosts.",
-            code="host_not_allowed",
-        )
+        at = None if headers.repeats("host") else hosts.authority(value)
+        if at is None or not (at.is_literal or self._serves(at.host)):
+            raise Forbidden(
+                f"The Host {shown(value)} is not a name of this service.",
+                "Use localhost, an IP address or this machine's name, or add the name to security.allowed_hosts.",
+                code="host_not_allowed",
+            )
+
+    def _serves(self, name: str) -> bool:
+        return hosts.is_loopback(name) or name in self._names or any(known.matches(name) for known in self._hosts)
 
     def _check_origin(self, origin: str | None) -> None:
         if origin is not None and not self._allows(origin):
@@ -97,8 +111,11 @@ class Guard:
             )
 
     def _allows(self, origin: str) -> bool:
-        scheme, _, host = origin.lower().partition("://")
-        return origin.lower() in self._origins or (scheme in ("http", "https") and _is_loopback(_hostname(host)))
+        page = hosts.origin(origin)
+        if page is None:
+            return False
+        own = page.scheme in ("http", "https") and hosts.is_loopback(page.host)
+        return own or any(known.matches(page) for known in self._origins)
 
     def _key(self, path: str, headers: Headers) -> ApiKey | None:
         """The key that the request brought; None where none is asked for. Unauthorized."""
@@ -155,17 +172,11 @@ def _own_names() -> tuple[str, ...]:
     return (name, f"{name}.local", name.partition(".")[0])
 
 
-def _hostname(value: str) -> str:
-    """The name of `name:port` or `[v6]:port`, lower case, without a final dot."""
-    if value.startswith("["):
-        return value[1:].partition("]")[0].lower()
-    return value.partition(":")[0].lower().rstrip(".")
-
-
-def _is_loopback(host: str) -> bool:
-    if host in _LOOPBACK or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _check_may_lack_host(scope: Scope) -> None:
+    """Every browser sends one, so whoever does not is no page: probes, and HTTP/1.0, which knows none."""
+    if scope["path"] not in _OPEN_PATHS and scope["http_version"] != "1.0":
+        raise BadRequest(
+            "The request has no Host header, which HTTP/1.1 asks for (RFC 9112, 3.2).",
+            "Send one, as every HTTP library does by itself, or ask in HTTP/1.0.",
+            code="host_missing",
+        )

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from starlette.requests import Request
 
 from bridge.errors import Forbidden
-from bridge.settings import ApiKey, Security, is_loopback
+from bridge.hosts import is_loopback
+from bridge.security_settings import ApiKey, Security
 
 
 def given(headers: Mapping[str, str]) -> str:
     """As Bearer token, else in X-Api-Key; "" where there is none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    # A header's own white space alone: to Python, the last byte of `à` in UTF-8 is white space too.
+    return token.strip(" \t") if scheme.lower() == "bearer" else headers.get("x-api-key", "")
 
 
 def known(sent: str, keys: Sequence[ApiKey]) -> ApiKey | None:

@@ -23,6 +23,10 @@ class FirstHeaders(Headers):
         value = self._first.get(key.encode("latin-1"))
         return default if value is None else value.decode("latin-1")
 
+    def repeats(self, key: str) -> bool:
+        """Whether a name stands more than once."""
+        return len(self._first) < len(self._list) and len(self.getlist(key)) > 1
+
 
 class HeadersRequest(Request):
     """Takes over what the guard in front of it has read."""

@@ -7,7 +7,7 @@ from starlette.routing import Route
 from bridge.api.answers import json_answer
 from bridge.api.keys import Admins
 from bridge.errors import BadRequest, shown
-from bridge.settings import Security
+from bridge.security_settings import Security
 from bridge.trace import Trace
 
 _MOST = 100_000

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -33,14 +34,14 @@ def is_openai(path: str) -> bool:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
-    """A bridge with keys, one allowed host and one allowed origin, that logs everything it can."""
+    """A bridge with keys, allowed hosts and origins, that logs everything it can."""
     file = tmp_path_factory.mktemp("keys") / "key"
     file.write_text(FROM_FILE + "\n", encoding="utf-8")
     keys = f"[{FIRST}, {{name: laptop, key_env: LAPTOP_KEY}}, {{name: webui, key_file: {file}}}]"
     settings = {
         "security.api_keys": keys,
-        "security.allowed_hosts": f"[{ALLOWED_HOST}]",
-        "security.allowed_origins": f"[{ALLOWED_ORIGIN}/]".replace("/]", "]"),
+        "security.allowed_hosts": f"{ALLOWED_HOST}, *.internal",
+        "security.allowed_origins": f"{ALLOWED_ORIGIN}/, chrome-extension://*, https://*.pages.example",
         "log.level": "debug",
     }
     arguments = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
@@ -60,11 +61,48 @@ def get(bridge: Bridge, path: str, **headers: str) -> requests.Response:
     [
         *("localhost", "LOCALHOST", "localhost:1", "localhost.", "demo.localhost:11435", "127.0.0.1", "127.9.9.9:80"),
         *("[::1]", "[::1]:11435", socket.gethostname(), f"{socket.gethostname().upper()}:11435"),
+        *("172.17.0.1:11435", "192.168.1.5", "0.0.0.0:80", "8.8.8.8", "[fe80::1%25eth0]:11435", "[::ffff:1.2.3.4]"),
+        *("host.docker.internal:11435", "host.containers.internal"),
     ],
 )
 def test_this_machines_names_are_taken(bridge: Bridge, host: str) -> None:
-    """Loopback in every spelling, any port (it may be forwarded), and the machine's own name."""
-    assert get(bridge, "/api/version", Host=host).status_code == 200
+    """Loopback in every spelling, any port (it may be forwarded), the machine's own name, what containers call it, and
+    any address, which nobody can rebind.
+    """
+    for path in ("/api/version", "/readyz"):
+        assert get(bridge, path, Host=host).status_code == 200
+
+
+def raw(bridge: Bridge, head: str) -> bytes:
+    """The whole answer to a request whose head is written as it stands."""
+    at = urlsplit(bridge.url)
+    with socket.create_connection((str(at.hostname), at.port or 0), timeout=60) as connection:
+        connection.sendall(head.replace("\n", "\r\n").encode() + b"Connection: close\r\n\r\n")
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize("path", OPEN_PATHS)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_probe_needs_no_host(bridge: Bridge, path: str, version: str) -> None:
+    """Load balancers send none, and no page can leave it out."""
+    assert raw(bridge, f"GET {path} HTTP/{version}\n").startswith(b"HTTP/1.1 200")
+
+
+def test_elsewhere_http_1_1_asks_for_a_host_and_http_1_0_knows_none(bridge: Bridge) -> None:
+    """A 400 by RFC 9112, with what to do; the same in HTTP/1.0 is answered."""
+    answer = raw(bridge, "GET /api/tags HTTP/1.1\n")
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"x-embed-error: host_missing" in answer.lower()
+    assert b"Send one" in answer
+    assert raw(bridge, "GET /api/tags HTTP/1.0\n").startswith(b"HTTP/1.1 200")
+
+
+def test_two_hosts_are_none(bridge: Bridge) -> None:
+    """Whichever comes first: another reader on the way may have taken the other."""
+    for first, second in (("localhost", "evil.example"), ("evil.example", "localhost")):
+        answer = raw(bridge, f"GET /healthz HTTP/1.1\nHost: {first}\nHost: {second}\n")
+        assert answer.startswith(b"HTTP/1.1 403")
 
 
 @pytest.mark.parametrize(
@@ -76,8 +114,10 @@ def test_this_machines_names_are_taken(bridge: Bridge, host: str) -> None:
             "evil.example#localhost",
             "2130706433",
             "0x7f.1",
-            "[::2]",
-            "8.8.8.8",
+            "127.0.0.1.",
+            "127.0.0.1:99999",
+            "user@127.0.0.1",
+            "host.docker.internal.evil.example",
             "",
             ALLOWED_HOST,
         ),
@@ -104,6 +144,9 @@ def test_a_configured_host_is_taken(guarded: Bridge) -> None:
         (f"{ALLOWED_HOST.upper()}:8443", 200),
         (f"x.{ALLOWED_HOST}", 403),
         (f"{ALLOWED_HOST}.evil.example", 403),
+        ("bridge.internal:11435", 200),
+        ("a.b.internal", 200),
+        ("internal", 403),
     ):
         assert get(guarded, "/healthz", Host=host).status_code == status
 
@@ -185,13 +228,17 @@ def test_a_preflight_is_answered_for_an_allowed_page(guarded: Bridge) -> None:
 
 def test_a_preflight_of_a_foreign_page_is_refused(guarded: Bridge) -> None:
     """And gets no permission of any kind."""
-    response = preflight(guarded, "https://evil.example")
+    for origin in ("https://evil.example", "moz-extension://abcdefghijklmnop", "https://pages.example", "null"):
+        response = preflight(guarded, origin)
 
-    assert OPENAI.refused(response).code == "origin_not_allowed"
-    assert not [header for header in response.headers if header.lower().startswith("access-control")]
+        assert OPENAI.refused(response).code == "origin_not_allowed"
+        assert not [header for header in response.headers if header.lower().startswith("access-control")]
 
 
-@pytest.mark.parametrize("origin", [ALLOWED_ORIGIN, ALLOWED_ORIGIN.upper()])
+@pytest.mark.parametrize(
+    "origin",
+    [ALLOWED_ORIGIN, ALLOWED_ORIGIN.upper(), "chrome-extension://abcdefghijklmnop", "https://a.b.pages.example"],
+)
 def test_an_allowed_page_may_call_with_a_key(guarded: Bridge, origin: str) -> None:
     """And not without: the origin stands for the page, the key for the person."""
     headers = {"Origin": origin}

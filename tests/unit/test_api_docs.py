@@ -22,7 +22,8 @@ from bridge.backends import base
 from bridge.checks import BrokenVectors
 from bridge.prompts import ROLE_FIELDS, SYNONYMS, Prompts
 from bridge.request import PromptHints
-from bridge.settings import Security, Settings
+from bridge.security_settings import Security
+from bridge.settings import Settings
 from modelfiles import catalog
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -55,7 +55,39 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "requests: {keep_alive: '300'}",
             "requests.keep_alive: expected seconds, a duration as '5m' or '1h30m' or null",
         ),
-        ("security: {allowed_origins: [x]}", "security.allowed_origins[0]: expected as https://HOST[:PORT], got 'x'"),
+        (
+            "security: {allowed_origins: ['https://a.example', x]}",
+            "security.allowed_origins[1]: 'x' can never match: write it as SCHEME://HOST[:PORT]",
+        ),
+        ("security: {allowed_origins: [null]}", "security.allowed_origins[0]: expected SCHEME://HOST[:PORT], "),
+        (
+            "security: {allowed_hosts: ['https://a.example']}",
+            "security.allowed_hosts[0]: 'https://a.example' can never match: no Host has a scheme; write 'a.example'",
+        ),
+        ("security: {allowed_hosts: a.example}", "security.allowed_hosts: expected a list, each a host name, *.DOMAIN"),
+        (
+            "security: {allowed_hosts: ['*']}",
+            "security.allowed_hosts[0]: '*' lets any web page in; set security",
+        ),
+        ("security: {allowed_origins: ['*']}", "security.allowed_origins[0]: '*' lets any web page in"),
+        ("security: {allowed_origins: ['https://*']}", "security.allowed_origins[0]: 'https://*' lets any web page in"),
+        ("security: {allowed_origins: ['null']}", "security.allowed_origins[0]: 'null' lets any web page in"),
+        ("security: {api_keys: [' k']}", "security.api_keys[0].key: the key begins or ends with a space"),
+        ("security: {api_keys: [a, {name: b, key: 'k '}]}", "security.api_keys[1].key: the key begins or ends with"),
+        (
+            'security: {api_keys: ["k\\n"]}',
+            "security.api_keys[0].key: the key has a line break, a tab or another control",
+        ),
+        ('security: {api_keys: ["a\\tb"]}', "security.api_keys[0].key: the key has a line break, a tab or another"),
+        ('security: {admin_key: "k\\0"}', "security.admin_key: the key has a line break, a tab or another control"),
+        ('security: {admin_key: "k\\ud800"}', "security.admin_key: the key has half a surrogate pair"),
+        ("security: {admin_key: " + "k" * 20_000 + "}", "security.admin_key: the key is longer than 16384 bytes"),
+        ("engine: {api_key: ' k'}", "engine.api_key: the key begins or ends with a space"),
+        ("pool: {upstreams: [{url: 'http://a', api_key: 'k '}]}", "pool.upstreams[0].api_key: the key begins or ends"),
+        (
+            "security: {api_keys: [{name: a, key: k}], admin_key: k}",
+            "security.api_keys: a: this is the admin",
+        ),
         (
             "security: {api_keys: [{name: a}]}",
             "security.api_keys[0]: 'a' needs one of key, key_file, key_env; it has none",
@@ -71,6 +103,14 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("log: {level: trace}", "log.level: expected 'debug', 'info', 'warning' or 'error', got 'trace'"),
         ("log: {level: info}\nlog: {level: debug}", "line 2: key 'log' is given twice"),
         ("log: [", "line 1: "),
+        (
+            "security: {allowed_hosts: [*.internal]}",
+            "line 1: expected alphabetic or numeric character, but found '.'; put a value that begins with * in quotes",
+        ),
+        (
+            "security:\n  allowed_origins: *all",
+            "line 2: found undefined alias 'all'; put a value that begins with * in",
+        ),
     ],
 )
 def test_an_error_in_a_file_names_file_key_value_and_what_is_allowed(file: Path, text: str, problem: str) -> None:
@@ -151,3 +191,30 @@ def test_a_wrong_secret_in_a_file_is_not_shown(file: Path) -> None:
         load(["--config", str(file)], {})
 
     assert "12345" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["api_keys", "admin"])
+def test_a_key_in_a_file_that_no_header_carries_is_refused_with_the_file(file: Path, tmp_path: Path, name: str) -> None:
+    """As one in the configuration itself: with its place, and without the key."""
+    (tmp_path / "key").write_text("hunter2\nhunter3\n", encoding="utf-8")
+    setting = "admin_key_file: key" if name == "admin" else "api_keys: [{name: a, key_file: key}]"
+    file.write_text(f"security: {{{setting}}}", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match="the key has a line break") as caught:
+        load(["--config", str(file)], {})
+
+    assert str(caught.value).startswith(f"{file}: security.{setting.partition(':')[0]}")
+    assert "hunter" not in str(caught.value)
+
+
+def test_a_variable_takes_wildcards_and_networks_with_commas() -> None:
+    """As they are written in docs/configuration.md; in a file they stand in quotes, since YAML gives * a meaning."""
+    variables = {
+        "EMBED_BRIDGE_SECURITY_ALLOWED_HOSTS": "*.internal, 192.168.0.0/16",
+        "EMBED_BRIDGE_SECURITY_ALLOWED_ORIGINS": "chrome-extension://*, https://*.example.org",
+    }
+
+    security = load([], variables).settings.security
+
+    assert security.allowed_hosts == ("*.internal", "192.168.0.0/16")
+    assert security.allowed_origins == ("chrome-extension://*", "https://*.example.org")

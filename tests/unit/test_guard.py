@@ -10,26 +10,56 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from bridge.api.answers import error_answer
 from bridge.api.guard import Guard
-from bridge.settings import ApiKey, Security
+from bridge.api.trace import TraceDoor
+from bridge.errors import BridgeError
+from bridge.security_settings import ApiKey, Security
 from bridge.telemetry import Telemetry
+from bridge.trace import Trace
 
 
 async def well(_: Request) -> Response:
     return PlainTextResponse("well")
 
 
-def status(headers: dict[str, str | bytes], *, server: str = "192.168.7.20", security: Security | None = None) -> int:
-    """What a GET on /api/tags is answered, on a connection to the address `server`."""
-    app = Starlette(routes=[Route("/api/tags", well)])
-    guard = Guard(app, security or Security(), Telemetry(), ["/api/tags"])
+async def refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, BridgeError)
+    return error_answer(request.url.path, error)
+
+
+Headers = dict[str, str | bytes] | list[tuple[str, str | bytes]]
+
+
+def status(
+    headers: Headers,
+    *,
+    path: str = "/api/tags",
+    version: str = "1.1",
+    client: str = "192.168.7.99",
+    method: str = "GET",
+    security: Security | None = None,
+) -> int:
+    """What is answered to a request from the address `client`."""
+    security = security or Security()
+    trace = TraceDoor(Trace(10, text=True), security)
+    app = Starlette(routes=[Route(route, well) for route in ("/", "/healthz", "/readyz", "/api/tags")] + trace.routes())
+    app.add_exception_handler(BridgeError, refused)
+    guard = Guard(app, security, Telemetry(), ["/api/tags"])
     raw = [
         (name.lower().encode(), value if isinstance(value, bytes) else value.encode())
-        for name, value in headers.items()
+        for name, value in (headers.items() if isinstance(headers, dict) else headers)
     ]
     scope = {
-        **{"type": "http", "method": "GET", "path": "/api/tags", "query_string": b"", "headers": raw},
-        **{"server": (server, 11435), "client": ("192.168.7.99", 5), "scheme": "http", "http_version": "1.1"},
+        **{
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": b"",
+            "headers": raw,
+            "http_version": version,
+        },
+        **{"server": ("192.168.7.20", 11435), "client": (client, 5), "scheme": "http"},
     }
     statuses: list[int] = []
 
@@ -44,28 +74,63 @@ def status(headers: dict[str, str | bytes], *, server: str = "192.168.7.20", sec
 
 
 @pytest.mark.parametrize(
-    ("server", "host", "expected"),
+    ("host", "expected"),
     [
-        ("192.168.7.20", "192.168.7.20:11435", 200),
-        ("192.168.7.20", "192.168.7.20", 200),
-        ("fd00::20", "[fd00::20]:11435", 200),
-        ("192.168.7.20", "192.168.7.21:11435", 403),
-        ("192.168.7.20", "rebound.example", 403),
-        ("192.168.7.20", "localhost", 200),
+        *((host, 200) for host in ("192.168.7.20:11435", "192.168.7.20", "[fd00::20]:11435", "192.168.7.21:11435")),
+        *((host, 200) for host in ("8.8.8.8", "0.0.0.0:1", "[fe80::1%25eth0]", "[::ffff:1.2.3.4]:80", "localhost")),
+        *((host, 200) for host in ("host.docker.internal:11435", "HOST.Containers.Internal", "host.lima.internal.")),
+        *((host, 403) for host in ("rebound.example", "docker.internal", "x.host.docker.internal", "127.0.0.1.")),
+        *(
+            (host, 403)
+            for host in ("host.docker.internal.evil.example", "localhost.internal", "host.docker.internal..")
+        ),
     ],
 )
-def test_the_address_that_was_connected_to_is_this_machines(server: str, host: str, expected: int) -> None:
-    """A bridge on a network is asked for by its address there; a name that was rebound to it is still foreign."""
-    assert expected == status({"Host": host}, server=server)
+def test_an_address_cannot_be_rebound_and_a_name_can(host: str, expected: int) -> None:
+    """Whichever address a request names: 127.0.0.1 behind a forwarded port, and what a router calls this machine, too.
+    Of names only those that nobody else can have.
+    """
+    assert expected == status({"Host": host})
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [(["localhost", "evil.example"], 403), (["evil.example", "localhost"], 403), (["localhost", "localhost"], 403)],
+)
+def test_two_hosts_are_refused(values: list[str], expected: int) -> None:
+    """One reader would take the first, another the last (RFC 9112, 3.2)."""
+    assert expected == status([("Host", value) for value in values])
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/api/tags", "/v1/trace", "/nothing"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_without_a_host_a_probe_is_answered_and_http_1_1_is_not(path: str, version: str) -> None:
+    """A browser always sends one: probes may leave it out, and HTTP/1.0 knows none. HTTP/1.1 asks for it elsewhere."""
+    with_one = status({"Host": "localhost"}, path=path, version=version)
+    missing = path not in ("/", "/healthz", "/readyz") and version == "1.1"
+
+    assert status({}, path=path, version=version) == (400 if missing else with_one)
 
 
 @pytest.mark.parametrize(
     ("sent", "expected"),
-    [("schlüssel", 200), ("schlüssel".encode("latin-1"), 401), ("schlussel", 401), ("密钥-1", 200), (b"\xff", 401)],
+    [
+        ("schlüssel", 200),
+        ("schlüssel".encode("latin-1"), 401),
+        ("schlussel", 401),
+        ("密钥-1", 200),
+        (b"\xff", 401),
+        ("voilà", 200),
+        ("…Å", 200),
+    ],
 )
 def test_a_key_may_be_any_text(sent: str | bytes, expected: int) -> None:
     """A header's bytes are compared with the key in UTF-8, as curl and every SDK send it."""
-    keys = (ApiKey(name="one", key="schlüssel"), ApiKey(name="two", key="密钥-1"))
+    keys = (
+        ApiKey(name="one", key="schlüssel"),
+        ApiKey(name="two", key="密钥-1"),
+        *(ApiKey(name=key, key=key) for key in ("voilà", "…Å")),
+    )
     key = sent if isinstance(sent, bytes) else sent.encode()
 
     assert expected == status(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import numpy as np
 import ollama
@@ -40,6 +41,17 @@ def test_ollama_python_sends_every_argument(ollama_client: ollama.Client, expect
 
     cut = expected[0, :256]
     assert same(answer.embeddings, [cut / np.linalg.norm(cut)])
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "[::ffff:127.0.0.1]", "localhost"])  # noqa: S104 -- asked, not bound
+def test_ollama_python_with_the_address_of_all(
+    bridge: Bridge, expected: Floats, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """OLLAMA_HOST as it is set for a server that listens everywhere: the package sends it as the Host."""
+    monkeypatch.setenv("OLLAMA_HOST", f"{host}:{urlsplit(bridge.url).port}")
+
+    with ollama.Client() as client:
+        assert same(client.embed("demo", TEXTS).embeddings, expected)
 
 
 def test_ollama_python_without_input_preloads(ollama_client: ollama.Client) -> None:
