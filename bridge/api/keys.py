@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 
+from bridge.api.local import outsider
 from bridge.errors import Forbidden
-from bridge.hosts import is_loopback
 from bridge.security_settings import ApiKey, Security
 
 
@@ -37,19 +37,17 @@ class Admins:
         self._is_open = not security.api_keys and not security.admin_key
 
     def check(self, request: Request) -> None:
-        """Forbidden without an admin key; where there is no key at all, for whoever is not on this machine."""
-        if known(given(request.headers), self._keys) or (self._is_open and _is_local(request)):
+        """Forbidden without an admin key; where there is no key at all, for whoever is no program on this machine."""
+        if known(given(request.headers), self._keys):
             return
-        raise Forbidden(
-            "This needs an admin key.",
-            "Send that of security.admin_key_file, or one of security.api_keys that has `admin: true`.",
-            code="not_admin",
-        )
+        who = outsider(request) if self._is_open else "somebody without one"
+        if who:
+            raise Forbidden(
+                f"This needs an admin key, and {who} has asked.",
+                "Send that of security.admin_key_file, or one of security.api_keys that has `admin: true`.",
+                code="not_admin",
+            )
 
 
 def _own(security: Security) -> tuple[ApiKey, ...]:
     return (ApiKey(name="admin", key=security.admin_key, admin=True),) if security.admin_key else ()
-
-
-def _is_local(request: Request) -> bool:
-    return request.client is not None and is_loopback(request.client.host)

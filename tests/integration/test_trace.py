@@ -25,6 +25,12 @@ ADMIN = "admin-key-of-the-test"
 DEMO = ("--demo", "--set", "engine.threads=1")
 AS_WEBUI = {"User-Agent": "Python/3.11 aiohttp/3.14.5"}
 SENTENCE = "a sentence that nobody else shall read"
+ADMIN_ROUTES: tuple[tuple[str, str, Any], ...] = (
+    ("GET", "/v1/trace", None),
+    ("GET", "/v1/cache", None),
+    ("DELETE", "/v1/cache", None),
+    ("PUT", "/v1/index", {"fingerprint": None}),
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +38,13 @@ def running() -> Iterator[Bridge]:
     """With an admin key, five records, and a cache."""
     settings = ("security.admin_key=" + ADMIN, "trace.records=5")
     with bridge(*DEMO, *(part for setting in settings for part in ("--set", setting)), cached=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def bridge_without_keys() -> Iterator[Bridge]:
+    """One that keeps texts, and asks nobody for a key."""
+    with bridge(*DEMO, "--set", "trace.text=true") as started:
         yield started
 
 
@@ -100,13 +113,7 @@ def test_a_text_is_never_kept_unasked(running: Bridge) -> None:
 
 def test_only_the_administrator_may_look_also_on_this_machine(running: Bridge) -> None:
     """Without the key, or with a wrong one, no route of an administrator is open; embedding is, without any key."""
-    routes: list[tuple[str, str, Any]] = [
-        ("GET", "/v1/trace", None),
-        ("GET", "/v1/cache", None),
-        ("DELETE", "/v1/cache", None),
-        ("PUT", "/v1/index", {"fingerprint": None}),
-    ]
-    for method, path, body in routes:
+    for method, path, body in ADMIN_ROUTES:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"X-Api-Key": ADMIN[:-1]}):
             answer = requests.request(method, running.url + path, json=body, headers=headers, timeout=10)
             assert (answer.status_code, answer.headers["X-Embed-Error"]) == (403, "not_admin")
@@ -117,6 +124,22 @@ def test_only_the_administrator_may_look_also_on_this_machine(running: Bridge) -
     running.embed("a")
     with BridgeApi(running.url, None) as stranger, pytest.raises(PartNotReady, match="administrator's key"):
         stranger.trace(0)
+
+
+def test_a_page_reads_no_trace_without_a_key(bridge_without_keys: Bridge) -> None:
+    """Nor any other route of an administrator, though it may embed, as with Ollama; a program on this machine may."""
+    page = {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}
+    url = bridge_without_keys.url
+    embedded = requests.post(f"{url}/api/embed", json={"model": "demo", "input": SENTENCE}, headers=page, timeout=60)
+    assert embedded.status_code == 200
+
+    for method, path, body in ADMIN_ROUTES:
+        for headers in (page, {"Sec-Fetch-Site": "none"}, {"X-Forwarded-For": "127.0.0.1"}, {"Via": "1.1 proxy"}):
+            answer = requests.request(method, url + path, json=body, headers=headers, timeout=10)
+            assert (answer.status_code, answer.headers["X-Embed-Error"]) == (403, "not_admin")
+            assert SENTENCE not in answer.text
+            assert "security.admin_key_file" in answer.text
+        assert requests.request(method, url + path, json=body, timeout=10).status_code == 200
 
 
 @pytest.mark.thorough
@@ -133,19 +156,20 @@ def test_the_admin_key_opens_what_asks_for_keys() -> None:
             assert api.index("demo").dimensions == 2560
 
 
-def test_texts_and_the_line_on_roles() -> None:
+def test_texts_and_the_line_on_roles(bridge_without_keys: Bridge) -> None:
     """With `trace.text` their beginning is told; and fifty texts of Open WebUI without a role are one line in the log,
     which the metrics tell too.
     """
-    with bridge(*DEMO, "--set", "trace.text=true") as started:
+    started = bridge_without_keys
+    with BridgeApi(started.url, None) as api:
+        before, known = _last(api), api.roles()
         started.embed(SENTENCE)
         for _ in range(3):
             started.post("/api/embed", {"model": "demo", "input": ["x"] * 25}, headers=AS_WEBUI)
-        with BridgeApi(started.url, None) as api:
-            assert [record.input for record in api.trace(0)][:1] == [(SENTENCE,)]
-            assert api.roles() == {"default": 75}
-        assert SENTENCE in _run("--url", started.url, "--once").output
-        assert len(re.findall("never said which are questions", started.log.read_text())) == 1
+        assert [record.input for record in api.trace(before)][:1] == [(SENTENCE,)]
+        assert (known, api.roles()) == ({}, {"default": 75})
+    assert SENTENCE in _run("--url", started.url, "--once").output
+    assert len(re.findall("never said which are questions", started.log.read_text())) == 1
 
 
 @pytest.mark.thorough

@@ -112,6 +112,56 @@ def test_without_a_host_a_probe_is_answered_and_http_1_1_is_not(path: str, versi
     assert status({}, path=path, version=version) == (400 if missing else with_one)
 
 
+ON_THIS_MACHINE = ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1")
+OF_A_PAGE: tuple[dict[str, str], ...] = (
+    {"Origin": "http://localhost:3000"},
+    {"Origin": "https://chat.example.org"},
+    {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+    {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"},
+    {"Sec-Fetch-Dest": "empty"},
+    {"Sec-CH-UA": '"Chromium";v="149"'},
+    {"Sec-GPC": "1"},
+    {"Referer": "http://localhost:3000/"},
+)
+FORWARDED: tuple[dict[str, str], ...] = tuple(
+    {name: value}
+    for name, value in (
+        *(("Forwarded", "for=192.0.2.60"), ("Via", "1.1 proxy"), ("X-Forwarded-For", "192.0.2.60")),
+        *(("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-Host", "a"), ("X-Forwarded-Proto", "https")),
+        *(("X-Forwarded", "x"), ("X-Forwarded-Prefix", "/a"), ("X-Real-IP", "127.0.0.1"), ("X-Client-IP", "::1")),
+        *(("CF-Connecting-IP", "192.0.2.60"), ("CF-Ray", "x"), ("CDN-Loop", "x"), ("True-Client-IP", "192.0.2.60")),
+        *(("X-Cluster-Client-IP", "x"), ("Fastly-Client-IP", "x"), ("Fly-Client-IP", "x"), ("Client-IP", "x")),
+        *(("X-Original-Forwarded-For", "x"), ("X-Original-Host", "x"), ("X-Envoy-External-Address", "x")),
+        *(("X-Azure-ClientIP", "x"), ("X-AppEngine-User-IP", "x"), ("X-Amzn-Trace-Id", "x"), ("X-ProxyUser-Ip", "x")),
+        *(("X-Remote-IP", ""), ("Forwarded-For", "x"), ("Tailscale-User-Login", "x"), ("X-Originating-IP", "x")),
+    )
+)
+
+
+def ask_trace(headers: dict[str, str], *, client: str = "127.0.0.1", security: Security | None = None) -> int:
+    return status({"Host": "localhost", **headers}, path="/v1/trace", client=client, security=security)
+
+
+@pytest.mark.parametrize("client", ON_THIS_MACHINE)
+def test_without_any_key_a_program_on_this_machine_is_an_administrator(client: str) -> None:
+    """By every address that only this machine has; a client from elsewhere is none."""
+    assert (ask_trace({}, client=client), ask_trace({}, client="192.168.7.99")) == (200, 403)
+    assert (
+        ask_trace({"User-Agent": "x", "Accept": "*/*", "X-Request-Id": "1", "traceparent": "x"}, client=client) == 200
+    )
+
+
+@pytest.mark.parametrize("headers", [*OF_A_PAGE, *FORWARDED], ids=str)
+def test_neither_a_page_nor_a_proxy_is_an_administrator_without_a_key(headers: dict[str, str]) -> None:
+    """A page that is allowed to embed may not read what others have embedded; behind a proxy everybody is local."""
+    allowed = Security(allowed_origins=("https://chat.example.org",))
+    assert ask_trace(headers, security=allowed) == 403
+
+    keyed = Security(admin_key="the-key", allowed_origins=("https://chat.example.org",))
+    assert ask_trace({**headers, "Authorization": "Bearer the-key"}, security=keyed) == 200
+    assert ask_trace({**headers, "Authorization": "Bearer another"}, security=keyed) == 403
+
+
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
