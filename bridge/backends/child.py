@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import logging
+import os
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import orjson
 
 from bridge.errors import EngineNotReady
+from modelfiles import own_python
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +22,13 @@ _BLOCK = 65_536  # bytes; by blocks and not by lines, since a line may be longer
 
 
 class Child:
-    """Runs `command`, which prints `{"url": …}` when it serves. `url` is None while it does not."""
+    """Runs `command`, which prints `{"url": …}` when it serves. `url` is None while it does not. What `beginning`
+    returns at each start begins its standard input, which then stays open.
+    """
 
-    def __init__(self, command: Sequence[str], *, start_timeout: float) -> None:
+    def __init__(self, command: Sequence[str], *, start_timeout: float, beginning: Callable[[], bytes] = bytes) -> None:
         self._command = tuple(command)
+        self._beginning = beginning
         self._start_timeout = start_timeout
         self._process: Process | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -71,11 +76,19 @@ class Child:
             await self._process.wait()
 
     async def _spawn(self) -> None:
+        beginning = self._beginning()
         self._process = process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+            *self._command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=own_python.environment(os.environ),
+            start_new_session=True,
         )
         self._last_lines.clear()
-        assert process.stdout is not None  # noqa: S101 -- asked for as a pipe
+        assert process.stdin is not None  # noqa: S101 -- asked for as a pipe
+        process.stdin.write(beginning)
+        assert process.stdout is not None  # noqa: S101 -- likewise
         assert process.stderr is not None  # noqa: S101 -- likewise
         errors = asyncio.create_task(self._drain(process.stderr))
         try:

@@ -1,7 +1,7 @@
-"""llama.cpp inside the bridge's own care: a child process on a loopback port, and the model in a GGUF file."""
+"""llama.cpp inside the bridge's own care: a child process that nothing else reaches, and the model in a GGUF file."""
 
 import asyncio
-import sys
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -14,14 +14,17 @@ from bridge.backends.base import Embedded, EngineDown, EngineFacts
 from bridge.backends.child import Child
 from bridge.backends.http import EngineClient
 from bridge.backends.openai import OpenAIBackend
+from bridge.backends.socket_folder import SocketFolder
 from bridge.errors import EngineNotReady, EngineRefused, EngineTimeout
 from bridge.request import KeepAlive
+from modelfiles import own_python
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # 4 MB that most bridges never need
 
 # Loading 8 GB from a slow disk; a restart for a request in flight is waited for far shorter.
 START_TIMEOUT, RESTART_WAIT = 300.0, 10.0
+_SECRET = 16  # bytes
 
 
 class EmbeddedBackend:
@@ -38,8 +41,10 @@ class EmbeddedBackend:
         self._eos_id = eos_id
         self._timeout = timeout
         options = {"gguf": str(gguf), "alias": model, "context": context, "threads": threads}
-        command = (sys.executable, "-m", "bridge.backends.llama_child", orjson.dumps(options).decode())
-        self._child = Child(command, start_timeout=START_TIMEOUT)
+        command = own_python.command("-m", "bridge.backends.llama_child", orjson.dumps(options).decode())
+        self._child = Child(command, start_timeout=START_TIMEOUT, beginning=self._new_access)
+        self._folder: SocketFolder | None = None
+        self._access: dict[str, str] = {}
         self._engine: OpenAIBackend | None = None
         self._url: str | None = None
 
@@ -51,6 +56,8 @@ class EmbeddedBackend:
         if not self._gguf.is_file():
             raise EngineNotReady(f"There is no file {self._gguf}.", "Correct engine.gguf.")
         await self._child.start()
+        if self._folder and not self._folder.intact:
+            self._child.kill()  # somebody has tidied up: the next one gets a new folder
 
     async def facts(self) -> EngineFacts:
         from bridge import vocabulary  # it loads `tokenizers`, for which a bridge before another engine has no use
@@ -102,9 +109,29 @@ class EmbeddedBackend:
         if self._engine:
             await self._engine.close()
         await self._child.stop()
+        if self._folder:
+            self._folder.remove()
+            self._folder = None
+
+    def _new_access(self) -> bytes:
+        """Where the next child listens, and what it asks of its callers: `llama_child.Access` as a line of JSON."""
+        if self._folder and not self._folder.intact:
+            self._folder.remove()
+            self._folder = None
+        if self._folder is None:
+            try:
+                self._folder = SocketFolder.make()
+            except OSError as error:
+                raise EngineNotReady(
+                    f"The embedded engine has nowhere to listen: {error}.",
+                    "Set TMPDIR to a folder of your own with a short path.",
+                ) from error
+        key, prefix = secrets.token_hex(_SECRET), f"/{secrets.token_hex(_SECRET)}"
+        self._access = {"socket": str(self._folder.next_socket()), "key": key, "prefix": prefix}
+        return orjson.dumps(self._access) + b"\n"
 
     async def _serving(self) -> OpenAIBackend:
-        """The adapter for the child that serves now: a restarted one has another port."""
+        """The adapter for the child that serves now: a restarted one has another socket."""
         try:
             url = await self._child.wait_serving(RESTART_WAIT)
         except TimeoutError as error:
@@ -112,7 +139,13 @@ class EmbeddedBackend:
         if self._engine is None or url != self._url:
             if self._engine:
                 await self._engine.close()
-            client = EngineClient(url, api_key=None, timeout=self._timeout, connect_timeout=5)
+            client = EngineClient(
+                url,
+                api_key=self._access["key"],
+                prefix=self._access["prefix"],
+                timeout=self._timeout,
+                connect_timeout=5,
+            )
             self._engine = OpenAIBackend(client, self._model, eos_id=self._eos_id, tokenizer=self._gguf, context=None)
             self._url = url
         return self._engine

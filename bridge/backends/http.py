@@ -24,6 +24,7 @@ KEPT = 30.0
 # Seconds of idleness after which an engine may have begun to close it (vLLM does after 5).
 IDLE = 1.0
 DISTRUST = 60.0  # seconds
+UNIX = "unix://"
 # To the last @: a password may itself hold one, or a slash.
 _CREDENTIALS = re.compile(r"//\S*@")
 
@@ -56,10 +57,15 @@ def without_password(url: str) -> str:
 
 
 class EngineClient:
-    """Connections to one engine, kept open. `timeout` bounds a whole exchange, in seconds; `url` is for people."""
+    """Connections to one engine, kept open. `timeout` bounds a whole exchange, in seconds; `url` is for people,
+    `prefix` begins every path and is never shown.
+    """
 
-    def __init__(self, url: str, *, api_key: str | None, timeout: float, connect_timeout: float) -> None:
+    def __init__(
+        self, url: str, *, api_key: str | None, timeout: float, connect_timeout: float, prefix: str = ""
+    ) -> None:
         self.url = without_password(url.rstrip("/"))
+        self._prefix = prefix
         self._address = Address.of(url.rstrip("/"))
         self._head = self._address.head(api_key) if self._address else ""
         self._timeout = timeout
@@ -84,7 +90,8 @@ class EngineClient:
     async def _exchange(self, method: str, path: str, body: bytes) -> Answer:
         if self._address is None:
             raise EngineNotReady(f"{self.url} is no address of an engine.", "Correct engine.url.")
-        head = f"{method} {self._address.path}{path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n"
+        path = f"{self._address.path}{self._prefix}{path}"
+        head = f"{method} {path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n"
         request = head.encode("latin-1") + body
         began = asyncio.get_running_loop().time()
         try:
@@ -168,12 +175,9 @@ class EngineClient:
 
     async def _connected(self) -> Connection:
         assert self._address is not None  # noqa: S101 -- looked at before
-        where, context = self._address, self._address.context()
         try:
             async with asyncio.timeout(self._connect_timeout):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    Connection, where.host, where.port, ssl=context
-                )
+                connection = await self._address.connect()
         except TimeoutError as error:
             raise EngineDown(
                 f"No engine answers at {self.url} (no connection within {self._connect_timeout:g} s).",
@@ -187,7 +191,7 @@ class EngineClient:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URL taken apart. `user` as `name:password`."""
+    """A URL taken apart. `user` as `name:password`; `socket` is the path of `unix:///PATH`, "" for a host and port."""
 
     host: str
     port: int
@@ -195,13 +199,16 @@ class Address:
     path: str
     secure: bool
     user: str
+    socket: str = ""
 
     @classmethod
     def of(cls, url: str) -> "Address | None":
         """None for what is no address at all."""
+        if url.startswith(UNIX):
+            return cls("", 0, "localhost", "", secure=False, user="", socket=url.removeprefix(UNIX))
         try:
             parts = urlsplit(url)
-            port = parts.port or (443 if parts.scheme == "https" else 80)
+            port = parts.port if parts.port is not None else 443 if parts.scheme == "https" else 80
         except ValueError:
             return None
         if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.isascii():
@@ -220,6 +227,13 @@ class Address:
         elif self.user:
             lines.append(f"Authorization: Basic {b64encode(self.user.encode()).decode()}")
         return "".join(f"{line}\r\n" for line in [*lines, f"User-Agent: embedstack/{__version__}"])
+
+    async def connect(self) -> Connection:
+        """OSError, UnicodeError."""
+        loop = asyncio.get_running_loop()
+        if self.socket:
+            return (await loop.create_unix_connection(Connection, self.socket))[1]
+        return (await loop.create_connection(Connection, self.host, self.port, ssl=self.context()))[1]
 
     def context(self) -> ssl.SSLContext | None:
         return _tls() if self.secure else None

@@ -1,6 +1,7 @@
 """The client of the engines: legal answers are read, broken ones named, and no connection is kept wrongly."""
 
 import asyncio
+import contextlib
 import itertools
 import ssl
 import subprocess
@@ -8,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -428,3 +430,46 @@ def test_ipv6() -> None:
             await _closed(server)
 
     assert run(asked()) == GOOD
+
+
+def test_unix_socket() -> None:
+    """A socket's path is an address like any other, whatever characters it has; the prefix goes with every path."""
+
+    async def asked() -> None:
+        heads: list[bytes] = []
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(asyncio.IncompleteReadError):
+                while True:
+                    heads.append(await reader.readuntil(b"\r\n\r\n"))
+                    writer.write(OK)
+            writer.close()
+
+        with TemporaryDirectory() as folder:
+            socket = Path(folder) / "a %41?#@é.sock"
+            server = await asyncio.start_unix_server(answer, socket)
+            engine = EngineClient(f"unix://{socket}", api_key="key", prefix="/hid", timeout=5, connect_timeout=2)
+            assert await engine.get("/props") == await engine.get("/props") == GOOD
+            assert heads[0] == heads[1]
+            assert heads[0].startswith(b"GET /hid/props HTTP/1.1\r\nHost: localhost\r\n")
+            assert b"Authorization: Bearer key\r\n" in heads[0]
+            assert "hid" not in engine.url
+            await engine.close()
+            await _closed(server)
+
+    run(asked())
+
+
+def test_unix_socket_without_an_engine(tmp_path: Path) -> None:
+    """Nobody there is an engine that is down, named by its path."""
+    with pytest.raises(EngineDown, match=r"unix:///.*x\.sock"):
+        post(f"unix://{tmp_path}/x.sock")
+
+
+def test_port_zero() -> None:
+    """A port that nobody can listen on is not taken for the usual one."""
+    with pytest.raises(EngineDown, match=r"http://127\.0\.0\.1:0"):
+        post("http://127.0.0.1:0")
+    address = http.Address.of("https://host:0")
+    assert address is not None
+    assert address.port == 0

@@ -1,6 +1,10 @@
-"""The embedded engine's own process, served alone: a real OpenAI-shaped engine that needs no compiler."""
+"""The embedded engine's own program, served alone and on a port: a real OpenAI-shaped engine that needs no compiler.
+
+`python -m tests.upstreams.llama '{"gguf": …}'` is the process; the bridge's own listens on no network.
+"""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +14,9 @@ from pathlib import Path
 
 @contextmanager
 def llama_child(gguf: Path, *, model: str) -> Iterator[str]:
-    """`bridge.backends.llama_child` with `gguf` under the name `model`, until the block ends; yields its URL."""
+    """llama.cpp as the bridge loads it, with `gguf` under the name `model`, until the block ends; yields its URL."""
     options = {"gguf": str(gguf), "alias": model, "context": 8192, "threads": 1}
-    command = [sys.executable, "-m", "bridge.backends.llama_child", json.dumps(options)]
+    command = [sys.executable, "-m", "tests.upstreams.llama", json.dumps(options)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdout is not None
         line = child.stdout.readline()
@@ -21,3 +25,16 @@ def llama_child(gguf: Path, *, model: str) -> Iterator[str]:
             yield json.loads(line)["url"]
         finally:
             child.kill()
+
+
+def _on_a_port() -> None:
+    from bridge.backends import llama_child as program
+
+    wanted = program.parameters(json.loads(sys.argv[1]))
+    wanted.hostnames, wanted.port = ["127.0.0.1"], 0
+    program.serve(wanted)
+    os._exit(0)  # as the bridge's own: nobody waits for requests in flight
+
+
+if __name__ == "__main__":
+    _on_a_port()
