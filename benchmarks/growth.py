@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from bridge.cache.record import pack
 from bridge.cache.tier import DiskTier
 from bridge.request import Row
 from bridge.settings import Cache as CacheSettings
+from modelfiles import own_python
 from tests.bridge_process import Bridge, bridge
 from tests.engines.process import free_port, process, wait_until_ready
 
@@ -66,7 +66,7 @@ def _ask(running: Bridge, start: int, stop: int) -> None:
 def _before_an_upstream(made: Path) -> Iterator[Bridge]:
     known, log, port = made / "known.json", made / "upstream.log", free_port()
     golden.capture(known)
-    argv = [sys.executable, "-m", "benchmarks.upstream", str(port), str(known)]
+    argv = own_python.command("-m", "benchmarks.upstream", str(port), str(known))
     settings = ("--set", "engine.kind=openai", "--set", "model.id=demo", "--set", "model.precision=f16")
     with process(argv, env={**environ(), "PYTHONPATH": str(ROOT)}, log=log) as child:
         wait_until_ready(child, f"http://127.0.0.1:{port}/", seconds=30, log=log)

@@ -20,6 +20,7 @@ from benchmarks.client import many_clients
 from benchmarks.processes import cores, cpu_seconds, pinned
 from benchmarks.shapes import MODEL, OPENAI_BASE64, OPENAI_FLOAT, Shape
 from benchmarks.subjects import CONCURRENCY, ROOT, environ, upstream
+from modelfiles import own_python
 from tests.engines.process import free_port, process, wait_until_ready
 
 REQUESTS = 20_000
@@ -106,7 +107,8 @@ def _bridge(engine: int, folder: Path, program: Sequence[str]) -> Iterator[tuple
         "cache.memory": 0,
         "cache.disk": 0,
     }
-    argv = [sys.executable, *program, "--upstream", f"http://127.0.0.1:{engine}", "--listen", f"127.0.0.1:{port}"]
+    argv = own_python.command(*program)
+    argv += ["--upstream", f"http://127.0.0.1:{engine}", "--listen", f"127.0.0.1:{port}"]
     argv += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     environment = {**environ(), "PYTHONPATH": str(ROOT)}
     with pinned(cores().measured), process(argv, env=environment, log=log) as child:

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import NoReturn
 from deploy.bridge_client import BridgeClient
 from deploy.errors import BridgeNotReady, BridgeRefused
 from deploy.ports import HOST
+from modelfiles import own_python
 
 READY_TIMEOUT = 60.0  # seconds; it takes about two
 POLL = 0.05  # seconds
@@ -58,13 +58,13 @@ def _start(folder: Path, log: Path, port: int) -> subprocess.Popen[bytes]:
     config = folder / "embed-bridge.yaml"
     config.touch()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EMBED_BRIDGE_")}
-    command = [sys.executable, "-m", "bridge", "--demo", "--config", str(config), "--listen", f"{HOST}:{port}"]
+    command = own_python.command("-m", "bridge", "--demo", "--config", str(config), "--listen", f"{HOST}:{port}")
     # llama.cpp's threads wait for each other by spinning: on a busy machine two took four times as long as one.
     command += ["--set", "engine.threads=1"]
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
-            env=environment,
+            env=own_python.environment(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

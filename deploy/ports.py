@@ -1,8 +1,10 @@
 """TCP ports of this machine: is one free, and who has it if not."""
 
 import errno
+import re
 import socket
 from collections.abc import Sequence
+from itertools import dropwhile
 from pathlib import PurePath
 
 import psutil
@@ -52,12 +54,15 @@ def _by(process: psutil.Process | None) -> str:
     return f" by {name} (process {process.pid})"
 
 
+_SWITCH = re.compile("-[BEIOPSbdiqsuvx]+")  # of Python, without a value: `python -P -m bridge`
+
+
 def program(argv: Sequence[str]) -> str:
     """What runs, by its command line: `redis-server`, `python -m http.server`. Other arguments may be secrets."""
     if not argv:
         return ""
     name = PurePath(argv[0]).name
-    match argv[1:]:
+    match list(dropwhile(_SWITCH.fullmatch, argv[1:])):
         case ["-m", module, *_]:
             return f"{name} -m {module}"
         case [script, *_] if name.startswith("python") and not script.startswith("-"):

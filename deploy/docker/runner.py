@@ -19,6 +19,7 @@ from deploy.errors import CommandFailed, NotRunning, PartNotReady
 from deploy.places import Places
 from deploy.plan import Plan
 from deploy.state import PartState
+from modelfiles import own_python
 
 LAST_LINES = 20
 RESTART_TIMEOUT = 300.0  # seconds: a model is read into memory again before its engine is healthy
@@ -116,7 +117,8 @@ class PlannedContainers(Containers):
     def in_webui(self, script: str, argument: str) -> str:
         """What a Python script prints in a container of Open WebUI's image, with its variables. CommandFailed."""
         project = written.write(self.plan, self.secrets, self.folder, self.gpu, self.machine)
-        return command.run(project.run("open-webui", "python3", "-c", script, argument), self.report)
+        argv = own_python.command("-c", script, argument, program="python3")
+        return command.run(project.run("open-webui", *argv), self.report)
 
     def config(self) -> str:
         """The Compose file that comes of all layers, as YAML. No secret is in it: none is written for it."""

@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from deploy.native.protocol import Request
 from deploy.native.socket_call import call
 from deploy.places import Places
 from deploy.state import PartState
+from modelfiles import own_python
 
 POLL = 0.05  # seconds
 START_TIMEOUT = 20.0  # seconds; it takes a third of one
@@ -57,6 +57,7 @@ def start_supervisor(places: Places) -> bool:
     subprocess.run(
         [*_command(places), "--detach"],
         cwd=places.root,
+        env=own_python.environment(os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -78,7 +79,13 @@ def attached_supervisor(places: Places) -> "Iterator[subprocess.Popen[bytes]]":
         raise Blocked("The stack runs in the background already.", "Stop it first: `embedstack down`.")
     _create(places)
     with opened(rotation.own(places.logs)) as output:
-        process = subprocess.Popen(_command(places), cwd=places.root, stdin=subprocess.DEVNULL, stderr=output)
+        process = subprocess.Popen(
+            _command(places),
+            cwd=places.root,
+            env=own_python.environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            stderr=output,
+        )
     before = signal.signal(signal.SIGTERM, _end)
     try:
         _wait_answering(places)
@@ -175,8 +182,7 @@ def _unwatched(part: record.RecordedPart) -> PartState:
 
 
 def _command(places: Places) -> list[str]:
-    # -P: what lies in the working folder is not ours to import.
-    return [sys.executable, "-P", "-m", "deploy.native", "--root", str(places.root)]
+    return own_python.command("-m", "deploy.native", "--root", str(places.root))
 
 
 def _create(places: Places) -> None:

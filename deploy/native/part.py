@@ -55,8 +55,13 @@ class PartSpec:
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a part takes over of `environ`; parts reach each other without the proxy, whatever that says."""
+    """What a part takes over of `environ`; parts reach each other without the proxy, whatever that says.
+
+    A part's folder holds data, uploads of Open WebUI's users too. PYTHONSAFEPATH keeps it from being a source of code
+    for what a part itself starts.
+    """
     kept = {name: value for name, value in environ.items() if name in INHERITED or name.startswith(INHERITED_PREFIXES)}
     for name in ("NO_PROXY", "no_proxy"):
         kept[name] = ",".join(filter(None, (kept.get(name), LOCAL)))
+    kept["PYTHONSAFEPATH"] = "1"
     return kept

@@ -12,6 +12,7 @@ from deploy.native.part import PartSpec
 from deploy.places import Places
 from deploy.plan import LOOPBACK, Engine, Plan, Served
 from deploy.webui import stores
+from modelfiles import own_python
 
 OLLAMA, VLLM, BRIDGE, BRIDGE_BF16, WEBUI = "ollama", "vllm", "bridge", "bridge-bf16", "open-webui"
 WEBUI_SECRETS = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_PASSWORD", "RAG_OLLAMA_API_KEY", *stores.SECRETS)
@@ -161,10 +162,10 @@ def _before(
         hosts=here.names if plan.keyed else (),
         passthrough=passthrough,
     )
-    address = f"http://{LOOPBACK}:{port}"
+    address, config = f"http://{LOOPBACK}:{port}", str(bridge_config(plan, places))
     return PartSpec(
         name,
-        (here.python, "-P", "-m", "bridge", "--config", str(bridge_config(plan, places))),
+        tuple(own_python.command("-m", "bridge", "--config", config, program=here.python)),
         str(places.run),
         variables,
         ready_url=f"{address}/readyz",

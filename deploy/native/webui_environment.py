@@ -23,6 +23,7 @@ from deploy.errors import CommandFailed, FolderNotUsable, NotEnoughSpace
 from deploy.native import webui_extras, webui_python
 from deploy.settings import WebuiSettings
 from deploy.webui.stores import PACKAGES, Store
+from modelfiles import own_python
 
 STAMP = ".complete.json"
 LAST_LINES = 15
@@ -129,7 +130,8 @@ def commands(wanted: WebuiEnvironment, python: str, uv: Path | None) -> tuple[li
             [str(uv), "venv", "--no-project", "--python", python, folder],
             [str(uv), "pip", "install", "--python", inside, package],
         )
-    return [python, "-m", "venv", folder], [inside, "-m", "pip", "install", "--progress-bar", "off", package]
+    pip = own_python.command("-m", "pip", "install", "--progress-bar", "off", package, program=inside)
+    return own_python.command("-m", "venv", folder, program=python), pip
 
 
 def trusting(environ: Mapping[str, str]) -> dict[str, str]:
@@ -151,7 +153,7 @@ def _run(argv: Sequence[str], tell: Announce) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env=trusting(os.environ),
+        env=own_python.environment(trusting(os.environ)),
     ) as process:
         assert process.stdout is not None  # noqa: S101 -- asked for above
         for line in process.stdout:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deploy.errors import Blocked
 from deploy.settings import WebuiSettings
+from modelfiles import own_python
 
 FITS = ((3, 11), (3, 12))  # open-webui 0.12's requires_python: >=3.11,<3.13.0a1
 FETCHED = "3.12"
@@ -51,7 +52,8 @@ def _candidates() -> Iterator[Path]:
 def _version(python: Path) -> tuple[int, ...] | None:
     """Asked of the program itself: pyenv's shims are on PATH also where what they stand for is not there."""
     try:
-        said = subprocess.run([str(python), "-c", PROBE], capture_output=True, text=True, timeout=PROBE_TIMEOUT)
+        argv = own_python.command("-c", PROBE, program=python)
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=PROBE_TIMEOUT)
         return tuple(_numbers(said.stdout.split())) if said.returncode == 0 else None
     except (OSError, subprocess.TimeoutExpired):
         return None

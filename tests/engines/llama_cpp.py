@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from modelfiles import own_python
 from tests.engines.recipe import Recipe, Workshop
 from tests.engines.tools import TOOLS, Tools
 
@@ -44,8 +45,9 @@ def _source(workshop: Workshop, tools: Tools) -> Path:
     source = workshop.scratch / "llama.cpp"
     if source.is_dir():
         return source
-    pip = (tools.python, "-m", "pip", "download", "--no-deps", "--no-binary", "llama-cpp-python")
-    workshop.log.run(*pip, "--dest", workshop.scratch, f"llama-cpp-python=={VERSION}")
+    wanted = ("--no-deps", "--no-binary", "llama-cpp-python", f"llama-cpp-python=={VERSION}")
+    to = ("--dest", str(workshop.scratch))
+    workshop.log.run(*own_python.command("-m", "pip", "download", *wanted, *to, program=tools.python))
     unpacked = workshop.scratch / "llama.cpp.partial"
     shutil.rmtree(unpacked, ignore_errors=True)
     unpacked.mkdir()

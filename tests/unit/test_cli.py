@@ -155,6 +155,9 @@ def test_a_free_port_is_free() -> None:
     [
         (["/usr/bin/redis-server", "127.0.0.1:6379"], "redis-server"),
         (["/x/bin/python3", "-m", "bridge", "--set", "security.api_keys=secret"], "python3 -m bridge"),
+        (["/x/bin/python3", "-P", "-m", "bridge", "--set", "security.api_keys=secret"], "python3 -m bridge"),
+        (["/x/bin/python3", "-u", "-IB", "/x/serve.py", "--key", "secret"], "python3 serve.py"),
+        (["/x/bin/python3", "-P", "-c", "token='secret'"], "python3"),
         (["/x/bin/python3", "/x/bin/embed-bridge", "--demo"], "python3 embed-bridge"),
         (["/x/bin/python3", "-c", "token='secret'"], "python3"),
         ([], ""),

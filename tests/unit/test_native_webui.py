@@ -63,8 +63,8 @@ def test_venv_and_pip_make_it_elsewhere() -> None:
     wanted = WebuiEnvironment(Path("/cache/open-webui/0.12.4"), "0.12.4")
     inside = "/cache/open-webui/0.12.4/bin/python"
     assert commands(wanted, "/usr/bin/python3.12", None) == (
-        ["/usr/bin/python3.12", "-m", "venv", "/cache/open-webui/0.12.4"],
-        [inside, "-m", "pip", "install", "--progress-bar", "off", "open-webui==0.12.4"],
+        ["/usr/bin/python3.12", "-P", "-m", "venv", "/cache/open-webui/0.12.4"],
+        [inside, "-P", "-m", "pip", "install", "--progress-bar", "off", "open-webui==0.12.4"],
     )
 
 
