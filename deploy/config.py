@@ -1,14 +1,20 @@
-"""From defaults, embedstack.yaml, the environment and flags, weak to strong, to `Settings` and where each came from."""
+"""From defaults, embedstack.yaml, the flags of an earlier `up`, the environment and flags, weak to strong, to settings
+and where each came from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy import flags as memory
+from deploy.advice import OTHER_WAY
 from deploy.errors import InvalidSettings
-from deploy.settings import Settings
+from deploy.flags import Flag, Remembered
+from deploy.places import places
+from deploy.settings import ModelSettings, Settings
 from modelfiles.configuration import layers
 from modelfiles.configuration.build import build, sources
 from modelfiles.configuration.layers import ConfigError, Given, Layer
@@ -27,6 +33,7 @@ SCHEMA = Schema(
 ADVICE = "`embedstack config example` prints every setting with what it allows; docs/stack.md explains them."
 _SHORT = {"stack.name": "stack", "model.id": "model", "engine.kind": "engine", "webui.enabled": "webui"}
 """Short flags that are not called as the setting is."""
+_MODEL = ModelSettings().id
 
 
 @dataclass(frozen=True)
@@ -36,11 +43,13 @@ class Loaded:
     Attributes:
         sources: by key (`engine.url`), where its value came from: `default`, a file, a variable, a flag.
         file: the file that was read, if any.
+        remember: the flags by which the stack would come up just so: those of before, with those of now on top.
     """
 
     settings: Settings
     sources: dict[str, str]
     file: Path | None = None
+    remember: Remembered = field(default_factory=Remembered)
 
     def error(self, key: str, problem: str) -> InvalidSettings:
         """An error about a key whose value only proved wrong later, as a model that the catalogue lacks."""
@@ -54,26 +63,71 @@ def load(
     *,
     file: Path | None = None,
     assignments: Sequence[str] = (),
+    forget: bool = False,
 ) -> Loaded:
     """Read the settings; InvalidSettings for anything that cannot be used.
 
     `flags` has, by setting, what a short flag gave; one that is None was not given. `assignments` are those of --set,
     `file` is that of --config. A relative path is relative to its file, or to `cwd`: where we are, unless given.
+    `forget`: what an earlier `up` was given does not count.
     """
     here = cwd or Path.cwd()
     with refusing():
         found = layers.find_file(SCHEMA, None if file is None else str(file), environ, here)
-        given = {**layers.from_file(SCHEMA, found), **stronger(flags, environ, assignments)}
-        return Loaded(build(SCHEMA, given, cwd=here), sources(SCHEMA, given), found)
+        first = {**layers.from_file(SCHEMA, found), **stronger(flags, environ, assignments)}
+        name = build(SCHEMA, first, cwd=here).stack.name
+    before = Remembered() if forget else memory.read(places(name))
+    if file is None and SCHEMA.file_variable not in environ:
+        found = memory.file_to_read(before, found, here, SCHEMA.file_name)
+    with refusing():
+        from_file = layers.from_file(SCHEMA, found)
+        strong = stronger(flags, environ, assignments)
+        kept = {key: given for key, given in before.then(strong, from_file, _MODEL).items() if key in SCHEMA.table}
+        given = {**from_file, **kept, **strong, "stack.name": first.get("stack.name", Given(name, "default"))}
+        settings = build(SCHEMA, given, cwd=here)
+    remember = _remember(kept, _typed(flags, assignments), found, here, named=_named(before, found, file))
+    return Loaded(settings, sources(SCHEMA, given), found, remember)
+
+
+def stack_name(
+    flag: str | None,
+    environ: Mapping[str, str],
+    cwd: Path | None = None,
+    *,
+    file: Path | None = None,
+    assignments: Sequence[str] = (),
+) -> str:
+    """Which stack is meant, without a look at what that was brought up with. InvalidSettings."""
+    return load({"stack.name": flag}, environ, cwd, file=file, assignments=assignments, forget=True).settings.stack.name
+
+
+def _remember(kept: Layer, typed: Layer, found: Path | None, cwd: Path, *, named: bool) -> Remembered:
+    """As from anywhere else: paths are absolute."""
+    layer = {**kept, **typed}
+    flags = {
+        key: Flag(_absolute(key, given.value, cwd), memory.flag(given.source))
+        for key, given in layer.items()
+        if key != "stack.name"
+    }
+    everywhere = found is None or (not named and found == layers.user_file(SCHEMA))
+    return Remembered(flags, None if everywhere or found is None else str(cwd / found), named)
+
+
+def _absolute(key: str, value: object, cwd: Path) -> object:
+    return str(cwd / Path(value).expanduser()) if SCHEMA.table[key].is_path and isinstance(value, str) else value
+
+
+def _named(before: Remembered, found: Path | None, file: Path | None) -> bool:
+    return file is not None or (before.named and found is not None and str(found) == before.file)
 
 
 def stronger(flags: Mapping[str, object], environ: Mapping[str, str], assignments: Sequence[str] = ()) -> Layer:
-    """All that is stronger than the file. ConfigError."""
-    return {
-        **layers.from_environment(SCHEMA, environ),
-        **layers.from_assignments(SCHEMA, assignments),
-        **_from_flags(flags),
-    }
+    """All that is stronger than the file and the flags of before. ConfigError."""
+    return {**layers.from_environment(SCHEMA, environ), **_typed(flags, assignments)}
+
+
+def _typed(flags: Mapping[str, object], assignments: Sequence[str]) -> Layer:
+    return {**layers.from_assignments(SCHEMA, assignments), **_from_flags(flags)}
 
 
 @contextmanager
@@ -82,7 +136,14 @@ def refusing() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise InvalidSettings(_sentence(str(error)), ADVICE) from error
+        advice = f"{ADVICE} {memory.ANEW}" if memory.told_of(str(error)) else ADVICE
+        raise InvalidSettings(_sentence(str(error)), advice) from error
+
+
+def flag_of(key: str, value: object) -> str:
+    """The short flag that gives a setting this value, where it has one."""
+    flag = f"--{_SHORT.get(key, key.partition('.')[2].replace('_', '-'))}"
+    return OTHER_WAY[flag] if value is False else flag
 
 
 def _from_flags(flags: Mapping[str, object]) -> Layer:
@@ -90,8 +151,7 @@ def _from_flags(flags: Mapping[str, object]) -> Layer:
     for key, value in flags.items():
         if value is not None:
             row = layers.find(SCHEMA, key, "flags")
-            source = f"--{_SHORT.get(key, row.name.replace('_', '-'))}"
-            layer[key] = Given(str(value) if isinstance(value, Path) else value, source)
+            layer[row.key] = Given(str(value) if isinstance(value, Path) else value, flag_of(key, value))
     return layer
 
 

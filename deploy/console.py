@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.text import Text
 
 from deploy import result
+from deploy.advice import about, everywhere, followable
 from deploy.errors import DeployError, Interrupted
 
 TOLD_EVERY = 10.0  # seconds between two lines on a transfer, where there is no terminal to draw a bar on
@@ -75,7 +76,8 @@ class Report:
         self._err.print(line, soft_wrap=True)
 
     def show(self, data: result.Data) -> None:
-        """The result."""
+        """The result; what it advises can be typed here. One that is for copying stays as it is."""
+        data = data if getattr(data, "verbatim", False) else everywhere(data)
         if self._as_json:
             self._write(result.success(self._command, data))
         else:
@@ -83,7 +85,7 @@ class Report:
 
     def warn(self, text: str) -> None:
         """Something that does not end the command, and that a person must know."""
-        self._err.print(Text.assemble(("! ", "bold yellow"), text), soft_wrap=True)
+        self._err.print(Text.assemble(("! ", "bold yellow"), followable(text)), soft_wrap=True)
 
     def line(self, text: str) -> None:
         """One line of a log on standard output: as it stands, or as a JSON object a line."""
@@ -108,6 +110,7 @@ class Report:
 
     def fail(self, error: DeployError) -> None:
         """The end of a command that could not do its work."""
+        error.message, error.advice = followable(error.message), followable(error.advice)
         if self._as_json:
             self._write(result.failure(self._command, error))
             return
@@ -153,6 +156,7 @@ def reporting(command: str, *, as_json: bool, interrupted: str | None = INTERRUP
     of an interruption; None where the block is meant to end by one, which then is its good end.
     """
     report = Report(command, as_json=as_json)
+    about()
     try:
         yield report
     except DeployError as error:

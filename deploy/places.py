@@ -29,6 +29,11 @@ class Places:
         return self.root / "plan.json"
 
     @property
+    def flags(self) -> Path:
+        """The flags that `up` was given, as JSON, 0600."""
+        return self.root / "flags.json"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

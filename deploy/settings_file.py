@@ -10,6 +10,7 @@ from pathlib import Path
 from deploy import yaml_edit
 from deploy.config import ADVICE, SCHEMA, refusing
 from deploy.errors import FolderNotUsable, InvalidSettings
+from deploy.flags import Remembered, file_to_read
 from modelfiles import private_file
 from modelfiles.configuration import layers
 from modelfiles.configuration.build import build
@@ -27,13 +28,16 @@ class Change:
     value: object
 
 
-def which(environ: Mapping[str, str], cwd: Path, file: Path | None) -> Path:
-    """The file that is read now, else the one that would be: the one named, else that of the current folder."""
+def which(environ: Mapping[str, str], cwd: Path, file: Path | None, before: Remembered) -> Path:
+    """The file that is read now, else the one that would be: the one named, else that of the current folder. `before`:
+    what the stack was brought up with.
+    """
     named = str(file) if file else environ.get(SCHEMA.file_variable)
     if named:
         return cwd / Path(named).expanduser()
     with refusing():
-        return layers.find_file(SCHEMA, None, environ, cwd) or cwd / SCHEMA.file_name
+        found = layers.find_file(SCHEMA, None, environ, cwd)
+    return file_to_read(before, found, cwd, SCHEMA.file_name) or cwd / SCHEMA.file_name
 
 
 def changes(words: Sequence[str], file: Path, cwd: Path) -> list[Change]:

@@ -8,10 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from deploy.config import SCHEMA
 from tests.engines.process import free_port
 
 TIMEOUT = 900.0  # seconds
@@ -78,6 +79,13 @@ class StackCommand:
         error: dict[str, Any] = json.loads(done.stdout)["error"]
         assert done.returncode == error["exit_code"]
         return error
+
+    def by_flags(self) -> tuple[StackCommand, tuple[str, ...]]:
+        """The same without settings in its environment, and the flags that say them."""
+        rows = {row.variable: key for key, row in SCHEMA.table.items()}
+        flags = [f"--set={rows[name]}={value}" for name, value in self.environment.items() if name in rows]
+        kept = {name: value for name, value in self.environment.items() if name not in rows}
+        return replace(self, environment=kept), tuple(flags)
 
     def pids(self) -> dict[str, int]:
         """Of the parts that run, by name."""

@@ -35,7 +35,9 @@ def smoke(
         str | None,
         typer.Option("--url", help="A bridge, an Ollama, or a server of OpenAI's shape. Default: the stack's bridge."),
     ] = None,
-    model: Annotated[str, typer.Option("--model", help="Its model, as it is called there.")] = "qwen3-embedding:4b",
+    model: Annotated[
+        str | None, typer.Option("--model", help="Its model, as it is called there. Default: the stack's.")
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option("--key", envvar="EMBEDSTACK_KEY", help="Its key, if it asks for one: that of the stack is known."),
@@ -57,6 +59,7 @@ def smoke(
         set_to = load(config, settings, {"stack.name": stack}).settings
         where = access(set_to.stack.name, url, key, otherwise=BRIDGE_URL)
         own = set_to.model.catalog
-        found = smoke_command.smoke(where.url, model, where.key, report, junit, own, throughput=throughput)
+        asked = model or where.model or set_to.model.id
+        found = smoke_command.smoke(where.url, asked, where.key, report, junit, own, throughput=throughput)
         report.show(found)
         report.leave(0 if found.passed else 1)

@@ -6,7 +6,7 @@ import typer
 
 from deploy.cli.options import BRIDGE_URL, Config, Json, Stack
 from deploy.cli.root import app
-from deploy.cli.settings import load
+from deploy.cli.settings import stack_name
 from deploy.console import reporting
 
 cache = typer.Typer(help="The vectors that a running bridge keeps.", no_args_is_help=True)
@@ -28,7 +28,7 @@ def cache_stats(
     from deploy.stack.bridge_access import access
 
     with reporting("cache stats", as_json=as_json) as report:
-        where = access(load(config, None, {"stack.name": stack}).settings.stack.name, url, key, otherwise=BRIDGE_URL)
+        where = access(stack_name(config, None, stack), url, key, otherwise=BRIDGE_URL)
         report.show(cache_command.stats(where.url, where.key))
 
 
@@ -41,5 +41,5 @@ def cache_clear(
     from deploy.stack.bridge_access import access
 
     with reporting("cache clear", as_json=as_json) as report:
-        where = access(load(config, None, {"stack.name": stack}).settings.stack.name, url, key, otherwise=BRIDGE_URL)
+        where = access(stack_name(config, None, stack), url, key, otherwise=BRIDGE_URL)
         report.show(cache_command.clear(where.url, where.key))

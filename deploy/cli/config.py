@@ -8,7 +8,7 @@ import typer
 
 from deploy.cli.options import Config, Json, Set, Stack
 from deploy.cli.root import app
-from deploy.cli.settings import load
+from deploy.cli.settings import load, stack_name
 from deploy.console import reporting
 
 config = typer.Typer(help="The settings, and what is made from them.", no_args_is_help=True)
@@ -18,6 +18,7 @@ app.add_typer(config, name="config")
 @config.command("show", epilog="Example: embedstack config show --sources")
 def config_show(
     sources: Annotated[bool, typer.Option("--sources", help="Say where each value came from.")] = False,
+    stack: Stack = None,
     file: Config = None,
     settings: Set = None,
     as_json: Json = False,
@@ -26,12 +27,13 @@ def config_show(
     from deploy.commands import config as config_command
 
     with reporting("config show", as_json=as_json) as report:
-        report.show(config_command.show(load(file, settings, {}), with_sources=sources))
+        report.show(config_command.show(load(file, settings, {"stack.name": stack}), with_sources=sources))
 
 
 @config.command("set", epilog="Example: embedstack config set ports.webui 8080")
 def config_set(
     words: Annotated[list[str], typer.Argument(metavar="KEY VALUE …", help="Settings and their new values.")],
+    stack: Stack = None,
     file: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +41,7 @@ def config_set(
     from deploy.commands import config as config_command
 
     with reporting("config set", as_json=as_json) as report:
-        report.show(config_command.set_values(words, os.environ, Path.cwd(), file=file))
+        report.show(config_command.set_values(words, os.environ, Path.cwd(), file=file, stack=stack))
 
 
 @config.command("example", epilog="Example: embedstack config example > embedstack.yaml")
@@ -57,7 +59,7 @@ def config_secrets(stack: Stack = None, file: Config = None, settings: Set = Non
     from deploy.commands import config as config_command
 
     with reporting("config secrets", as_json=as_json) as report:
-        name = load(file, settings, {"stack.name": stack}).settings.stack.name
+        name = stack_name(file, settings, stack)
         report.show(config_command.show_secrets(name, report.warn))
 
 

@@ -20,7 +20,7 @@ Quantisation = Annotated[
     str | None, typer.Option("--quantisation", help="Q4_K_M, Q8_0, f16; bf16 is the folder for vLLM.")
 ]
 Endpoint = Annotated[str | None, typer.Option("--endpoint", help="A mirror of the Hugging Face Hub.")]
-Offline = Annotated[bool | None, typer.Option("--offline", help="Never ask the network.")]
+Offline = Annotated[bool | None, typer.Option("--offline/--online", help="Never ask the network.")]
 OllamaUrl = Annotated[str | None, typer.Option("--url", help="Which Ollama: engine.url, else OLLAMA_HOST.")]
 DEFAULT = "qwen3-embedding:4b"
 _AGAIN = "Interrupted; the same command goes on where it stopped."

@@ -7,7 +7,7 @@ import typer
 
 from deploy.cli.options import Config, Json, Set, Stack
 from deploy.cli.root import app
-from deploy.cli.settings import load
+from deploy.cli.settings import load, stack_name
 from deploy.console import INTERRUPTED, STOPPED, reporting
 
 Parts = Annotated[list[str] | None, typer.Argument(help="Which parts; all where none is named.")]
@@ -45,7 +45,10 @@ def up(
     webui: Webui = None,
     expose: Expose = None,
     endpoint: Annotated[str | None, typer.Option("--endpoint", help="A mirror of the Hugging Face Hub.")] = None,
-    offline: Annotated[bool | None, typer.Option("--offline", help="Never ask the network.")] = None,
+    offline: Annotated[bool | None, typer.Option("--offline/--online", help="Never ask the network.")] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Without the flags that an earlier `up` was given; a stack keeps them.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     reindex: Annotated[
         bool,
@@ -65,13 +68,13 @@ def up(
     with reporting("up", as_json=as_json, interrupted=STOPPED if foreground else _GOES_ON) as report:
         given = _given(model, quantisation, num_ctx, stack, mode, expose, engine, cpu, webui)
         given |= {"hub.endpoint": endpoint, "hub.offline": offline}
-        loaded = load(config, settings, given)
+        loaded = load(config, settings, given, forget=forget)
         if dry_run:
-            report.show(up_command.plan(loaded.settings, report))
+            report.show(up_command.plan(loaded, report, reindex=reindex, foreground=foreground))
         elif foreground:
-            up_command.stay(loaded.settings, report, reindex=reindex)
+            up_command.stay(loaded, report, reindex=reindex)
         else:
-            report.show(up_command.up(loaded.settings, report, reindex=reindex))
+            report.show(up_command.up(loaded, report, reindex=reindex))
 
 
 @app.command(epilog="Example: embedstack down")
@@ -94,7 +97,7 @@ def down(
     from deploy.commands import down as down_command
 
     with reporting("down", as_json=as_json) as report:
-        name = load(config, settings, {"stack.name": stack}).settings.stack.name
+        name = stack_name(config, settings, stack)
         sure = partial(_sure, name, yes=yes, ask=not as_json)
         report.show(down_command.down(name, report, volumes=volumes, sure=sure))
 
@@ -116,7 +119,7 @@ def restart(
     from deploy.commands import restart as restart_command
 
     with reporting("restart", as_json=as_json) as report:
-        name = load(config, settings, {"stack.name": stack}).settings.stack.name
+        name = stack_name(config, settings, stack)
         found = restart_command.restart(name, parts or (), report)
         report.show(found)
         report.leave(found.exit_code)
@@ -128,7 +131,7 @@ def status(stack: Stack = None, config: Config = None, settings: Set = None, as_
     from deploy.commands import status as status_command
 
     with reporting("status", as_json=as_json) as report:
-        name = load(config, settings, {"stack.name": stack}).settings.stack.name
+        name = stack_name(config, settings, stack)
         found = status_command.status(name, report)
         report.show(found)
         report.leave(found.exit_code)
@@ -173,5 +176,5 @@ def logs(
     from deploy.commands import logs as logs_command
 
     with reporting("logs", as_json=as_json, interrupted=None if follow else INTERRUPTED) as report:
-        name = load(config, settings, {"stack.name": stack}).settings.stack.name
+        name = stack_name(config, settings, stack)
         logs_command.logs(name, parts or (), report, lines=lines, follow=follow)

@@ -6,7 +6,7 @@ import typer
 
 from deploy.cli.options import BRIDGE_URL, Config, Json, Set, Stack
 from deploy.cli.root import app
-from deploy.cli.settings import load
+from deploy.cli.settings import stack_name
 from deploy.console import INTERRUPTED, reporting
 
 
@@ -32,7 +32,7 @@ def trace(
     from deploy.stack.bridge_access import access
 
     with reporting("trace", as_json=as_json, interrupted=INTERRUPTED if once else None) as report:
-        name = load(config, settings, {"stack.name": stack}).settings.stack.name
+        name = stack_name(config, settings, stack)
         where = access(name, url, key, otherwise=BRIDGE_URL)
         if once:
             report.show(trace_command.trace(where, last))

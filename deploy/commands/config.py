@@ -6,13 +6,18 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from rich.console import Group
 from rich.text import Text
 
 from deploy import config_docs, secrets, settings_file, systemd
-from deploy.config import SCHEMA, Loaded
-from deploy.places import HOME_VARIABLE, places
+from deploy import flags as memory
+from deploy.advice import followable
+from deploy.config import SCHEMA, Loaded, stack_name
+from deploy.errors import InvalidSettings
+from deploy.flags import Remembered
+from deploy.places import HOME_VARIABLE, Places, places
 from modelfiles.configuration.shown import Shown, shown
 
 # What decides where programs, models and vectors are found: systemd has another environment.
@@ -41,11 +46,17 @@ class ConfigShow:
 
 @dataclass(frozen=True)
 class Was:
-    """A setting that was set. `overridden` names the variable that still wins, None where none does."""
+    """A setting that was set.
+
+    Attributes:
+        overridden: the variable that still wins, None where none does.
+        forgotten: the flag of an earlier `up` that won until now, None where none did.
+    """
 
     key: str
     value: str
     overridden: str | None
+    forgotten: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +69,10 @@ class ConfigSet:
     def __rich__(self) -> Group:
         lines = [f"{row.key}: {row.value}" for row in self.settings]
         won = [f"{row.overridden} is set and wins over {row.key}" for row in self.settings if row.overridden]
-        again = "`embedstack up` brings the stack to it"
-        return Group(*map(_whole, lines), _whole(f"in {self.file}; {again}"), *(Text(line, "yellow") for line in won))
+        gone = [f"the {row.forgotten} of an earlier `up` no longer counts" for row in self.settings if row.forgotten]
+        again = followable("`embedstack up` brings the stack to it")
+        told = [_whole(f"in {self.file}; {again}"), *map(_whole, gone)]
+        return Group(*map(_whole, lines), *told, *(Text(line, "yellow") for line in won))
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,7 @@ class ConfigText:
     """A file's text, to be copied."""
 
     text: str
+    verbatim: ClassVar = True
 
     def __rich__(self) -> Group:
         return Group(*map(_whole, self.text.splitlines()))
@@ -89,12 +103,29 @@ def show(loaded: Loaded, *, with_sources: bool = False) -> ConfigShow:
     return ConfigShow(loaded.file, shown(SCHEMA, loaded.settings, loaded.sources), with_sources)
 
 
-def set_values(words: Sequence[str], environ: Mapping[str, str], cwd: Path, *, file: Path | None = None) -> ConfigSet:
-    """Write KEY VALUE, as often as given, into the settings file. InvalidSettings, FolderNotUsable."""
-    place = settings_file.which(environ, cwd, file)
+def set_values(
+    words: Sequence[str], environ: Mapping[str, str], cwd: Path, *, file: Path | None = None, stack: str | None = None
+) -> ConfigSet:
+    """Write KEY VALUE, as often as given, into the settings file; a flag of an earlier `up` that said otherwise is
+    forgotten. InvalidSettings, FolderNotUsable.
+    """
+    where = _stack(environ, cwd, file, stack)
+    before = memory.read(where) if where else Remembered()
+    place = settings_file.which(environ, cwd, file, before)
     wanted = settings_file.changes(words, place, cwd)
     settings_file.write(place, wanted)
-    return ConfigSet(place, tuple(_was(change, environ) for change in wanted))
+    after = before.without(frozenset(change.row.key for change in wanted))
+    if where and after != before:
+        memory.write(where, after)
+    return ConfigSet(place, tuple(_was(change, environ, before) for change in wanted))
+
+
+def _stack(environ: Mapping[str, str], cwd: Path, file: Path | None, name: str | None) -> Places | None:
+    """Whose flags are meant; None where the settings are not such that they name a stack: they are being put right."""
+    try:
+        return places(stack_name(name, environ, cwd, file=file))
+    except InvalidSettings:
+        return None
 
 
 def example() -> ConfigText:
@@ -132,9 +163,11 @@ def _open(value: str) -> bool:
     return bool(SCHEMA.table["hub.endpoint"].masked(value) == value)
 
 
-def _was(change: settings_file.Change, environ: Mapping[str, str]) -> Was:
+def _was(change: settings_file.Change, environ: Mapping[str, str], before: Remembered) -> Was:
     row = change.row
-    return Was(row.key, row.show(change.value), row.variable if row.variable in environ else None)
+    flag = before.flags.get(row.key)
+    variable = row.variable if row.variable in environ else None
+    return Was(row.key, row.show(change.value), variable, flag.flag if flag else None)
 
 
 def _whole(line: str) -> Text:

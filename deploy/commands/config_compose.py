@@ -1,6 +1,7 @@
 """`embedstack config compose`: the one Compose file that comes of all layers."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.text import Text
 
@@ -22,6 +23,7 @@ class ConfigCompose:
 
     stack: str
     compose: str
+    verbatim: ClassVar = True
 
     def __rich__(self) -> Text:
         return Text(self.compose.rstrip(), no_wrap=True, overflow="ignore")

@@ -58,6 +58,8 @@ def doctor(settings: Settings, report: Report) -> Diagnosis:
         looked = planning.look(settings, where, report)
         plan, refusal = _plan(settings, looked, report)
         machine = look(plan, where, looked.gpus, looked.daemon, looked.before.parts)
+        if up := looked.before.record:
+            machine = replace(machine, served=(up.model, up.precision))
         if refusal is not None and engines.bridge(settings, looked.facts) is not None:
             machine = replace(machine, ollama=Ollama(url=looked.facts.url, bridge=True))
         found = examine(Intent(plan), machine)

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Group
 from rich.text import Text
 
+from deploy.advice import followable
 from deploy.commands.model_files import load
 from deploy.commands.model_named import named
 from deploy.console import Report
@@ -40,7 +41,7 @@ class PulledByOllama:
         if self.same:
             return Group(head, Text(f"✓ the same blob as the catalogue's file, sha256 {self.sha256}"))
         create = f"embedstack model create {self.model} --quantisation {self.quantisation}"
-        told = f"! not the blob of the catalogue's file ({self.sha256}): `{create}` makes it from that"
+        told = followable(f"! not the blob of the catalogue's file ({self.sha256}): `{create}` makes it from that")
         return Group(head, Text(told, style="yellow"))
 
 

@@ -115,13 +115,8 @@ def _version(webui: Webui, *, any_version: bool) -> str:
 
 def _as_brought_up(own: Own) -> None:
     """Blocked where the settings ask for another model than the stack runs: its bridge would not know it."""
-    wanted, runs = own.plan.served, own.record
-    if (wanted.name, wanted.precision) != (runs.model, runs.precision):
-        raise Blocked(
-            f"The settings ask for {wanted.name} at {wanted.precision}; the stack runs {runs.model} at "
-            f"{runs.precision}.",
-            "`embedstack up` changes it, and Open WebUI's settings with it.",
-        )
+    if other := webui_own.other_model(own):
+        raise Blocked(*other)
 
 
 def _column_fits(own: Own, report: Report) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.console import Group
 from rich.text import Text
 
+from deploy.advice import followable
 from deploy.console import Report
 from deploy.places import places
 from deploy.settings import Settings
@@ -23,7 +24,7 @@ class WebuiOpen:
     opened: bool
 
     def __rich__(self) -> Group:
-        as_whom = Text(f"as {self.account}; `embedstack config secrets` has the password", "dim")
+        as_whom = Text(followable(f"as {self.account}; `embedstack config secrets` has the password"), "dim")
         return Group(Text(self.url, no_wrap=True, overflow="ignore"), as_whom)
 
 

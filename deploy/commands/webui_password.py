@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from deploy import secrets
+from deploy.advice import followable
 from deploy.console import Report
 from deploy.errors import DeployError, WebuiRefused
 from deploy.places import places
@@ -29,7 +30,9 @@ class WebuiPassword:
 
     def __rich__(self) -> Group:
         shown = [] if self.password is None else [_whole(f"password: {self.password}")]
-        kept = "`embedstack config secrets` has it too" if self.kept else "it is kept nowhere: write it down"
+        kept = (
+            followable("`embedstack config secrets` has it too") if self.kept else "it is kept nowhere: write it down"
+        )
         factor = ["the second factor is asked for as before"] if self.second_factor else []
         return Group(_whole(f"account:  {self.email}"), *shown, *map(_whole, (kept, *factor)))
 

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.advice import followable
 from deploy.config import Loaded
 from deploy.console import Report
 from deploy.stack import webui_elsewhere, webui_own, webui_process
@@ -19,13 +20,18 @@ from deploy.webui.setting import Setting
 
 @dataclass(frozen=True)
 class WebuiStatus:
-    """`known`: whether that version is one whose settings are known. `exit_code` 1 where any differs."""
+    """`known`: whether that version is one whose settings are known. `exit_code` 1 where any differs.
+
+    Attributes:
+        first: what has to be done before `webui apply` can be, "" for nothing.
+    """
 
     url: str
     version: str
     known: bool
     settings: tuple[Setting, ...]
     exit_code: int
+    first: str = ""
 
     def __rich__(self) -> Group:
         differ = sum(row.differs for row in self.settings)
@@ -52,9 +58,11 @@ class WebuiStatus:
             notes.append(
                 "Its environment cannot be seen from here: `embedstack webui apply` tries whether the role arrives."
             )
-        if self.exit_code:
+        if self.first:
+            notes.append(self.first)
+        elif self.exit_code:
             notes.append("`embedstack webui apply` sets what differs.")
-        return ["", *map(Text, notes)] if notes else []
+        return ["", *(Text(followable(note)) for note in notes)] if notes else []
 
 
 def _from(value: str, source: str, *, same: bool = False) -> Text:
@@ -76,7 +84,8 @@ def _own(loaded: Loaded, report: Report) -> WebuiStatus:
         webui_own.signed_in(own, webui)
         is_set = webui.embedding()
     rows = setting.settings(is_set, own.must, setting.sources(loaded.sources), environ)
-    return _status(webui.url, told, rows)
+    other = webui_own.other_model(own)
+    return _status(webui.url, told, rows, f"{other[0]} {other[1]}" if other else "")
 
 
 def _elsewhere(loaded: Loaded, there: Elsewhere) -> WebuiStatus:
@@ -94,5 +103,5 @@ def _named(there: Elsewhere) -> dict[str, str]:
     return bridge | ({"RAG_OLLAMA_API_KEY": "--bridge-key"} if there.bridge_key else {})
 
 
-def _status(url: str, told: str, rows: tuple[Setting, ...]) -> WebuiStatus:
-    return WebuiStatus(url, told, version.known(told), rows, int(any(row.differs for row in rows)))
+def _status(url: str, told: str, rows: tuple[Setting, ...], first: str = "") -> WebuiStatus:
+    return WebuiStatus(url, told, version.known(told), rows, int(any(row.differs for row in rows)), first)

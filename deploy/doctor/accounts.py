@@ -11,13 +11,12 @@ from deploy.native import parts
 from deploy.places import Places
 from deploy.plan import Plan
 from deploy.secrets import Secrets
-from deploy.webui import guard, index_record, library, wanted
+from deploy.webui import at_rest, guard, index_record, library, wanted
 from deploy.webui.client import Webui
 from deploy.webui.guard import Indexed
 from deploy.webui.index_record import IndexRecord
 
 PART = parts.WEBUI
-DATABASE = "webui.db"
 BRIDGE_IN_DOCKER = "http://bridge:11435"
 
 
@@ -35,7 +34,7 @@ def _started_before(intent: Intent, machine: Machine) -> bool:
     """Whether it ran once: its first start makes the administrator, and switches sign-up off with that."""
     if intent.mode == "docker":
         return machine.places.plan.exists()
-    return (parts.webui_data(machine.places) / DATABASE).exists()
+    return (parts.webui_data(machine.places) / at_rest.DATABASE).exists()
 
 
 def embedding(plan: Plan, secrets: Secrets) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -133,7 +133,9 @@ def _loaded(intent: Intent, machine: Machine) -> Iterable[Finding]:
 def _webui(intent: Intent, machine: Machine) -> Iterator[Finding]:
     if machine.runs(accounts.PART):
         known = secrets.read(machine.places, lambda _: None)
-        yield from webui.check(*accounts.embedding(intent.plan, known))
+        planned = (intent.plan.served.name, intent.plan.served.precision)
+        other = machine.served not in (None, planned)
+        yield from webui.check(*accounts.embedding(intent.plan, known), other_model=other)
 
 
 def _index(intent: Intent, machine: Machine) -> Iterator[Finding]:

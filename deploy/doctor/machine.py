@@ -21,6 +21,7 @@ class Machine:
         daemon: None where Docker was not asked.
         ollama: the one that runs, else the one that would be started; None where there is none.
         parts: of this stack, as they are now.
+        served: model and precision that the stack was last brought up with, None where it never was.
     """
 
     places: Places
@@ -29,6 +30,7 @@ class Machine:
     ollama: Ollama | None = None
     parts: tuple[PartState, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    served: tuple[str, str] | None = None
 
     @property
     def running(self) -> bool:

@@ -7,8 +7,10 @@ from deploy.doctor.finding import Finding
 from deploy.webui.wanted import differences
 
 
-def check(is_set: Mapping[str, Any], should_be: Mapping[str, Any]) -> Iterator[Finding]:
-    """Both as GET /api/v1/retrieval/embedding has them. No key is told."""
+def check(is_set: Mapping[str, Any], should_be: Mapping[str, Any], *, other_model: bool = False) -> Iterator[Finding]:
+    """Both as GET /api/v1/retrieval/embedding has them. No key is told. `other_model`: what runs is another
+    one than is asked for.
+    """
     if found := differences(is_set, should_be):
         yield Finding(
             "WEBUI-DIFFERS",
@@ -16,5 +18,6 @@ def check(is_set: Mapping[str, Any], should_be: Mapping[str, Any]) -> Iterator[F
             "Open WebUI embeds with other settings than the stack's",
             "; ".join(map(str, found)) + ".",
             "Its documents may be embedded by another model than its questions, or by none.",
-            "`embedstack webui status` shows where each came from, `embedstack webui apply` sets what differs.",
+            "`embedstack webui status` shows where each came from; "
+            + ("`embedstack up` changes model and settings." if other_model else "`embedstack webui apply` sets them."),
         )

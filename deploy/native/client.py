@@ -75,8 +75,7 @@ def attached_supervisor(places: Places) -> "Iterator[subprocess.Popen[bytes]]":
     goes on there, and then ends it, in order: systemd sends it to us alone, and kills what is left as soon as we are
     gone. For the main thread. Blocked where one runs already.
     """
-    if supervised(places):
-        raise Blocked("The stack runs in the background already.", "Stop it first: `embedstack down`.")
+    ensure_free(places)
     _create(places)
     with opened(rotation.own(places.logs)) as output:
         process = subprocess.Popen(
@@ -94,6 +93,12 @@ def attached_supervisor(places: Places) -> "Iterator[subprocess.Popen[bytes]]":
         process.terminate()
         process.wait()
         signal.signal(signal.SIGTERM, before)
+
+
+def ensure_free(places: Places) -> None:
+    """Blocked where a supervisor runs."""
+    if supervised(places):
+        raise Blocked("The stack runs in the background already.", "Stop it first: `embedstack down`.")
 
 
 def _end(*_: object) -> NoReturn:

@@ -78,6 +78,12 @@ def needed_bytes() -> int:
     return WITHOUT_CUDA if cpu else WITH_CUDA
 
 
+def ensure_possible(settings: WebuiSettings) -> None:
+    """Blocked where it is yet to be made, and there is no Python for it."""
+    if not environment(settings).installed:
+        webui_python.choose(settings, webui_python.uv())
+
+
 def ensure(settings: WebuiSettings, report: Report) -> WebuiEnvironment:
     """The environment, complete; made where it is not, which takes a minute or several and is told. One that is there
     gets what another store of vectors needs.

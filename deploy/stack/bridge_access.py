@@ -10,10 +10,11 @@ from deploy.stack import record
 
 @dataclass(frozen=True)
 class Access:
-    """`key` None: none is known, and a bridge on this machine may want none."""
+    """`key` None: none is known, and a bridge on this machine may want none. `model`: of the stack's own bridge."""
 
     url: str
     key: str | None = field(repr=False)
+    model: str | None = None
 
 
 def access(stack: str, url: str | None, key: str | None, *, otherwise: str) -> Access:
@@ -22,7 +23,8 @@ def access(stack: str, url: str | None, key: str | None, *, otherwise: str) -> A
     """
     where = places(stack)
     try:
-        own = record.read(where).bridge_url
+        up = record.read(where)
+        own = up.bridge_url
     except NotRunning:
         return Access(url or otherwise, key)
     if url is not None and url.rstrip("/") != own.rstrip("/"):
@@ -31,4 +33,4 @@ def access(stack: str, url: str | None, key: str | None, *, otherwise: str) -> A
         known = secrets.read(where, lambda _: None).bridge_admin_key
     except NotRunning:
         known = None
-    return Access(own, key or known)
+    return Access(own, key or known, up.model)

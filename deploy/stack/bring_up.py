@@ -6,9 +6,12 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from deploy import advice
+from deploy import flags as memory
 from deploy import secrets as stack_secrets
 from deploy.console import Report
 from deploy.errors import SmokeFailed
+from deploy.flags import Remembered
 from deploy.native import webui_environment
 from deploy.places import Places, places
 from deploy.plan import Plan, Served
@@ -44,10 +47,20 @@ class Stack:
         return runners.of_plan(plan, self.secrets, self.places, self.report, daemon=self.looked.daemon, gpu=gpu)
 
 
-def plan(settings: Settings, report: Report) -> Planned:
-    """What `up` would do."""
+@dataclass(frozen=True)
+class Begun:
+    """An `up` that nothing stands in the way of, as far as can be seen before anything is done."""
+
+    stack: Stack
+    plan: Plan
+    remember: Remembered
+    began: float
+
+
+def plan(settings: Settings, report: Report, *, reindex: bool = False) -> Planned:
+    """What `up` would do; raises and warns of all that it would before it begins."""
     where = places(settings.stack.name)
-    made = planning.make(settings, planning.look(settings, where, report), report.warn)
+    _, made = _foreseen(settings, where, report, reindex=reindex)
     return Planned(
         stack=settings.stack.name,
         mode=made.mode,
@@ -62,38 +75,57 @@ def plan(settings: Settings, report: Report) -> Planned:
     )
 
 
-def up(settings: Settings, report: Report, *, reindex: bool = False) -> Up:
-    """Bring a stack up, and prove that it answers rightly. `reindex`: see `Stack`."""
+def begin(settings: Settings, remember: Remembered, report: Report, *, reindex: bool = False) -> Begun:
+    """Look whether the stack can be brought up; nothing is made for one that cannot. `reindex`: see `Stack`."""
     began = time.monotonic()
     where = places(settings.stack.name)
-    looked = planning.look(settings, where, report)
-    made = planning.make(settings, looked, report.warn)
+    looked, made = _foreseen(settings, where, report, reindex=reindex)
     report.say_plain("[dim]•[/]", f"{made.mode}: {made.reason}; {made.engine.kind}: {made.engine.reason}")
-    stack = Stack(where, stack_secrets.ensure(where, report.warn), looked, report, Steps(report), reindex)
-    preflight_step.check(made, looked, where, report.warn)
-    if not reindex and any(part.name == WEBUI and part.state == "running" for part in looked.before.parts):
-        webui_step.foresee(made, stack.secrets, where)
+    secrets = stack_secrets.ensure(where, report.warn)
+    return Begun(Stack(where, secrets, looked, report, Steps(report), reindex), made, remember, began)
+
+
+def carry_out(begun: Begun) -> Up:
+    """Bring the stack up, and prove that it answers rightly. Its flags are remembered from the first step on, so that
+    an `up` without any goes on from there.
+    """
+    stack, made = begun.stack, begun.plan
+    memory.write(stack.places, begun.remember)
+    advice.about(made.settings.stack.name)  # without what was typed: it is known from now on
     made = _files(stack, made)
+    before = stack.looked.before.record
     proved = replace(record.of(made), proved=True)
-    record.write(where, proved if looked.before.record == proved else record.of(made))
+    record.write(stack.places, proved if before == proved else record.of(made))
     _start(stack, made)
-    shown = _prove(stack, made, already=looked.before.record == proved)
-    record.write(where, proved)
+    shown = _prove(stack, made, already=before == proved)
+    record.write(stack.places, proved)
     parts = (*_external(made), *stack.runner(made).states())
     unchanged = all(step.already for step in stack.steps.done)
     return Up(
-        stack=settings.stack.name,
+        stack=made.settings.stack.name,
         mode=made.mode,
         reason=made.reason,
         model=made.served.name,
         note=made.served.model.note,
         unchanged=unchanged,
-        seconds=time.monotonic() - began,
+        seconds=time.monotonic() - begun.began,
         parts=parts,
         steps=stack.steps.done,
         proof=shown,
         next=_next(made),
     )
+
+
+def _foreseen(settings: Settings, where: Places, report: Report, *, reindex: bool) -> tuple[Looked, Plan]:
+    """The plan, with everything raised or said that stands in its way and can be seen from here."""
+    looked = planning.look(settings, where, report)
+    made = planning.make(settings, looked, report.warn)
+    preflight_step.check(made, looked, where, report.warn)
+    if made.mode == "native" and made.settings.webui.enabled:
+        webui_environment.ensure_possible(made.settings.webui)
+    if made.settings.webui.enabled and not reindex:
+        webui_step.foresee(made, where, looked.before)
+    return looked, made
 
 
 def _external(made: Plan) -> tuple[PartState, ...]:
@@ -211,4 +243,4 @@ def _next(made: Plan) -> tuple[str, ...]:
             f"Chat:   {made.webui_url} as {made.settings.webui.admin_email} "
             "(`embedstack config secrets` has the password)"
         )
-    return (*lines, "Look:   embedstack status, embedstack logs, embedstack doctor", "Stop:   embedstack down")
+    return (*lines, "Look:   `embedstack status`, `embedstack logs`, `embedstack doctor`", "Stop:   `embedstack down`")

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.advice import followable
 from deploy.smoke.proof import Proof
 from deploy.stack.steps import Step
 from deploy.state import PartState
@@ -80,7 +81,9 @@ class Status:
     exit_code: int
 
     def __rich__(self) -> Group:
-        parts = parts_table(self.parts) if self.parts else Text("It does not run; `embedstack up` starts it.")
+        parts = (
+            parts_table(self.parts) if self.parts else Text(followable("It does not run; `embedstack up` starts it."))
+        )
         return Group(Text.assemble((self.stack, "bold"), f": {self.model}, {self.mode}"), parts)
 
 

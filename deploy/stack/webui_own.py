@@ -63,6 +63,19 @@ def find(settings: Settings, report: Report) -> Own:
     return Own(plan, known, where, stack_secrets.read(where, report.warn), looked, running)
 
 
+def other_model(own: Own) -> tuple[str, str] | None:
+    """Where the settings ask for another model than the stack runs, which its bridge would not know: that it is so, and
+    what to do about it.
+    """
+    wanted, runs = own.plan.served, own.record
+    if (wanted.name, wanted.precision) == (runs.model, runs.precision):
+        return None
+    return (
+        f"The settings ask for {wanted.name} at {wanted.precision}; the stack runs {runs.model} at {runs.precision}.",
+        "`embedstack up` changes it, and Open WebUI's settings with it.",
+    )
+
+
 def part(states: tuple[PartState, ...]) -> PartState:
     """Open WebUI among a stack's parts; NotRunning where it is not there, or not well."""
     found = next((state for state in states if state.name == parts.WEBUI), None)

@@ -16,8 +16,8 @@ from deploy.native import parts, webui_environment
 from deploy.places import Places
 from deploy.settings import Settings
 from deploy.stack.record import Record
+from deploy.webui import at_rest
 
-DATABASE = "webui.db"
 LONGEST = 72  # bytes: bcrypt takes no more
 PATIENCE = 60.0  # seconds
 
@@ -30,7 +30,8 @@ def change(record: Record, settings: Settings, places: Places, email: str, passw
     if not password or len(password.encode()) > LONGEST:
         raise InvalidSettings(f"A password has 1 to {LONGEST} bytes, not {len(password.encode())}.", "Take another.")
     if record.mode == "docker":
-        python, database = docker_argv.python(record.stack, parts.WEBUI), f"{variables.WEBUI_DATA}/{DATABASE}"
+        python = docker_argv.python(record.stack, parts.WEBUI)
+        database = f"{variables.WEBUI_DATA}/{at_rest.DATABASE}"
     else:
         python, database = _native(settings, places)
     told = _run(python, {"database": database, "email": email, "password": password}, report)
@@ -40,7 +41,7 @@ def change(record: Record, settings: Settings, places: Places, email: str, passw
 
 
 def _native(settings: Settings, places: Places) -> tuple[list[str], str]:
-    installed, database = webui_environment.environment(settings.webui), parts.webui_data(places) / DATABASE
+    installed, database = webui_environment.environment(settings.webui), parts.webui_data(places) / at_rest.DATABASE
     if not installed.complete or not database.exists():
         raise NotRunning("Open WebUI has never run in this stack.", "`embedstack up --webui` brings it up.")
     return [str(installed.python), "-I"], str(database)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from deploy import secrets as stack_secrets
 from deploy.bridge_api import BridgeApi
 from deploy.console import Report
 from deploy.errors import Blocked, PartNotReady, WebuiRefused
+from deploy.native import parts
 from deploy.places import Places
 from deploy.plan import Plan
 from deploy.secrets import Secrets
+from deploy.stack.before import Before
 from deploy.stack.steps import Doing
-from deploy.webui import guard, guarded, index_record, library, wanted
+from deploy.webui import at_rest, guard, guarded, index_record, library, wanted
 from deploy.webui import reindex as reindexing
 from deploy.webui.client import WRONG_PASSWORD, Webui
 from deploy.webui.guard import Judgement
@@ -50,28 +53,38 @@ def settle(
             _told(done.reindexed, report, doing)
 
 
-def foresee(plan: Plan, secrets: Secrets, places: Places) -> None:
-    """IndexWouldBreak where that is plain before anything is started or changed: Open WebUI runs, and has an index that
-    was made with another model, precision or size than is planned.
+def foresee(plan: Plan, places: Places, before: Before) -> None:
+    """IndexWouldBreak where that is plain before anything is started or changed: Open WebUI has an index that was made
+    with another model, precision or size than is planned. What is in it is asked of Open WebUI, or read from its
+    database while it does not run (native).
     """
-    at = index(plan, secrets, places)
-    record, served = index_record.read(at.path), plan.served
+    path, served = index_record.of_stack(places), plan.served
+    record = index_record.read(path)
     if record is None:
         return
     changes = guard.planned(
         record.facts, model=served.model.id, precision=served.precision, dimensions=plan.dimensions
-    ) + guard.moves(record, at.store)
+    ) + guard.moves(record, plan.settings.webui.vector_store)
     if not changes:
         return
+    judged = Judgement("breaks", changes)
+    if any(part.name == parts.WEBUI and part.state == "running" for part in before.parts):
+        _foresee_running(plan, places, judged)
+    elif indexed := at_rest.indexed(parts.webui_data(places)):
+        raise guard.refusal(judged, indexed, None, ANEW)
+
+
+def _foresee_running(plan: Plan, places: Places, judged: Judgement) -> None:
+    secrets = stack_secrets.read(places, lambda _: None)
     with Webui(plan.webui_url) as webui:
         try:
             webui.sign_in(plan.settings.webui.admin_email, secrets.webui_admin_password)
             known = library.look(webui)
         except PartNotReady:
-            return  # it is looked at again once it runs
+            return  # it is looked at again when its settings are
         if indexed := guard.indexed(known):
-            cost = at.cost(webui, known, served.name)
-            raise guard.refusal(Judgement("breaks", changes), indexed, cost, ANEW)
+            cost = index(plan, secrets, places).cost(webui, known, plan.served.name)
+            raise guard.refusal(judged, indexed, cost, ANEW)
 
 
 def forget(plan: Plan, secrets: Secrets, places: Places) -> None:

@@ -111,14 +111,14 @@ def changes(was: IndexFacts, now: IndexFacts) -> tuple[str, ...]:
     return told or ("the weights, or how texts are prepared for them",)
 
 
-def refusal(judgement: Judgement, indexed: Indexed, cost: Cost, command: str) -> IndexWouldBreak:
-    """`command` is the one that changes it and embeds everything anew."""
+def refusal(judgement: Judgement, indexed: Indexed, cost: Cost | None, command: str) -> IndexWouldBreak:
+    """`command` is the one that changes it and embeds everything anew. `cost` None: it could not be asked."""
     silent = (
         "find nothing, and Open WebUI says nothing about it" if _resized(judgement) else "find the wrong paragraphs"
     )
     return IndexWouldBreak(
         f"Open WebUI's index was made with something else: {'; '.join(judgement.changes)}. Questions would {silent}. "
-        f"It has {indexed}. To embed it anew: {cost}.",
+        f"It has {indexed}.{f' To embed it anew: {cost}.' if cost else ''}",
         f"`{command}` changes it and embeds everything anew. To keep the index, set back what you changed; "
         "nothing was changed in Open WebUI.",
     )

@@ -38,8 +38,12 @@ def find_file(schema: AnySchema, flag: str | None, environ: Mapping[str, str], c
             if not path.is_file():
                 raise ConfigError(f"{source}: no such file: {path}")
             return path
-    usual = (cwd / schema.file_name, Path(platformdirs.user_config_dir("embedstack")) / schema.file_name)
-    return next((path for path in usual if path.is_file()), None)
+    return next((path for path in (cwd / schema.file_name, user_file(schema)) if path.is_file()), None)
+
+
+def user_file(schema: AnySchema) -> Path:
+    """The user's own, which is read from every folder."""
+    return Path(platformdirs.user_config_dir("embedstack")) / schema.file_name
 
 
 def from_file(schema: AnySchema, path: Path | None) -> Layer:

@@ -1,6 +1,20 @@
-"""How Hypothesis searches: the same examples on every run, and no time limit that a busy machine would break."""
+"""How Hypothesis searches: the same examples on every run, and no time limit that a busy machine would break. And no
+stack of the machine is in reach, nor what it remembers.
+"""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("embedstack", deadline=None, derandomize=True, database=None)
 settings.load_profile("embedstack")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMBEDSTACK_HOME", str(tmp_path_factory.mktemp("home")))
+        yield

@@ -243,7 +243,8 @@ def test_doctor_can_be_given_what_up_is_given() -> None:
     commands = typer.main.get_group(app).commands  # type: ignore[attr-defined]  # Click's own
     options = {name: {option for each in commands[name].params for option in each.opts} for name in ("up", "doctor")}
 
-    assert options["up"] - options["doctor"] == {"--endpoint", "--offline", "--dry-run", "--reindex", "--foreground"}
+    only = {"--endpoint", "--offline", "--dry-run", "--reindex", "--foreground", "--forget"}
+    assert options["up"] - options["doctor"] == only
 
 
 def test_a_stack_that_was_stopped_is_told_in_a_sentence() -> None:

@@ -2,26 +2,86 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import pytest
 import requests
 
-from tests.stack_command import stack_command
+from tests.stack_command import StackCommand, stack_command
 
 
-def test_up_ends_with_a_table_a_proof_and_what_to_do_next(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class First:
+    """A stack that was brought up by flags alone, and what `up` said; `command` gives none of them."""
+
+    command: StackCommand
+    flags: tuple[str, ...]
+    done: subprocess.CompletedProcess[str]
+
+    def anywhere(self, *words: str) -> dict[str, Any]:
+        """The data of a command that is typed in another folder."""
+        return replace(self.command, folder=self.command.folder.parent).data(*words)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[First]:
+    with stack_command(tmp_path_factory.mktemp("first")) as given:
+        command, flags = given.by_flags()
+        yield First(command, flags, command.run("up", *flags))
+
+
+def test_up_ends_with_a_table_a_proof_and_what_to_do_next(first: First) -> None:
     """Part, address and state; 2,560 numbers of norm 1; the commands to embed, look and stop."""
-    with stack_command(tmp_path) as command:
-        done = command.run("up")
+    command, done = first.command, first.done
 
-        assert done.returncode == 0, done.stderr
-        assert f"bridge  running  {command.bridge}" in done.stdout
-        assert "/api/embed → 2560 numbers of norm 1.0000" in done.stdout
-        assert f"curl {command.bridge}/api/embed" in done.stdout
-        assert "embedstack down" in done.stdout
-        assert "stand-in" in done.stdout
-        answer = requests.post(f"{command.bridge}/api/embed", json={"model": "demo", "input": "x"}, timeout=60)
-        assert len(answer.json()["embeddings"][0]) == 2560
+    assert done.returncode == 0, done.stderr
+    assert f"bridge  running  {command.bridge}" in done.stdout
+    assert "/api/embed → 2560 numbers of norm 1.0000" in done.stdout
+    assert f"curl {command.bridge}/api/embed" in done.stdout
+    assert "embedstack down" in done.stdout
+    assert "stand-in" in done.stdout
+    answer = requests.post(f"{command.bridge}/api/embed", json={"model": "demo", "input": "x"}, timeout=60)
+    assert len(answer.json()["embeddings"][0]) == 2560
+
+
+def test_every_verb_acts_on_the_stack_as_it_was_brought_up(first: First) -> None:
+    """None of them is given a flag, and each is typed in another folder: the model, the mode and the ports are those of
+    `up`, and what it advises at its end works.
+    """
+    planned, seen = first.anywhere("up", "--dry-run"), first.anywhere("doctor")
+
+    assert (planned["model"], planned["parts"], planned["download_bytes"]) == ("demo", ["bridge"], 0)
+    assert (seen["model"], [one for one in seen["findings"] if one["severity"] != "note"]) == ("demo", [])
+    rows = {row["key"]: row for row in first.anywhere("config", "show")["settings"]}
+    assert (rows["model.id"]["value"], rows["model.id"]["source"]) == ("demo", "--set of an earlier `up`")
+    assert "--set model.id=demo" in first.anywhere("config", "systemd")["text"]
+    assert first.anywhere("smoke")["passed"] is True
+    assert first.anywhere("status")["parts"][0]["address"] == first.command.bridge
+    assert first.anywhere("cache", "stats")["disk"]["state"] == "on"
+
+
+def test_a_second_up_needs_no_flag(first: First) -> None:
+    """The same process, and nothing was left to do."""
+    before = first.command.pids()
+
+    again = first.anywhere("up")
+
+    assert (again["model"], again["unchanged"], first.command.pids()) == ("demo", True, before)
+
+
+def test_a_dry_run_says_what_would_stop_up(first: First) -> None:
+    """Of another stack on the same ports; neither it nor an `up` that is refused leaves a folder."""
+    home = Path(first.command.environment["EMBEDSTACK_HOME"]) / "stacks"
+
+    planned = first.command.error("up", "--dry-run", "--stack", "two", *first.flags)
+    refused = first.command.error("up", "--stack", "two", *first.flags)
+
+    assert (planned["code"], planned["message"]) == ("blocked", refused["message"])
+    assert [path.name for path in home.iterdir()] == ["embedstack"]
 
 
 def test_without_the_hub_up_says_so_in_one_screen(tmp_path: Path) -> None:
