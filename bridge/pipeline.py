@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bridge.departure import Departure
+from bridge.departure import Departure, unless_gone
 from bridge.errors import BadRequest, DimensionsOutOfRange, EngineAnswerInvalid, TooLong, shown
 from bridge.expectation import Expectation
 from bridge.index import IndexFacts
@@ -118,12 +118,14 @@ class Pipeline:
             vectors.extend(_cut(np.stack([row.vector[:dimensions] for row in part]), dimensions))
         return vectors
 
-    async def preload(self, request: EmbedRequest) -> None:
+    async def preload(self, request: EmbedRequest, departure: Departure | None = None) -> None:
         """What a request without input asks for, as in Ollama: load the model, and set how long it stays."""
         self.plan(request)
         self.pool.length()
         self.pool.admit()
-        keep_alive = self._keep_alive(request)
+        await unless_gone(self._preloaded(self._keep_alive(request)), departure)
+
+    async def _preloaded(self, keep_alive: KeepAlive) -> None:
         await asyncio.gather(*(e.backend.preload(keep_alive) for e in self.pool.engines if e.serves))
 
     def plan(self, request: EmbedRequest) -> Plan:

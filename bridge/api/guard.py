@@ -14,6 +14,7 @@ from bridge import hosts
 from bridge.api import keys
 from bridge.api.answers import error_answer
 from bridge.api.request import FirstHeaders
+from bridge.departure import Departure
 from bridge.errors import BadRequest, BridgeError, Forbidden, Unauthorized, shown
 from bridge.security_settings import ApiKey, Security
 from bridge.telemetry import Telemetry
@@ -59,7 +60,7 @@ class Guard:
         scope = {**scope, "path": path}
         headers = FirstHeaders(scope)
         origin = headers.get("origin")
-        measured = _Measured(send, self._cors(origin))
+        measured = _Measured(send, self._cors(origin), scope.get("departure"))
         started = time.perf_counter()
         try:
             answer = self._refusal(scope, headers, origin)
@@ -142,18 +143,24 @@ class Guard:
 
 
 class _Measured:
-    """A `send` that remembers the status and adds headers to the answer."""
+    """A `send` that remembers the status and adds headers to the answer. Whoever is answered before their body is here
+    need not send it: the connection ends, but where the rest of it is small.
+    """
 
-    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]], departure: Departure | None) -> None:
         self._send = send
         self._headers = headers
+        self._departure = departure
         self.status = 499  # until an answer starts: the client went first
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            if self._headers:
-                message = {**message, "headers": [*message["headers"], *self._headers]}
+            headers = self._headers
+            if self._departure is not None and not (self._departure.has_sent or self._departure.comes_soon):
+                headers = [*headers, (b"connection", b"close")]
+            if headers:
+                message = {**message, "headers": [*message["headers"], *headers]}
         await self._send(message)
 
 

@@ -49,7 +49,7 @@ class OllamaDoor:
         wanted = self._wanted(body, request, "input")
         ignored = fields.ignored_options(body)
         if not wanted.texts:
-            await self.pipeline.preload(wanted)
+            await self.pipeline.preload(wanted, request.scope.get("departure"))
             return json_answer({"model": body["model"], "embeddings": []}, ignored_note(ignored))
         result = await self.pipeline.embed(wanted, request.scope.get("departure"))
         answer = {
@@ -75,7 +75,7 @@ class OllamaDoor:
         wanted = self._wanted(body, request, "prompt")
         ignored = fields.ignored_options(body)
         if not wanted.texts:
-            await self.pipeline.preload(wanted)
+            await self.pipeline.preload(wanted, request.scope.get("departure"))
             return json_answer({"embedding": []}, ignored_note(ignored))
         result = await self.pipeline.embed(replace(wanted, on_too_long="error"), request.scope.get("departure"))
         answer = {"embedding": result.vectors[0]}

@@ -343,6 +343,67 @@ def test_what_is_no_http_is_refused_and_closed(small: Bridge, request_: bytes) -
     assert received.startswith(b"HTTP/1.1 400 ")
 
 
+def answers(bridge: Bridge, *writes: bytes) -> list[tuple[int, bytes]]:
+    """Status and body of each answer on one connection, in order."""
+    with connect(bridge) as connection:
+        for piece in writes:
+            connection.sendall(piece)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    found = []
+    while received:
+        told, _, received = received.partition(b"\r\n\r\n")
+        length = int(told.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        found.append((int(told.split()[1]), received[:length]))
+        received = received[length:]
+    return found
+
+
+def posted(door: Door, body: object, *lines: str) -> bytes:
+    data = json.dumps(body).encode()
+    return head(door, f"Content-Length: {len(data)}", *lines) + data
+
+
+LAST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+def test_a_large_body_and_the_next_heads_beginning_in_one_write(small: Bridge) -> None:
+    """Both are answered: a body's bytes count for no head."""
+    large = posted(RENDER, {**RENDER.body("x"), "pad": "x" * 70_000})
+
+    assert [status for status, _ in answers(small, large + LAST[:9], LAST[9:])] == [200, 200]
+
+
+def test_what_follows_a_request_takes_nothing_of_its_answer(small: Bridge) -> None:
+    """A valid request is answered, and then the garbage behind it is refused."""
+    (first, vectors), (second, _) = answers(small, posted(EMBED, EMBED.body("年假")) + b"\x16\x03\x01garbage")
+
+    assert (first, second) == (200, 400)
+    np.testing.assert_allclose(json.loads(vectors)["embeddings"], small.embed("年假"), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("offers", [("Upgrade: h2c", "upgrade: websocket"), ("UPGRADE: a", "UpGrade: b", "Upgrade: c")])
+def test_several_offers_to_change_the_protocol_are_declined(small: Bridge, offers: tuple[str, ...]) -> None:
+    """Each request on the connection keeps its body, whatever it offers."""
+    offering = posted(RENDER, RENDER.body("Upgrade: h2c\r\nUpgrade: x"), "Connection: Upgrade", *offers)
+
+    found = answers(small, offering * 2 + LAST)
+
+    assert [status for status, _ in found] == [200, 200, 200]
+    assert [json.loads(body)["texts"][0]["text"] for _, body in found[:2]] == ["Upgrade: h2c\r\nUpgrade: x"] * 2
+
+
+@pytest.mark.parametrize("number", [1, 3, 50])
+def test_a_reset_behind_pipelined_requests_harms_nobody(small: Bridge, number: int) -> None:
+    """And leaves no traceback in the log, which is looked for at the end."""
+    for _ in range(5):
+        with connect(small) as aborted:
+            aborted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            aborted.sendall(posted(EMBED, EMBED.body(["7" * 50] * 20)) * number)
+
+    assert small.embed("still here")
+    assert "Traceback" not in small.log.read_text(errors="replace")
+
+
 # --- the default limits -----------------------------------------------------------------------------------------------
 
 
