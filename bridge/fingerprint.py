@@ -4,7 +4,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-# Raised whenever normalising, rendering or cutting changes what reaches the engine for the same request.
+# Raised whenever normalising, rendering or cutting changes what reaches the engine for most requests. Where it does so
+# for a few texts alone (rare marks), their keys change by themselves: a key is made of the final text.
 RULES = "nfc-1"
 
 

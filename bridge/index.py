@@ -1,6 +1,7 @@
 """What an index of documents depends on, in one short name. Pure."""
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,7 +32,8 @@ class IndexFacts:
 
 def index_id(served: str, dimensions: int, document_prefix: str) -> str:
     """16 hexadecimal digits. Vectors of two indexes with different ones are not to be compared."""
-    parts = f"{served} {dimensions} {document_prefix}"
+    # Earlier versions normalised the prompt with Python's tables, and their indexes keep their names.
+    parts = f"{served} {dimensions} {unicodedata.normalize('NFC', document_prefix)}"
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import requests
+from tokenizers.normalizers import NFC
 
 from tests.reference.numpy_qwen3 import NumpyQwen3
 
@@ -109,7 +109,7 @@ def cosines(one: Floats, other: Floats) -> Floats:
 
 def nfc(texts: Sequence[str]) -> tuple[str, ...]:
     """What the bridge makes of texts before an engine sees them."""
-    return tuple(unicodedata.normalize("NFC", text) for text in texts)
+    return tuple(NFC().normalize_str(text) for text in texts)
 
 
 def _far(what: str, texts: Sequence[str], nearness: Floats, threshold: float) -> list[str]:

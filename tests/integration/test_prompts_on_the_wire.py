@@ -293,6 +293,11 @@ def test_article_prefix_is_not_doubled(chinese: Wire) -> None:
         ("\u212b", b"\xc3\x85"),  # the Ångström sign
         ("\u1e9b\u0323", b"\xe1\xba\x9b\xcc\xa3"),  # NFC, not NFKC
         ("\uff21\u2460", b"\xef\xbc\xa1\xe2\x91\xa0"),  # full width and circled stay
+        # Marks newer than the tables of Qwen's tokenizer: to it they are letters, which nothing is moved across.
+        ("\u0628\u08d3\u064e", b"\xd8\xa8\xe0\xa3\x93\xd9\x8e"),
+        ("\u0995\u09fe\u09bc", b"\xe0\xa6\x95\xe0\xa7\xbe\xe0\xa6\xbc"),
+        ("\u0c15\u0c4d\u0c3c", b"\xe0\xb0\x95\xe0\xb1\x8d\xe0\xb0\xbc"),
+        ("\U00011935\U00011930", b"\xf0\x91\xa4\xb5\xf0\x91\xa4\xb0"),
     ],
 )
 def test_texts_are_composed(plain: Wire, text: str, expected: bytes) -> None:
