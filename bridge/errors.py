@@ -16,6 +16,7 @@ BridgeError
 ├── ClientGone                 499  nobody is left to read the answer
 ├── QueueFull                  503
 ├── DeadlineMissed             503
+├── NotKept                    507  the disk does not take it
 └── EngineError                502  the engine, not the client, is at fault
     ├── EngineAnswerInvalid    502
     ├── EngineRefused          502
@@ -29,11 +30,13 @@ into the error shape of its own API.
 """
 
 import copy
+import re
 import reprlib
 from http import HTTPStatus
 from typing import Self
 
 _REPR = reprlib.Repr()
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlist = 3, 60, 60, 5
 
 
@@ -44,6 +47,15 @@ def shown(value: object) -> str:
         return f"an object of {len(value)} fields"
     text = _REPR.repr(value)
     return text if len(text) <= 80 else text[:80] + "…"
+
+
+def encodable(text: str) -> str:
+    """With lone surrogates written as escapes: what is said of a bad string must itself be one that can be sent. A text
+    without any comes back as it is.
+    """
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class BridgeError(Exception):
@@ -62,7 +74,7 @@ class BridgeError(Exception):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        return f"{self.message} {self.advice}".strip()
+        return encodable(f"{self.message} {self.advice}".strip())
 
     def at(self, index: int) -> Self:
         """The same error, naming the text by its place in the request."""
@@ -136,6 +148,13 @@ class TooLarge(BridgeError):
 class UnsupportedEncoding(BridgeError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "unsupported_encoding"
+
+
+class NotKept(BridgeError):
+    """What must outlive the process cannot be written; nothing has changed."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+    code = "index_not_kept"
 
 
 class QueueFull(BridgeError):

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bridge import index
-from bridge.errors import IndexMismatch
+from bridge.errors import IndexMismatch, NotKept
 from bridge.fingerprint import Fingerprint
 from bridge.request import EmbedRequest
 from modelfiles import private_file
@@ -56,11 +56,15 @@ class Expectation:
             raise self._mismatch(expected, request.model, dimensions, served)
 
     def expect(self, fingerprint: str | None, model: str, served: Fingerprint | None) -> bool:
-        """Expect this index from now on, or none. Whether it is kept for the next start too."""
+        """Expect this index from now on, or none. Whether it is kept for the next start too: not without a folder.
+        NotKept, and nothing has changed, where the folder does not take it.
+        """
         made = self._made(fingerprint, served) if fingerprint and served else ""
-        self.expected = Expected(fingerprint, model, made) if fingerprint else None
+        expected = Expected(fingerprint, model, made) if fingerprint else None
+        kept = self._keep(expected)
+        self.expected = expected
         log.info("an index is expected, %s" if fingerprint else "no index is expected any more%s", self._told())
-        return self._keep()
+        return kept
 
     def facts(self, served: Fingerprint, dimensions: int) -> index.IndexFacts:
         return index.facts(served, dimensions, self._document_prefix)
@@ -109,15 +113,18 @@ class Expectation:
             return None
         return kept if FINGERPRINT.fullmatch(kept.fingerprint) else None
 
-    def _keep(self) -> bool:
+    def _keep(self, expected: Expected | None) -> bool:
         if self._path is None:
             return False
         try:
-            if self.expected is None:
+            if expected is None:
                 self._path.unlink(missing_ok=True)
             else:
-                private_file.write(self._path, msgspec.json.encode(self.expected))
+                private_file.write(self._path, msgspec.json.encode(expected))
         except OSError as error:
-            log.warning("the expected index is not kept for the next start: %s", error)
-            return False
+            log.warning("the expected index cannot be kept for the next start, and stays what it was: %s", error)
+            raise NotKept(
+                f"The expected index cannot be written to {self._path} ({error.strerror}); it is what it was before.",
+                "Free its disk or correct cache.folder, and send it again; with `cache.disk: 0` it is kept in memory.",
+            ) from error
         return True

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 
+from bridge.errors import encodable
 from bridge.settings import Log
 
 
@@ -17,10 +18,10 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": encodable(record.getMessage()),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = encodable(self.formatException(record.exc_info))
         return orjson.dumps(line).decode()
 
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import orjson
 from starlette.requests import Request
 
+from bridge.api.unicode import refuse_fields
 from bridge.departure import Departure
 from bridge.errors import BadRequest, BodyTimeout, TooLarge, UnsupportedEncoding, shown
 from bridge.settings import Limits
@@ -18,21 +19,25 @@ Object = dict[str, Any]
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
 
 
-async def read_object(request: Request, limits: Limits) -> Object:
+async def read_object(request: Request, limits: Limits, text: str = "") -> Object:
     """The JSON object of a body, whatever its Content-Type (curl -d sends a form's), its field names in lower case:
-    to Go `Input` is `input`. May raise 4xx errors."""
+    to Go `Input` is `input`. `text` is the field whose strings may hold lone surrogates, as bad PDFs have them; in any
+    other they are a BadRequest. May raise 4xx errors."""
     refuse_encoded(request)
     body = await _received(request, limits)
     if not body.strip():
         raise BadRequest("missing request body.", 'Send JSON, as {"model": …, "input": …}.', code="missing_body")
-    value = parse(body)
+    value, strict = _parsed(body)
     if not isinstance(value, dict):
         raise BadRequest(
             f"The body is a JSON {_kind(value)}, not an object.",
             'Send an object, as {"model": …, "input": …}.',
             code="invalid_json",
         )
-    return value if all(map(str.islower, value)) else {name.lower(): given for name, given in value.items()}
+    named = value if all(map(str.islower, value)) else {name.lower(): given for name, given in value.items()}
+    if not strict:
+        refuse_fields({name: given for name, given in named.items() if name != text})
+    return named
 
 
 def refuse_encoded(request: Request) -> None:
@@ -64,11 +69,16 @@ async def chunks(request: Request, most: int) -> AsyncIterator[bytes]:
 
 def parse(body: bytes) -> Any:
     """JSON as Go reads it: lone surrogates and bytes that are no UTF-8 do not refuse a whole request. BadRequest."""
+    return _parsed(body)[0]
+
+
+def _parsed(body: bytes) -> tuple[Any, bool]:
+    """The value, and whether it is strict JSON, whose strings all are Unicode."""
     try:
-        return orjson.loads(body)
+        return orjson.loads(body), True
     except orjson.JSONDecodeError as strict:
         try:
-            return json.loads(_decoded(body), parse_constant=_no_constant)
+            return json.loads(_decoded(body), parse_constant=_no_constant), False
         except (ValueError, RecursionError) as error:
             problem = strict if isinstance(error, RecursionError) else error
             raise BadRequest(

@@ -14,6 +14,7 @@ from bridge import hosts
 from bridge.api import keys
 from bridge.api.answers import error_answer
 from bridge.api.request import FirstHeaders
+from bridge.api.unicode import refuse_head
 from bridge.departure import Departure
 from bridge.errors import BadRequest, BridgeError, Forbidden, Unauthorized, shown
 from bridge.security_settings import ApiKey, Security
@@ -77,6 +78,7 @@ class Guard:
     def _refusal(self, scope: Scope, headers: FirstHeaders, origin: str | None) -> Response | None:
         """What is answered instead of passing the request on: an error, or a preflight's permission."""
         try:
+            refuse_head(scope)
             self._check_host(scope, headers)
             self._check_origin(origin)
             if origin and scope["method"] == "OPTIONS":

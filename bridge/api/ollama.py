@@ -45,7 +45,7 @@ class OllamaDoor:
 
     async def embed(self, request: Request) -> Response:
         started = time.perf_counter_ns()
-        body = await read_object(request, self.limits)
+        body = await read_object(request, self.limits, "input")
         wanted = self._wanted(body, request, "input")
         ignored = fields.ignored_options(body)
         if not wanted.texts:
@@ -63,7 +63,7 @@ class OllamaDoor:
 
     async def embeddings(self, request: Request) -> Response:
         """One text, one vector; an empty prompt gets an empty vector, and nothing is ever cut, as in Ollama."""
-        body = await read_object(request, self.limits)
+        body = await read_object(request, self.limits, "prompt")
         if not body.get("model"):
             raise self._no_model()
         if not isinstance(prompt := body.get("prompt"), str | None):

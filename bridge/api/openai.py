@@ -37,7 +37,7 @@ class OpenAIDoor:
         ]
 
     async def embeddings(self, request: Request) -> Response:
-        body = await read_object(request, self.limits)
+        body = await read_object(request, self.limits, "input")
         encoding = _encoding_of(body)
         wanted = self._wanted(body, request)
         ignored = fields.ignored_options(body)

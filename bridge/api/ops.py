@@ -72,7 +72,7 @@ class OpsDoor:
 
     async def render(self, request: Request) -> Response:
         """The request's texts as they would reach the engine, and why; nothing is embedded, no tokenizer is loaded."""
-        body = await read_object(request, self.limits)
+        body = await read_object(request, self.limits, "input")
         wanted = EmbedRequest(
             model=fields.model_of(body),
             texts=fields.texts_of(body.get("input"), self.limits),

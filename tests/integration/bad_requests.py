@@ -148,7 +148,7 @@ NAMES_AND_ROLES: tuple[tuple[Refusal, dict[str, Make]], ...] = (
         Refusal("model_not_found", ("is not served here", SERVED), status=404),
         {
             **{"unknown model": fields(model="nomic-embed-text"), "untagged": fields(model="qwen3-embedding")},
-            **{"the 4B": fields(model="qwen3-embedding:4b"), "surrogate": fields(model="\ud800")},
+            **{"the 4B": fields(model="qwen3-embedding:4b")},
             **{"nul": fields(model="demo\x00"), "long name": fields(model="m" * 100_000), "blank": fields(model=" ")},
         },
     ),
@@ -179,7 +179,13 @@ NAMES_AND_ROLES: tuple[tuple[Refusal, dict[str, Make]], ...] = (
     (must_be("unknown_role", "task is 'nonsense'", *NO_ROLE), {"task": fields(task="nonsense")}),
     (must_be("unknown_role", "prompt_name is 'nonsense'", *NO_ROLE), {"prompt_name": fields(prompt_name="nonsense")}),
     (must_be("unknown_role", "model alias is 'nonsense'", *NO_ROLE), {"alias": fields(model="demo@nonsense")}),
-    (must_be("unknown_role", r"task is '\ud800'", *NO_ROLE), {"surrogate": fields(task="\ud800")}),
+    (
+        must_be("invalid_string", r"holds '\ud800', which is half of a character", "Send whole", doors=EVERY),
+        {
+            **{name: fields(**{name: "\ud800"}) for name in ("model", "task", "instruction")},
+            "a name": fields(**{"\ud800": 1}),
+        },
+    ),
     (must_be("unknown_role", *NO_ROLE), {"long role": fields(task="q" * 100_000)}),
     *(
         (

@@ -25,23 +25,12 @@ from bridge.request import PromptHints
 from bridge.security_settings import Security
 from bridge.settings import Settings
 from modelfiles import catalog
+from tests.api_docs import DOCS, quoted, rows
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOCS = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
 SOURCES = sorted((REPOSITORY / "bridge").rglob("*.py"))
 # Kinds that nothing raises as they are: each raise names something more exact.
 NEVER_BARE = {"invalid_request", "forbidden", "request_too_large", "engine_error", "engine_unavailable"}
-
-
-def rows(*heading: str) -> list[list[str]]:
-    """The cells of the one table of docs/api.md with these headings."""
-    lines = DOCS.split(f"| {' | '.join(heading)} |\n")[1].splitlines()[1:]
-    table = lines[: next(i for i, line in enumerate(lines) if not line.startswith("|"))]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table]
-
-
-def quoted(text: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", text)
 
 
 def calls() -> Iterator[ast.Call]:

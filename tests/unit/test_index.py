@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge import index
-from bridge.errors import IndexMismatch
+from bridge.errors import IndexMismatch, NotKept
 from bridge.expectation import Expectation
 from bridge.fingerprint import Fingerprint
 from bridge.request import EmbedRequest
@@ -64,6 +64,33 @@ def test_nothing_is_expected_where_nothing_was_said() -> None:
     assert not expectation.expect(index.index_id(SERVED.id, 64, ""), "", SERVED)
     with pytest.raises(IndexMismatch, match="64 dimensions"):
         expectation.check(ASKED, 32, SERVED)
+
+
+@pytest.mark.parametrize("fingerprint", [index.index_id(SERVED.id, 64, ""), None])
+@pytest.mark.parametrize("before", [index.index_id(SERVED.id, 1024, ""), None])
+def test_what_cannot_be_stored_changes_nothing(tmp_path: Path, before: str | None, fingerprint: str | None) -> None:
+    """Neither in memory nor on disk, whatever was expected before; the next start sees what this one answers by."""
+    expectation = _expectation(tmp_path / "data")
+    if before:
+        expectation.expect(before, "demo@1024", SERVED)
+        (tmp_path / "data").rename(tmp_path / "kept")
+    (tmp_path / "data").write_text("a file in the folder's place")
+
+    with pytest.raises(NotKept, match="cannot be written") as refused:
+        expectation.expect(fingerprint, "demo@64", SERVED)
+    assert (refused.value.status, refused.value.code) == (507, "index_not_kept")
+    assert (expectation.expected and expectation.expected.fingerprint) == before
+    kept = _expectation(tmp_path / "kept").expected
+    assert (kept and kept.fingerprint) == before
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\udfff"])
+def test_a_name_that_no_file_can_hold_changes_nothing(tmp_path: Path, name: str) -> None:
+    """A door refuses it before; whoever comes another way leaves memory and disk as they were."""
+    expectation = _expectation(tmp_path)
+    with pytest.raises(UnicodeEncodeError):
+        expectation.expect(index.index_id(SERVED.id, 64, ""), name, SERVED)
+    assert (expectation.expected, list(tmp_path.iterdir())) == (None, [])
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"fingerprint": "x"}', b"\xff"])
