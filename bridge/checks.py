@@ -13,10 +13,13 @@ UNIT = 1e-3
 
 
 class BrokenVectors(EngineAnswerInvalid):
-    """NaN, infinity, zero, not of length 1: the engine's state, not the request, is at fault; a reload may mend it."""
+    """NaN, infinity, zero, not of length 1: the engine's state is at fault, which a reload may mend; or, where it makes
+    right vectors of other texts (`may_be_text`), this text is, of which it makes none.
+    """
 
     code = "engine_vectors_broken"
     about_text = True
+    may_be_text = False
 
 
 def check(vectors: Vectors, *, count: int, dimensions: int, unit: bool = False) -> Vectors:

@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bridge.backends.base import Backend, EngineDown, EngineFacts
+from bridge.backends.base import Backend, EngineDied, EngineDown, EngineFacts
 from bridge.checks import BrokenVectors
 from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady
 from bridge.fingerprint import Fingerprint
 from bridge.gate import Gate, Verdict
 from bridge.parity import Finding
-from bridge.request import KeepAlive
+from bridge.request import KeepAlive, Row
 from bridge.retry import Outcome, Resilient
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,8 @@ class State:
 
 class Engine:
     """`changed` is called whenever it begins or ceases to serve, `forget` with the keys of vectors that may have been
-    made by another model; `others` tells whether another engine serves.
+    made by another model, `absolve` with the key of a text under which it ended where it ends under harmless ones as
+    well; `others` tells whether another engine serves.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Engine:
         *,
         changed: Callable[[], None],
         forget: Callable[[Sequence[bytes]], None],
+        absolve: Callable[[bytes], None],
         others: Callable[[], bool],
     ) -> None:
         self.backend = backend
@@ -98,12 +101,15 @@ class Engine:
         self.idle = asyncio.Event()
         self.alone = False  # a suspect is with it, and nothing else may be
         self.draining = False
+        self.ended_under: bytes | None = None  # the key of a text that was alone with it when it last ended
+        self.faltering = False  # its last call failed, and none has succeeded since
         # Keys of what it has made since it was last seen to serve the right model.
         self.unconfirmed: list[bytes] = []
         self._gate = gate
         self.limits = limits
         self._changed = changed
         self._forget = forget
+        self._absolve = absolve
         self._others = others
         self._resilient = Resilient(backend, dimensions=gate.model.dimensions, attempts=limits.attempts)
         self._identity = ""
@@ -138,14 +144,39 @@ class Engine:
                 await self._life
         await self.backend.close()
 
-    async def embed(self, texts: Sequence[str], keep_alive: KeepAlive) -> list[Outcome]:
+    async def embed(
+        self, texts: Sequence[str], keep_alive: KeepAlive, *, may_reset: bool = True, patience: float = math.inf
+    ) -> list[Outcome]:
         """A checked row or an error for each text. EngineUnavailable, EngineTimeout where the engine is at fault."""
         await self._look_now_and_then()
-        outcomes = await self._resilient.embed(texts, keep_alive)
-        doubt = next((one for one in outcomes if isinstance(one, EngineAnswerInvalid)), None)
-        if doubt is not None and not isinstance(doubt, BrokenVectors):
+        outcomes = await self._resilient.embed(texts, keep_alive, may_reset=may_reset, patience=patience)
+        broken = [one for one in outcomes if isinstance(one, BrokenVectors)]
+        doubt = next((one for one in outcomes if isinstance(one, EngineAnswerInvalid) and one not in broken), None)
+        if broken and doubt is None:
+            if any(isinstance(one, Row) for one in outcomes) or await self._makes_right_vectors():
+                for one in broken:
+                    one.may_be_text = True
+            else:
+                doubt = broken[0]
+        if doubt is not None:
             self.gone(doubt)
         return outcomes
+
+    async def _makes_right_vectors(self) -> bool:
+        """Of the golden texts, at least after a reset: a text of which it made none may have left it broken."""
+        if self.ready is None:
+            return False
+        try:
+            if await self._passes(self.ready):
+                return True
+            await self._resilient.reset()
+            return await self._passes(self.ready)
+        except BridgeError:
+            return False
+
+    async def _passes(self, ready: Ready) -> bool:
+        """The cheap check of an engine that has been examined before."""
+        return all(finding.ok for finding in await self._gate.recheck(self.backend, ready.fingerprint))
 
     def gone(self, error: BridgeError) -> None:
         """It failed: nothing more is sent until it is back and has been checked again."""
@@ -191,14 +222,12 @@ class Engine:
                     self._distrust()
                     self._out("away", "what it serves has changed", "It is examined again.")
                     return
-                if self.ready is None:
-                    return
-                findings = await self._gate.recheck(self.backend, self.ready.fingerprint)
-                if not all(finding.ok for finding in findings):
-                    return
-                self._serve()
+                if self.ready is not None and await self._passes(self.ready):
+                    self._serve()
                 return
             except BridgeError as error:
+                if isinstance(error, EngineDied) and self.ended_under is not None:
+                    self._absolve(self.ended_under)
                 self._out("away", error.message, error.advice)
             except Exception:
                 log.exception("%s: the reconnect failed", self.name)

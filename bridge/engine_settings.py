@@ -77,12 +77,18 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = None
     patience: Annotated[
         Pause,
-        Meta(description="Seconds for which waiting requests are kept when an engine that served has gone away."),
+        Meta(
+            description="Seconds for which a request is kept while no engine gets on with it that served: away, or "
+            "failing again and again. All its waits count together."
+        ),
     ] = 30.0
     attempts: Annotated[int, Meta(ge=1, le=10, description="Times a call is tried when the engine hiccups.")] = 3
     quarantine: Annotated[
         Pause,
-        Meta(description="Seconds for which a text that killed the engine twice is not sent again."),
+        Meta(
+            description="Seconds for which a text is not sent again that ended the engine twice, or of which it makes "
+            "no finite vector."
+        ),
     ] = 600.0
 
     def __post_init__(self) -> None:

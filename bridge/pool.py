@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bridge.backends.base import Backend, EngineBusy, EngineDied, EngineDown
+from bridge.checks import BrokenVectors
 from bridge.engine import Engine, Limits, not_ready
-from bridge.errors import BridgeError, TextKillsEngine
+from bridge.errors import BridgeError
 from bridge.fingerprint import Fingerprint
 from bridge.gate import Gate
+from bridge.guilt import guilty
 from bridge.length import LengthGuard, limit_of
+from bridge.outage import Outage
 from bridge.quarantine import Quarantine
 from bridge.request import Row
 from bridge.retry import Outcome
@@ -28,8 +31,6 @@ log = logging.getLogger(__name__)
 MOST_ROUNDS = 3
 # Slices that may go before a suspect: it needs an engine to itself.
 MOST_OVERTAKEN = 8
-# Seconds between two looks at who has waited for an engine for too long.
-SWEEP = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Member:
 
 class Pool:
     """`done` is told of every text that left the pool, with its row or without; `forget` of keys whose rows may have
-    been another model's. `patience`: seconds for which waiting texts are kept while no engine serves that once did.
+    been another model's. `patience`: seconds for which a request is kept, all in all, while no engine gets on that
+    once served.
     """
 
     def __init__(
@@ -61,17 +63,18 @@ class Pool:
         self.engines: list[Engine] = []
         self._quarantine = quarantine
         self._telemetry = telemetry
-        self._patience = patience
+        self.outage = Outage(
+            self.engines, patience, give_up=self._give_up, left=self._let_go, state=lambda: self.main.state
+        )
         self._done = done
         self._forget = forget
         self._suspects: deque[Item] = deque()
         self._again: deque[Item] = deque()  # failed at an engine, through no fault of theirs
         self._calls: set[asyncio.Task[None]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
+        self._successes = 0  # calls that ended well
         self._overtaken = 0  # slices that went before the suspects that wait
         self._gathered = False
-        self._left_since: float | None = None  # loop time at which the last engine ceased to serve
-        self._sweeper: asyncio.TimerHandle | None = None
         self._gathering: asyncio.TimerHandle | None = None
         self._length: LengthGuard | None = None
 
@@ -82,6 +85,7 @@ class Pool:
             member.limits,
             changed=self._changed,
             forget=self._forget,
+            absolve=self._quarantine.absolved,
             others=lambda: self._others(engine),
         )
         self.engines.append(engine)
@@ -98,9 +102,9 @@ class Pool:
         self._changed()
 
     async def close(self) -> None:
-        for handle in (self._sweeper, self._gathering):
-            if handle:
-                handle.cancel()
+        self.outage.close()
+        if self._gathering:
+            self._gathering.cancel()
         for task in (*self._calls, *self._leaving):
             task.cancel()
         await asyncio.gather(*self._calls, *self._leaving, return_exceptions=True)
@@ -147,7 +151,7 @@ class Pool:
 
     def admit(self) -> None:
         """EngineNotReady, with the reason, where waiting would be in vain."""
-        if not self.is_ready and not self._worth_waiting():
+        if not self.is_ready and not self.outage.worth_waiting():
             raise not_ready(self.main.state)
 
     def submit(self, items: Sequence[Item]) -> None:
@@ -200,20 +204,27 @@ class Pool:
         return self.scheduler.take(max(1, min(engine.limits.batch, share)), use.slice_bytes)
 
     def _suspect(self, engine: Engine) -> list[Item]:
-        """A text under which an engine ended goes alone, to an engine that does nothing else meanwhile."""
+        """A text under which an engine ended goes alone, to an engine that does nothing else meanwhile. After an end
+        under it alone another text goes first, if one waits: what ends under that as well is not ended by a text.
+        """
         if engine.in_flight:
             return []
         self._overtaken = 0
-        while self._suspects:
-            item = self._suspects.popleft()
-            if not self._forsaken(item):
-                engine.alone = True
-                return [item]
-        return self._slice(engine)
+        self._let_go()
+        item = next((one for one in self._suspects if one.died_at != self._successes), None)
+        if item is None:
+            retried = self._retried(engine)
+            items = self._slice(engine) if retried is None else [retried]
+            if items or not self._suspects:
+                return items
+            item = self._suspects[0]
+        self._suspects.remove(item)
+        engine.alone = True
+        return [item]
 
     def _retried(self, engine: Engine) -> Item | None:
         """What failed elsewhere; at the engine where it failed only when no other could take it."""
-        self._again = deque(item for item in self._again if not self._forsaken(item))
+        self._let_go()
         for index, item in enumerate(self._again):
             others = any(e.serves and e.name not in item.tried for e in self.engines)
             if engine.name not in item.tried or not others:
@@ -246,7 +257,12 @@ class Pool:
             item.starts(began)
         alone = engine.in_flight == 1
         try:
-            outcomes = await engine.embed([item.text for item in items], items[0].keep_alive)
+            outcomes = await engine.embed(
+                [item.text for item in items],
+                items[0].keep_alive,
+                may_reset=not any(self._quarantine.was_reset_for(item.key) for item in items),
+                patience=self.outage.patience.seconds,
+            )
         except BridgeError as error:
             self._telemetry.observe_call(engine.name, error.code, time.perf_counter() - began, len(items))
             self._failed(engine, items, error, alone=alone and engine.in_flight == 1)
@@ -255,6 +271,8 @@ class Pool:
             self._deliver(items, [_unforeseen(error)] * len(items))
         else:
             self._telemetry.observe_call(engine.name, "ok", time.perf_counter() - began, len(items))
+            self._successes += 1
+            self.outage.succeeded(engine)
             engine.unconfirmed += [item.key for item in items]
             self.scheduler.pace.measure(sum(item.size + OVERHEAD for item in items), time.perf_counter() - began)
             self._deliver(items, outcomes)
@@ -266,13 +284,16 @@ class Pool:
             self._pump()
 
     def _deliver(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
+        proven = len(items) == 1 or any(isinstance(outcome, Row) for outcome in outcomes)
         for item, outcome in zip(items, outcomes, strict=True):
             if isinstance(outcome, Row):
                 self._quarantine.cleared(item.key)
                 self._done(item, outcome)
                 item.deliver(outcome)
-            else:
-                self._fail(item, outcome)
+                continue
+            if isinstance(outcome, BrokenVectors) and outcome.may_be_text:
+                self._quarantine.broke(item.key, proven=proven)
+            self._fail(item, outcome)
 
     def _fail(self, item: Item, error: BridgeError) -> None:
         self._done(item, None)
@@ -280,12 +301,16 @@ class Pool:
 
     def _failed(self, engine: Engine, items: Sequence[Item], error: BridgeError, *, alone: bool) -> None:
         """The engine, not a text, seems to be at fault: it is checked, and its texts are tried again."""
+        engine.ended_under = None
         if not isinstance(error, EngineBusy):
+            self.outage.failed(engine, error)
             engine.gone(error)
         if not isinstance(error, EngineBusy | EngineDown | EngineDied):
             self._deliver(items, [error] * len(items))
             return
-        died = isinstance(error, EngineDied)
+        died = isinstance(error, EngineDied) and error.may_be_text
+        if died and alone and len(items) == 1:
+            items[0].died_at, engine.ended_under = self._successes, items[0].key
         for item in items:
             if died and self._quarantine.died(item.key, alone=alone and len(items) == 1):
                 self._fail(item, guilty())
@@ -296,11 +321,11 @@ class Pool:
         item.rounds += 1
         item.tried.add(engine.name)
         elsewhere = any(other.serves and other.name not in item.tried for other in self.engines)
-        if item.rounds >= MOST_ROUNDS or not self._worth_waiting():
+        if item.rounds >= MOST_ROUNDS or not self.outage.worth_waiting():
             self._fail(item, error)
-        elif isinstance(error, EngineDied):
+        elif isinstance(error, EngineDied) and error.may_be_text:
             self._suspects.append(item)
-        elif elsewhere or isinstance(error, EngineDown):
+        elif elsewhere or isinstance(error, EngineDown | EngineDied):
             self._again.append(item)
         else:
             self._fail(item, error)
@@ -316,45 +341,27 @@ class Pool:
     # -- engines that come and go --------------------------------------------------------------------------------------
 
     def _changed(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self.is_ready:
-            self._left_since = None
-        elif self._left_since is None and any(engine.ready for engine in self.engines):
-            self._left_since = loop.time()
-            self._sweep()
+        self.outage.changed()
         self._tell_engines()
         self._pump()
 
     def _tell_engines(self) -> None:
         self._telemetry.observe_engines({engine.name: engine.serves for engine in self.engines})
 
-    def _worth_waiting(self) -> bool:
-        """Whether an engine serves, or one that did has not been away for too long and may be back."""
-        if self.is_ready:
-            return True
-        if self._left_since is None or not any(engine.state.phase == "away" for engine in self.engines):
-            return False
-        return asyncio.get_running_loop().time() - self._left_since < self._patience
-
-    def _sweep(self) -> None:
-        """While no engine serves: those that have waited for too long are told so."""
-        self._sweeper = None
-        if self.is_ready:
-            return
-        if not self._worth_waiting():
-            error = not_ready(self.main.state)
-            for item in self._waiting():
-                self._fail(item, error)
-        self._sweeper = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
-
-    def _waiting(self) -> list[Item]:
-        """Everything that waits, taken out."""
+    def _give_up(self, error: BridgeError) -> None:
+        """Everyone who waits is told."""
         items = [*self._suspects, *self._again]
         self._suspects.clear()
         self._again.clear()
         while taken := self.scheduler.take(1_000, 1 << 30):
             items += taken
-        return items
+        for item in items:
+            self._fail(item, error)
+
+    def _let_go(self) -> None:
+        """Of what nobody waits for any more."""
+        self._suspects = deque(item for item in self._suspects if not self._forsaken(item))
+        self._again = deque(item for item in self._again if not self._forsaken(item))
 
     def _others(self, engine: Engine) -> bool:
         return any(other.serves for other in self.engines if other is not engine)
@@ -368,13 +375,6 @@ class Pool:
 
 def _busy(engine: Engine) -> int:
     return engine.in_flight
-
-
-def guilty() -> TextKillsEngine:
-    return TextKillsEngine(
-        "it ended the engine twice, alone, and is not sent again for now; other texts are not at fault.",
-        "Send the request again without it, and report the text to the engine's makers.",
-    )
 
 
 def _unforeseen(error: Exception) -> BridgeError:

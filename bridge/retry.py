@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 
 from bridge.backends.base import Backend, EngineBusy, EngineDown
@@ -26,26 +27,43 @@ class Resilient:
         self._dimensions = dimensions
         self._attempts = attempts
 
-    async def embed(self, texts: Sequence[str], keep_alive: KeepAlive) -> list[Outcome]:
+    async def embed(
+        self,
+        texts: Sequence[str],
+        keep_alive: KeepAlive,
+        *,
+        may_reset: bool = True,
+        patience: float = math.inf,
+    ) -> list[Outcome]:
         """A checked row, or what is wrong with it, for each of the final texts, in order. EngineUnavailable or
-        EngineTimeout where the engine is at fault and not a text.
+        EngineTimeout where the engine is at fault and not a text. No attempt begins after `patience` seconds.
         """
+        until = asyncio.get_running_loop().time() + patience
         try:
-            return list(await self._attempt(texts, keep_alive, may_reset=True))
+            return list(await self._attempt(texts, keep_alive, until, may_reset=may_reset))
         except (EngineUnavailable, EngineTimeout):
             raise
         except BridgeError as error:
             if len(texts) == 1:
                 return [error]
             log.warning("%s Each of the %d texts is tried alone.", error.message, len(texts))
-            return await self._each_alone(texts, keep_alive, error)
+            return await self._each_alone(texts, keep_alive, error, until)
 
-    async def _each_alone(self, texts: Sequence[str], keep_alive: KeepAlive, together: BridgeError) -> list[Outcome]:
+    async def reset(self) -> None:
+        """A failure is logged, and shows in the next call."""
+        try:
+            await self._backend.reset()
+        except EngineError as error:
+            log.warning("the reset failed: %s", error)
+
+    async def _each_alone(
+        self, texts: Sequence[str], keep_alive: KeepAlive, together: BridgeError, until: float
+    ) -> list[Outcome]:
         """Where one fails for no fault of its own, the engine makes no vectors at all, and no further one is tried."""
         outcomes: list[Outcome] = []
         for text in texts:
             try:
-                outcomes += await self._attempt([text], keep_alive, may_reset=False)
+                outcomes += await self._attempt([text], keep_alive, until, may_reset=False)
             except (EngineUnavailable, EngineTimeout):
                 raise
             except BridgeError as error:
@@ -54,7 +72,9 @@ class Resilient:
                 outcomes.append(error)
         return outcomes
 
-    async def _attempt(self, texts: Sequence[str], keep_alive: KeepAlive, *, may_reset: bool) -> list[Row]:
+    async def _attempt(
+        self, texts: Sequence[str], keep_alive: KeepAlive, until: float, *, may_reset: bool
+    ) -> list[Row]:
         """One engine call, tried again while the engine is busy or down, and once after a reset where it answered NaN,
         null or zero. EngineDied is left to the caller, who can tell which text did it."""
         delay = FIRST_DELAY
@@ -66,9 +86,9 @@ class Resilient:
                     raise
                 log.warning("%s; resetting the engine", error.message)
                 may_reset = False
-                await self._reset()
+                await self.reset()
             except (EngineBusy, EngineDown) as error:
-                if attempt == self._attempts:
+                if attempt == self._attempts or asyncio.get_running_loop().time() + delay > until:
                     error.retry_after = error.retry_after or 2
                     raise
                 await asyncio.sleep(delay)
@@ -84,9 +104,3 @@ class Resilient:
         if len(texts) == 1:
             return [Row(vectors[0], answer.tokens)]
         return [Row(*pair) for pair in zip(vectors, shares(answer.tokens, texts), strict=True)]
-
-    async def _reset(self) -> None:
-        try:
-            await self._backend.reset()
-        except EngineError as error:
-            log.warning("the reset failed: %s", error)

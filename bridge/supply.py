@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from bridge.cache.cache import Cache
 from bridge.departure import Departure
 from bridge.errors import ClientGone, DeadlineMissed
-from bridge.pool import Pool, guilty
+from bridge.guilt import kept_back
+from bridge.pool import Pool
 from bridge.quarantine import Quarantine
 from bridge.request import Caller, Found, KeepAlive, Lane, Row, Stages
 from bridge.traffic.item import Item, Ticket
@@ -108,8 +109,8 @@ class Supply:
     def _check(self, wanted: Wanted, missing: Sequence[int]) -> None:
         """Everything for which a request is turned away before it waits."""
         for index in missing:
-            if self._quarantine.holds(wanted.keys[index]):
-                raise guilty() if len(wanted.keys) == 1 else guilty().at(index)
+            if (error := kept_back(self._quarantine, wanted.keys[index])) is not None:
+                raise error if len(wanted.keys) == 1 else error.at(index)
         self.pool.admit()
         slots, scheduler = self.pool.slots, self.pool.scheduler
         size = sum(len(wanted.texts[index]) for index in missing)
@@ -129,9 +130,11 @@ class Supply:
             departure.on_gone = lambda: ticket.fail(ClientGone("The client went away."))
             if departure.gone:
                 departure.on_gone()
+        self.pool.outage.patience.begin(ticket)
         try:
             await ticket.done
         finally:
+            self.pool.outage.patience.end(ticket)
             ticket.leave()
             if timer:
                 timer.cancel()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.errors import EngineUnavailable
@@ -24,9 +25,25 @@ class EngineDown(EngineUnavailable):
 
 
 class EngineDied(EngineUnavailable):
-    """The connection broke within a request, or the runner behind the engine ended; a text may have done it."""
+    """The connection broke within a request, or the runner behind the engine ended; a text may have done it, unless
+    `may_be_text` is False."""
 
     code = "engine_died"
+    may_be_text = True
+
+
+class EngineKilled(EngineDied):
+    """It was ended from outside within a request: by the out-of-memory killer, a person, or the bridge itself."""
+
+    may_be_text = False
+
+
+class EngineGarbled(EngineDied):
+    """It lives, but what it sends is no answer, or none that ends: nothing died, so no text is suspected."""
+
+    status = HTTPStatus.BAD_GATEWAY
+    code = "engine_answer_invalid"
+    may_be_text = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
+from bridge.backends.ending import Ending, killed_for_memory
 from bridge.errors import EngineNotReady
 from modelfiles import own_python
 
@@ -35,12 +36,21 @@ class Child:
         self._drains: tuple[asyncio.Task[None], ...] = ()
         self._serving = asyncio.Event()
         self._last_lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._killing = False  # the end to come is our own doing
+        self._killed_before = 0
+        self._end: asyncio.Future[Ending] | None = None
         self.url: str | None = None
         self.restarts = 0
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
+
+    @property
+    def end(self) -> asyncio.Future[Ending]:
+        """Of the process that runs now: done when it has ended. Raises nothing."""
+        assert self._end is not None  # noqa: S101 -- asked of a child that serves
+        return self._end
 
     async def start(self) -> None:
         """EngineNotReady, with the last lines it wrote, where it ends or does not serve in time."""
@@ -86,6 +96,8 @@ class Child:
             start_new_session=True,
         )
         self._last_lines.clear()
+        self._end, self._killing = asyncio.get_running_loop().create_future(), False
+        self._killed_before = killed_for_memory()
         assert process.stdin is not None  # noqa: S101 -- asked for as a pipe
         process.stdin.write(beginning)
         assert process.stdout is not None  # noqa: S101 -- likewise
@@ -121,8 +133,13 @@ class Child:
             status = await self._process.wait()
             self._serving.clear()
             self.url = None
+            ending = Ending(status, self._killing, killed_for_memory() - self._killed_before)
+            if not self.end.done():
+                self.end.set_result(ending)
             delay = FIRST_DELAY if loop.time() - started > STEADY else min(delay * 2, LONGEST_DELAY)
-            log.warning("the embedded engine ended with status %s; starting it again in %.1f s", status, delay)
+            log.warning(
+                "the embedded engine ended with status %s (%s); starting it again in %.1f s", status, ending, delay
+            )
             await asyncio.sleep(delay)
             self.restarts += 1
             try:
@@ -139,5 +156,6 @@ class Child:
 
     def _kill(self) -> None:
         if self._process and self._process.returncode is None:
+            self._killing = True
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

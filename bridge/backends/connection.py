@@ -24,6 +24,10 @@ class BrokenOffError(ConnectionError):
         self.untouched = untouched
 
 
+class NonsenseError(ConnectionError):
+    """What came is no HTTP, or more than any answer: the other side lives, and the connection is given up here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Raw:
     """An answer as it came. `encoding` is its Content-Encoding, "" for none."""
@@ -45,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._begin()
 
     async def exchange(self, request: bytes, seconds: float) -> Raw:
-        """BrokenOffError; TimeoutError after so many seconds. After any error the connection is closed."""
+        """BrokenOffError, NonsenseError; TimeoutError after so many seconds. Any error closes the connection."""
         loop = asyncio.get_running_loop()
         self._begin()
         self._touched = False
@@ -90,10 +94,10 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(BrokenOffError(f"no HTTP: {error}", untouched=False))
+            self._fail(NonsenseError(f"it is no HTTP: {error}"))
         else:
             if self._size > MOST_BODY or (not self._in_body and self._size > MOST_HEAD):
-                self._fail(BrokenOffError(f"an answer of more than {self._size} bytes", untouched=False))
+                self._fail(NonsenseError(f"it has more than {self._size} bytes"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._in_body and not self._framed and exc is None:

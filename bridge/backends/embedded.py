@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bridge.backends.base import Embedded, EngineDown, EngineFacts
+from bridge.backends.base import Embedded, EngineDied, EngineDown, EngineFacts, EngineKilled
 from bridge.backends.child import Child
+from bridge.backends.ending import Ending
 from bridge.backends.http import EngineClient
 from bridge.backends.openai import OpenAIBackend
 from bridge.backends.socket_folder import SocketFolder
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 # Loading 8 GB from a slow disk; a restart for a request in flight is waited for far shorter.
 START_TIMEOUT, RESTART_WAIT = 300.0, 10.0
 _SECRET = 16  # bytes
+EXIT_WAIT = 2.0  # seconds between a connection that breaks and the exit status of the process behind it
+_KILLED = (
+    "No text is at fault. Look for `Out of memory` in the kernel's log (`journalctl -k`); a smaller engine.context or "
+    "another quantisation needs less."
+)
 
 
 class EmbeddedBackend:
@@ -70,8 +76,12 @@ class EmbeddedBackend:
         return replace(facts, kind="embedded", version=version, model=self._model, size=size, quantisation=quantisation)
 
     async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+        engine = await self._serving()
+        end = self._child.end
         try:
-            return await (await self._serving()).embed(texts, as_float=as_float)
+            return await engine.embed(texts, as_float=as_float)
+        except EngineDied as error:
+            raise await _explained(error, end) from error
         except EngineTimeout:
             # It is ours, and stuck: without an end it would hold its one slot, and every later request, for ever.
             self._child.kill()
@@ -149,3 +159,14 @@ class EmbeddedBackend:
             self._engine = OpenAIBackend(client, self._model, eos_id=self._eos_id, tokenizer=self._gguf, context=None)
             self._url = url
         return self._engine
+
+
+async def _explained(error: EngineDied, end: asyncio.Future[Ending]) -> EngineDied:
+    """A child's exit status tells what a broken connection cannot; the error as it is where none comes."""
+    try:
+        ending = await asyncio.wait_for(asyncio.shield(end), EXIT_WAIT)
+    except TimeoutError:
+        return error
+    if ending.may_be_text:
+        return EngineDied(f"The embedded engine ended in the middle of a request, by {ending}.", error.advice)
+    return EngineKilled(f"The embedded engine was ended in the middle of a request by {ending}.", _KILLED)

@@ -5,16 +5,19 @@ import re
 import ssl
 from base64 import b64encode
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import orjson
 
 from bridge import __version__
-from bridge.backends.base import EngineDied, EngineDown
-from bridge.backends.connection import BrokenOffError, Connection, Raw
+from bridge.backends.base import EngineDied, EngineDown, EngineGarbled, EngineKilled
+from bridge.backends.connection import BrokenOffError, Connection, NonsenseError, Raw
+from bridge.backends.ending import killed_for_memory
 from bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
 
 # An engine's error text goes into an answer and a log line: enough to recognise it, not a page of HTML.
@@ -71,6 +74,7 @@ class EngineClient:
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._distrusted_until = 0.0
+        self._killed_for_memory = killed_for_memory()
         self._idle: deque[Connection] = deque()
         self._closed = False
         self._open: set[Connection] = set()
@@ -101,16 +105,28 @@ class EngineClient:
                 f"The engine at {self.url} did not answer in {self._timeout:g} s.",
                 "Look at its load and log, or raise engine.timeout.",
             ) from error
-        except BrokenOffError as error:
-            raise EngineDied(
-                f"The engine at {self.url} broke off in the middle of a request ({error}).", "Look at its log."
+        except NonsenseError as error:
+            raise EngineGarbled(
+                f"The bridge broke off the answer of the engine at {self.url}: {error}.",
+                "Check that engine.url is the engine's own address, and look at its log.",
             ) from error
+        except BrokenOffError as error:
+            raise self._died(error) from error
         if raw.encoding not in ("", "identity"):
             raise EngineAnswerInvalid(
                 f"The engine at {self.url} answered in {raw.encoding!r}, which was not asked for.",
                 "Switch compression off at the proxy before it.",
             )
         return Answer(raw.status, raw.body)
+
+    def _died(self, error: BrokenOffError) -> EngineDied:
+        """Of an engine on this machine the kernel may know more."""
+        said = f"The engine at {self.url} broke off in the middle of a request ({error})."
+        before, self._killed_for_memory = self._killed_for_memory, killed_for_memory()
+        if self._address and self._address.is_here and self._killed_for_memory > before:
+            why = "This machine's out-of-memory killer was at work meanwhile: it needs more memory, or a smaller model."
+            return EngineKilled(f"{said} {why}", "No text is at fault. Look at `journalctl -k`.")
+        return EngineDied(said, "Look at its log.")
 
     async def _sent(self, request: bytes, began: float) -> Raw:
         """On a connection that is open; where that ended without a byte of an answer after standing idle, as one does
@@ -218,6 +234,15 @@ class Address:
         if not netloc.isascii() or not netloc.isprintable() or " " in netloc + parts.path:
             return None
         return cls(parts.hostname, port, netloc, parts.path, parts.scheme == "https", user)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it surely is this machine's."""
+        if self.socket or self.host == "localhost":
+            return True
+        with suppress(ValueError):
+            return ip_address(self.host).is_loopback
+        return False
 
     def head(self, api_key: str | None) -> str:
         """The lines that every request has."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineFacts
+from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineFacts, EngineKilled
 from bridge.backends.http import Answer, EngineClient
 from bridge.backends.wire import to_matrix
 from bridge.checks import BrokenVectors
@@ -26,6 +26,8 @@ _RUNNER_DOWN = (
     "unexpected server status",
 )
 _RUNNER_DIED = ("EOF", "connection reset", "broken pipe", "forcibly closed", "unexpectedly stopped")
+# Go's words for SIGKILL and SIGTERM (os.ProcessState): the out-of-memory killer or a person.
+_RUNNER_KILLED = ("signal: killed", "signal: terminated")
 _NOT_A_NUMBER = "NaN or Inf"
 _TOO_LONG = (
     "exceeds the context length",
@@ -150,6 +152,8 @@ class OllamaBackend:
             return BrokenVectors(f"Ollama made a vector that is not finite: {said}", log)
         if any(mark in said for mark in _RUNNER_DOWN):
             return EngineDown(f"Ollama's runner does not start: {said}", log)
+        if any(mark in said for mark in _RUNNER_KILLED):
+            return EngineKilled(f"Ollama's runner was killed from outside: {said}", f"No text is at fault. {log}")
         if any(mark in said for mark in _RUNNER_DIED):
             return EngineDied(f"Ollama's runner ended: {said}", log)
         return EngineRefused(f"Ollama answered {answer.status}: {said}", log)

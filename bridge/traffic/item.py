@@ -15,7 +15,7 @@ State = Literal["waiting", "running", "done"]
 class Item:
     """One final text on its way, however many requests wait for it. `size` in bytes; `flow` names whose turn it is."""
 
-    __slots__ = ("flow", "keep_alive", "key", "lane", "rounds", "size", "state", "text", "tickets", "tried")
+    __slots__ = ("died_at", "flow", "keep_alive", "key", "lane", "rounds", "size", "state", "text", "tickets", "tried")
 
     def __init__(self, key: bytes, text: str, lane: Lane, flow: Sequence[str], keep_alive: KeepAlive) -> None:
         self.key = key
@@ -26,6 +26,7 @@ class Item:
         self.keep_alive = keep_alive
         self.state: State = "waiting"
         self.tickets: list[tuple[Ticket, int]] = []
+        self.died_at = -1  # the pool's count of good calls when an engine last ended under it alone
         self.rounds = 0  # engines that failed under it
         self.tried: set[str] = set()  # their names
 

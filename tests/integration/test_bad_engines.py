@@ -3,6 +3,7 @@
 Each test says which calls the engine gets: `sizes` has the number of texts of each; 0 is Ollama told to unload.
 """
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ from tests.bridge_process import bridge
 from tests.engines.process import free_port
 from tests.upstreams import faults
 from tests.upstreams.apis import OllamaApi, OpenAIApi
+from tests.upstreams.crowd import Crowd
 from tests.upstreams.faults import Crash
 from tests.upstreams.front import SETTINGS, TEN, TEXTS, Front, assert_error, fronted
 from tests.upstreams.llama import llama_child
+from tests.upstreams.load import wait_until
 from tests.upstreams.scripted import Fault, good, scripted
 
 WITHIN = 20.0  # seconds; the longest that a condition is waited for
@@ -311,6 +314,50 @@ def test_a_text_that_kills_every_time_is_named_and_kept_back(front: Front, way: 
     front.assert_right(front.ask(rest), rest)
     assert killer not in message
     assert killer not in front.bridge.log.read_text()
+
+
+def test_a_text_that_is_always_nan_is_named_and_kept_back(front: Front) -> None:
+    """The engine is reset for it once, where it can be, and later requests that hold it are refused unsent; the others
+    of its call are served."""
+    text = "a text whose vector is never finite"
+    front.upstream.play(texts={text: faults.nan})
+    for _ in range(5):
+        assert "input 1" in assert_error(front.ask([TEXTS[0], text, TEXTS[1]]), 502, "engine_vectors_broken")
+    assert front.upstream.sizes == [3, *front.resets, 3, 1, 1, 1]
+    for _ in range(5):
+        assert_error(front.ask([text]), 502, "engine_vectors_broken")
+    assert front.upstream.sizes == [3, *front.resets, 3, 1, 1, 1]
+    front.assert_serves()
+
+
+def test_an_answer_without_end_or_sense_kills_nothing(front: Front) -> None:
+    """A head that never ends: the engine lives, so no text has ended it, however often it does so."""
+    text = "a text that is answered with a head without end"
+    front.upstream.play(texts={text: faults.endless_head})
+    for _ in range(3):
+        message = assert_error(front.ask([text]), 502, "engine_answer_invalid")
+        assert "more than" in message
+    front.upstream.play()
+    front.assert_right(front.ask([text]), [text])
+    front.assert_serves()
+
+
+def test_patience_is_for_a_request_and_not_for_an_outage(real: str) -> None:
+    """An engine that comes back again and again, and is ended each time at work: each of sixty clients is answered once
+    its own patience has been lost, and no text is blamed for it."""
+    texts = [f"one of sixty {n}" for n in range(60)]
+    with fronted(real, OpenAIApi(), "--set", "engine.patience=1", "--set", "engine.batch=1") as front:
+        front.upstream.play(then=faults.ends_after_a_while)
+        began = time.monotonic()
+        replies = asyncio.run(Crowd(front.bridge.url).ask_all(texts))
+        took = time.monotonic() - began
+        assert {reply.status for reply in replies} == {503}
+        assert {reply.headers["x-embed-error"] for reply in replies} <= {"engine_not_ready", "engine_died"}
+        assert any(b"comes and goes" in reply.body for reply in replies)
+        assert took < 10  # one after another, at three calls each: 18 s and more
+        front.upstream.play()
+        wait_until(lambda: front.bridge.ready()["ready"], within=WITHIN, what="the engine is back")
+        front.assert_right(front.ask(texts[:3]), texts[:3])
 
 
 def test_a_text_that_kills_once_is_embedded(front: Front) -> None:

@@ -56,6 +56,25 @@ def test_embedded_engine_killed_under_load_is_back_within_three_seconds() -> Non
         assert log.count("ended with status -9") == 2
 
 
+@pytest.mark.usefixtures("demo")
+def test_an_engine_killed_from_outside_blames_no_text() -> None:
+    """Twice under one text that is alone with it: SIGKILL is sent by the out-of-memory killer or a person. The text is
+    sent again and served, and the log says what happened."""
+    text = "A long text takes its time. " * 180
+    with bridge(*DEMO) as running, ThreadPoolExecutor(1) as client:
+        work = Work(running)
+        asked = client.submit(running.embed, text)
+        for _ in range(2):
+            wait_until(work.goes_on, within=WITHIN, what="an engine at work")
+            (engine,) = engines(running)
+            os.kill(engine, signal.SIGKILL)
+            wait_until(lambda gone=engine: gone not in engines(running), within=WITHIN, what="its end")
+        assert len(asked.result(WITHIN)) == 1
+        log = running.log.read_text()
+        assert "ended in the middle of a request by SIGKILL" in log
+        assert "out-of-memory killer" in log
+
+
 @pytest.mark.needs("ollama")
 def test_ollama_runner_killed_under_load(stacks: Stacks) -> None:
     """Ollama answers 400 with `EOF` for what was in flight, and loads the model again: the clients see neither."""
@@ -146,6 +165,23 @@ def test_stop_while_the_engine_starts() -> None:
 def engines(running: Bridge) -> list[int]:
     """The processes that the bridge has started and that are alive."""
     return [pid for pid in children(running.pid, Path(sys.executable).name) if alive(pid)]
+
+
+class Work:
+    """The bridge's engine, seen at work by the processor's time that it takes while the bridge is ready."""
+
+    ENOUGH = 10  # hundredths of a second
+
+    def __init__(self, running: Bridge) -> None:
+        self._running = running
+        self._before: dict[int, int] = {}
+
+    def goes_on(self) -> bool:
+        if not self._running.ready()["ready"] or len(pids := engines(self._running)) != 1:
+            return False
+        fields = Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()
+        spent = int(fields[11]) + int(fields[12])
+        return spent - self._before.setdefault(pids[0], spent) >= self.ENOUGH
 
 
 def alive(pid: int) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -79,5 +80,39 @@ def test_an_end_with_words_repeats_the_words() -> None:
         async with child("import sys; sys.exit('no such model')") as engine:
             with pytest.raises(EngineNotReady, match="no such model"):
                 await engine.start()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("number", "may_be_text"), [(signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGSEGV, True)]
+)
+def test_how_it_ended_is_known(number: signal.Signals, may_be_text: bool) -> None:
+    """Who asks while it runs learns its end, though the next one may run by then; the log names the signal."""
+
+    async def run() -> None:
+        async with child(SERVES) as engine:
+            await engine.start()
+            end = engine.end
+            assert engine.pid is not None
+            os.kill(engine.pid, number)
+            ending = await asyncio.wait_for(end, 20)
+            assert (ending.status, ending.may_be_text) == (-number, may_be_text)
+            assert number.name in str(ending)
+            await engine.wait_serving(20)
+            assert engine.end is not end
+
+    asyncio.run(run())
+
+
+def test_its_own_kill_is_known_as_such() -> None:
+    """A reset is no evidence of anything."""
+
+    async def run() -> None:
+        async with child(SERVES) as engine:
+            await engine.start()
+            end = engine.end
+            engine.kill()
+            assert (await asyncio.wait_for(end, 20)).by_us
 
     asyncio.run(run())

@@ -1,12 +1,16 @@
 """Several engines as one: nothing lost, nothing twice, nothing out of order, and nobody blamed without proof."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bridge import engine as engine_module
-from bridge.backends.base import EngineBusy, EngineDied, EngineDown
+from bridge import outage as outage_module
+from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineGarbled, EngineKilled
+from bridge.checks import BrokenVectors
 from bridge.departure import Departure
 from bridge.engine import Limits
 from bridge.errors import (
@@ -15,11 +19,14 @@ from bridge.errors import (
     DeadlineMissed,
     EngineNotReady,
     EngineTimeout,
+    EngineUnavailable,
     QueueFull,
     TextKillsEngine,
 )
 from bridge.golden import GoldenStore
-from tests.unit.toy_pool import ToyEngine, Toys, assert_right, run, until
+from bridge.request import KeepAlive
+from bridge.supply import Supplied
+from tests.unit.toy_pool import GOLDEN, ToyEngine, Toys, assert_right, run, until
 
 
 @pytest.fixture(autouse=True)
@@ -321,6 +328,177 @@ def test_a_timeout_is_told_and_the_engine_is_checked() -> None:
         assert engine.checks == checks + 1
 
     run(scenario, ToyEngine())
+
+
+@pytest.mark.parametrize(
+    "error", [EngineKilled("killed from outside"), EngineGarbled("no end")], ids=["killed", "garbled"]
+)
+def test_an_end_that_no_text_can_have_made_blames_none(error: EngineDied) -> None:
+    """However often it comes under the same text: it is sent again, and is never kept back."""
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        for _ in range(4):
+            engine.script = [error] * 2
+            assert_right(await toys.ask("text"), "text")
+        engine.script = [error] * 3
+        with pytest.raises(type(error)):
+            await toys.ask("text")
+        assert_right(await toys.ask("text"), "text")
+
+    run(scenario, ToyEngine())
+
+
+def test_an_engine_that_ends_under_everything_blames_nothing() -> None:
+    """Its golden texts pass, and every other text alone ends it: something ends it that is no text."""
+    texts = batch(6)
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        engine.killers = frozenset(texts)
+        asked = [asyncio.create_task(toys.ask(text)) for text in texts]
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert [error for error in errors if isinstance(error, TextKillsEngine)] == []
+        engine.killers = frozenset()
+        for text in texts:
+            assert_right(await toys.ask(text), text)
+
+    run(scenario, ToyEngine(), patience=1.0)
+
+
+def test_patience_holds_over_all_waits_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that comes back again and again, and ends under whatever it is given: a hundred requests that wait
+    for it are all told within their patience and one call, not one after another."""
+
+    @dataclass
+    class Flapping(ToyEngine):
+        async def embed(
+            self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False
+        ) -> Embedded:
+            if not set(texts) <= set(GOLDEN) and self.killers:
+                await asyncio.sleep(0.02)
+                raise EngineDied("it ended")
+            return await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
+
+    async def scenario(toys: Toys) -> None:
+        engine, began = toys.engines[0], asyncio.get_running_loop().time()
+        engine.killers = frozenset({"all of them"})
+        asked = [asyncio.create_task(toys.ask(text)) for text in batch(300)]
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(error, EngineUnavailable) for error in errors)
+        assert asyncio.get_running_loop().time() - began < 5  # 300 texts, three calls each of 20 ms: 18 s
+        assert toys.pool.scheduler.waiting_texts == 0
+        assert any("comes and goes" in str(error) for error in errors)
+        engine.killers = frozenset()
+        await until(lambda: toys.pool.is_ready)
+        for text in batch(300)[::50]:
+            assert_right(await toys.ask(text), text)
+
+    monkeypatch.setattr(outage_module, "SWEEP", 0.01)
+    run(scenario, Flapping(), patience=0.5)
+
+
+def test_a_slow_engine_and_a_long_queue_are_no_outage() -> None:
+    """Patience is for engines that fail: what is computed slowly is waited for."""
+
+    @dataclass
+    class Slow(ToyEngine):
+        async def embed(
+            self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False
+        ) -> Embedded:
+            await asyncio.sleep(0.03)
+            return await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
+
+    async def scenario(toys: Toys) -> None:
+        toys.engines[0].script = [EngineDied("once")]
+        asked = [asyncio.create_task(toys.ask("d" * 600 + text)) for text in batch(20)]
+        assert len(await asyncio.gather(*asked)) == 20
+
+    run(scenario, Slow(), patience=0.3)
+
+
+# --- texts of which an engine makes no vector -------------------------------------------------------------------------
+
+
+def test_a_text_that_is_always_nan_resets_the_engine_once() -> None:
+    """It is remembered: later requests that hold it are refused with its index, and nothing is sent."""
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        with pytest.raises(BrokenVectors, match="not finite"):
+            await toys.ask("nan")
+        calls = len(engine.calls)
+        for _ in range(4):
+            with pytest.raises(BrokenVectors, match="not sent again"):
+                await toys.ask("nan")
+        with pytest.raises(BrokenVectors, match="input 1:"):
+            await toys.ask("well", "nan")
+        assert (engine.resets, len(engine.calls)) == (1, calls)
+        assert_right(await toys.ask("well"), "well")
+
+    run(scenario, ToyEngine(broken=frozenset({"nan"})))
+
+
+def test_the_rest_of_its_batch_is_served() -> None:
+    """Of one request the index is named, and the others' vectors are kept; those of other requests are answered."""
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        engine.gate = asyncio.Event()
+        first = asyncio.create_task(toys.ask("first"))
+        await until(lambda: engine.calls)
+        asked = [asyncio.create_task(toys.ask(text)) for text in ("one", "nan", "two")]
+        await asyncio.sleep(0)
+        engine.gate.set()
+        one, nan, two = await asyncio.gather(*asked, return_exceptions=True)
+        await first
+        assert isinstance(one, Supplied)
+        assert isinstance(two, Supplied)
+        assert_right(one, "one")
+        assert_right(two, "two")
+        assert isinstance(nan, BrokenVectors)
+        assert engine.resets == 1
+        with pytest.raises(BrokenVectors, match="not sent again"):
+            await toys.ask("nan")
+
+    run(scenario, ToyEngine(broken=frozenset({"nan"})), memory=1 << 20)
+
+
+def test_an_engine_that_makes_nothing_right_blames_no_text() -> None:
+    """Its golden texts fail as well: it is out, and the text is served when it is back."""
+
+    @dataclass
+    class Wedged(ToyEngine):
+        async def reset(self) -> None:
+            self.resets += 1
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        engine.wedged = True
+        with pytest.raises(BrokenVectors):
+            await toys.ask("text")
+        assert not toys.pool.is_ready
+        engine.wedged = False
+        await until(lambda: toys.pool.is_ready)
+        assert_right(await toys.ask("text"), "text")
+
+    run(scenario, Wedged())
+
+
+def test_a_text_that_leaves_the_engine_broken_is_found_out() -> None:
+    """After it nothing is right until a reset: others are served, and it is not sent again."""
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        with pytest.raises(BrokenVectors):
+            await toys.ask("nan")
+        assert_right(await toys.ask("well"), "well")
+        resets = engine.resets
+        with pytest.raises(BrokenVectors, match="not sent again"):
+            await toys.ask("nan")
+        assert engine.resets == resets
+
+    run(scenario, ToyEngine(broken=frozenset({"nan"}), wedges=True))
 
 
 # --- engines that come and go -----------------------------------------------------------------------------------------

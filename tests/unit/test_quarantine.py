@@ -66,3 +66,75 @@ def test_quarantine_is_bounded() -> None:
         quarantine.died(bytes([n]), alone=True)
 
     assert [n for n in range(25) if quarantine.suspects(bytes([n]))] == list(range(15, 25))
+
+
+def test_ends_under_other_texts_ask_for_more_proof() -> None:
+    """An engine that ends under whatever it is given is ended by something else; a text that it takes is no killer."""
+    quarantine = Quarantine(600)
+    for n in range(5):
+        quarantine.died(bytes([n]), alone=True)
+
+    assert [quarantine.died(BAD, alone=True) for _ in range(7)] == [False] * 6 + [True]
+
+
+def test_a_proven_killer_is_no_excuse_for_the_next() -> None:
+    """Its ends are explained."""
+    quarantine = Quarantine(600)
+    quarantine.died(GOOD, alone=True)
+    quarantine.died(GOOD, alone=True)
+
+    assert not quarantine.died(BAD, alone=True)
+    assert quarantine.died(BAD, alone=True)
+
+
+def test_an_engine_that_ends_under_golden_texts_proves_nothing() -> None:
+    """What ended it is still there, and was no text; sent alone it is all the same."""
+    quarantine = Quarantine(600)
+    quarantine.died(GOOD, alone=True)
+    quarantine.absolved(GOOD)
+    assert quarantine.suspects(GOOD)
+    quarantine.died(BAD, alone=True)
+    assert not quarantine.died(GOOD, alone=True)
+
+    quarantine.absolved(GOOD)
+    assert quarantine.died(BAD, alone=True)
+
+
+def test_doubt_passes() -> None:
+    """An operator who killed an engine an hour ago did not do this."""
+    now = 1000.0
+    quarantine = Quarantine(600, clock=lambda: now)
+    quarantine.died(GOOD, alone=True)
+    now += 61
+    quarantine.died(BAD, alone=True)
+
+    assert quarantine.died(BAD, alone=True)
+
+
+def test_a_text_without_a_vector_is_kept_back_when_proven() -> None:
+    """At once where the engine took other texts of the same call, else the second time; then for its seconds."""
+    now = 1000.0
+    quarantine = Quarantine(600, clock=lambda: now)
+    quarantine.broke(BAD, proven=True)
+    quarantine.broke(GOOD, proven=False)
+
+    assert (quarantine.breaks(BAD), quarantine.breaks(GOOD)) == (True, False)
+    assert quarantine.was_reset_for(BAD)
+    assert quarantine.was_reset_for(GOOD)
+    assert not quarantine.suspects(BAD)
+    quarantine.broke(GOOD, proven=False)
+    assert quarantine.breaks(GOOD)
+    quarantine.cleared(GOOD)
+    assert not quarantine.breaks(GOOD)
+    now += 600
+    assert not quarantine.breaks(BAD)
+    assert not quarantine.was_reset_for(BAD)
+
+
+def test_resets_in_vain_are_remembered_without_a_quarantine() -> None:
+    """A setting of 0 keeps no text back, and yet an engine is not reset for one again and again."""
+    quarantine = Quarantine(0)
+    quarantine.broke(BAD, proven=True)
+
+    assert not quarantine.breaks(BAD)
+    assert quarantine.was_reset_for(BAD)

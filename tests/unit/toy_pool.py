@@ -63,6 +63,10 @@ class ToyEngine(ToyBackend):
     digest: str = "d"
     down: bool = False
     killers: frozenset[str] = frozenset()
+    broken: frozenset[str] = frozenset()  # texts that it answers with NaN
+    wedged: bool = False  # whether it answers NaN to everything, until it is reset
+    wedges: bool = False  # whether a broken text leaves it so
+    resets: int = 0
     gate: asyncio.Event | None = None
     script: list[BridgeError] = field(default_factory=list)
     calls: list[list[str]] = field(default_factory=list)
@@ -93,7 +97,7 @@ class ToyEngine(ToyBackend):
         as_float: bool = False,  # noqa: ARG002 -- Backend's
     ) -> Embedded:
         await self.start()
-        if set(texts) <= set(GOLDEN):
+        if set(texts) <= set(GOLDEN) and not self.wedged:
             self.checks += 1
             return self._answer(texts)
         self.calls.append(list(texts))
@@ -109,8 +113,16 @@ class ToyEngine(ToyBackend):
             raise EngineDied(f"{self.name} ended")
         return self._answer(texts)
 
+    async def reset(self) -> None:
+        self.resets += 1
+        self.wedged = False
+
     def _answer(self, texts: Sequence[str]) -> Embedded:
-        return Embedded(np.stack([vector(text, self.weights) for text in texts]), sum(map(len, texts)))
+        rows = np.stack([vector(text, self.weights) for text in texts])
+        bad = [self.wedged or text in self.broken for text in texts]
+        rows[bad] = np.nan
+        self.wedged = self.wedged or (self.wedges and any(bad))
+        return Embedded(rows, sum(map(len, texts)))
 
     @property
     def texts(self) -> list[str]:

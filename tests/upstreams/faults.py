@@ -174,6 +174,19 @@ async def closed_mid_body(call: Call, connection: Connection) -> None:
     connection.close()
 
 
+async def endless_head(_: Call, connection: Connection) -> None:
+    """A head that goes on and on; whoever reads it gives up."""
+    await connection.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        await connection.write(b"X-More: and more\r\n" * 1000)
+
+
+async def ends_after_a_while(call: Call, connection: Connection) -> None:
+    """The engine works at it, and then it is ended."""
+    await asyncio.sleep(0.1)
+    await call.api.die(connection)
+
+
 async def hang(_: Call, __: Connection) -> None:
     """Take the request and never answer."""
     await asyncio.Event().wait()
