@@ -10,8 +10,8 @@ from bridge.errors import TooLong
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # 4 MB that most bridges never need
 
-# Kept free of an engine's context: one token for EOS, one that Ollama reserves for a BOS that Qwen3 never uses
-# (adjustTokenLimit), and that keeps vLLM below the max-model-len at which it hangs (vLLM #29496).
+# Kept free of an engine's context: one token for EOS, and one that Ollama reserves for a BOS that Qwen3 never uses
+# (adjustTokenLimit). vLLM too wants some room: it has stopped answering (vLLM #29496).
 RESERVED_TOKENS = 2
 
 

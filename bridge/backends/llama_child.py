@@ -56,7 +56,7 @@ def parameters(options: Options) -> xllamacpp.CommonParams:
     wanted.model_alias = {str(options["alias"])}
     wanted.embedding = True
     wanted.n_ctx = int(str(options["context"]))
-    # One batch holds a whole context: with a smaller one a runner has ended (Ollama #16582).
+    # One batch holds a whole context: runners have ended (Ollama #16582).
     wanted.n_batch = wanted.n_ubatch = wanted.n_ctx
     # llama.cpp #26282: parallel slots have answered wrong vectors.
     wanted.n_parallel = 1

@@ -1,7 +1,7 @@
 """The vectors on disk: one SQLite file, used by one thread of each process.
 
-SQLite and not LMDB: LMDB maps its file into memory, so that a file which was cut short ends the process (SIGBUS, lmdb
-3.0) instead of answering an error; and a cache must be able to fail.
+SQLite and not LMDB: a fault of LMDB's file has ended the process (SIGBUS, lmdb 3.0) where SQLite answers an error; and
+a cache must be able to fail.
 """
 
 import contextlib

@@ -46,7 +46,7 @@ def error_name(error: sqlite3.Error) -> str:
 def _opened(path: Path, query: str, most: int | None = None) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.resolve().as_uri()}?{query}", uri=True, timeout=_BUSY, isolation_level=None)
     try:
-        # No memory map: under it a file that is cut short ends the process.
+        # No memory map: a fault of the file must be an error, never a signal that ends the process.
         for pragma in ("mmap_size = 0", "cache_size = -1024", "synchronous = NORMAL", "trusted_schema = OFF"):
             db.execute(f"PRAGMA {pragma}")
         _check_schema(db, may_be_empty=most is not None)

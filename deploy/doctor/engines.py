@@ -69,7 +69,7 @@ def _version(ollama: Ollama) -> Iterator[Finding]:
             "warning",
             "This Ollama is older than what is tested",
             told,
-            "It cuts long texts in another way, and some texts crash it; the bridge catches what it can.",
+            "It cuts long texts in another way, and its runner has ended in use; the bridge catches what it can.",
             f"Update it: {INSTALL}.",
         )
 

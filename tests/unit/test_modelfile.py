@@ -14,7 +14,7 @@ GOLDEN = """\
 FROM /models/Qwen & Co/Qwen3-Embedding-4B-Q4_K_M.gguf
 # One text of up to num_ctx tokens. Ollama's own default follows the GPU's memory and differs from machine to machine.
 PARAMETER num_ctx 8192
-# As large as the context: a text beyond Ollama's default batch of 2048 has been cut in silence or has ended the runner.
+# As large as the context: with Ollama's own default, texts have been cut in silence and runners have ended.
 PARAMETER num_batch 8192
 # No TEMPLATE and no SYSTEM: Ollama applies neither to embeddings. The instruction is the bridge's to add.
 """
