@@ -16,6 +16,9 @@ STACK_FLAGS = $(if $(MODEL),--model $(MODEL)) $(if $(MODE),--mode $(MODE))
 # Tried in this order; PYTHON=… names another.
 PYTHONS = $(PYTHON) python3.12 python3.11 python3.13 python3
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+# The programs in .venv name the folder that they were made in, and a Python: both may have gone, or be another's.
+STALE := $(shell [ ! -e $(VENV)/runtime.stamp ] || { [ -x $(BIN)/python ] && head -n 2 $(BIN)/embedstack 2>/dev/null \
+	| grep -qF -e "$$(pwd -P)/$(BIN)/" -e "$$PWD/$(BIN)/"; } || echo stale)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -89,7 +92,12 @@ clean: ## Remove .venv and what the tools left behind; engines and models in the
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/runtime.stamp: pyproject.toml constraints.txt
+.PHONY: stale
+stale:
+	@echo "$(VENV) was made in another folder, or its Python has gone; it is made again."
+	@rm -rf $(VENV)
+
+$(VENV)/runtime.stamp: pyproject.toml constraints.txt $(if $(STALE),stale)
 	$(call make_venv)
 	$(call install,.)
 	@touch $@

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -105,6 +107,69 @@ def test_make_says_which_python_it_needs(tmp_path: Path) -> None:
     assert "apt install python3-venv" in done.stderr
     assert "make setup PYTHON=" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+# In place of ten thousand files: a command that says which Python runs it, with its own in the second line.
+COMMAND = """#!/bin/sh\\n"%s/.venv/bin/python" -c "import sys; print(sys.prefix)"\\n"""
+INSTALL = f"""@printf '{COMMAND}' "$(CURDIR)" > $(BIN)/embedstack; chmod +x $(BIN)/embedstack"""
+
+
+def _checkout(folder: Path) -> Path:
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy2(ROOT / name, folder)
+    assert _where(folder) == folder
+    return folder
+
+
+def _where(folder: Path) -> Path:
+    """The folder whose command runs when `make demo` is called in one."""
+    done = _demo(cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.splitlines()[-1]).parent
+
+
+def _demo(*options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """With a Python that saves the ten seconds which pip's installation takes."""
+    python = cwd / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@" --without-pip\n')
+    python.chmod(0o755)
+    return _make(*options, "demo", f"install={INSTALL}", "PYTHONS=./python", cwd=cwd)
+
+
+@pytest.mark.parametrize("name", ["there", "a folder of mine"])
+def test_a_folder_that_was_moved_is_set_up_again(tmp_path: Path, name: str) -> None:
+    """Its commands name the old folder, which has gone: once, and then no more."""
+    moved = _checkout(tmp_path / "here").rename(tmp_path / name)
+    assert _where(moved) == moved
+    assert "made again" not in _demo(cwd=moved).stdout
+
+
+def test_a_folder_that_was_copied_runs_its_own_code(tmp_path: Path) -> None:
+    """The old folder is still there, and its commands would run in place of the copy's."""
+    copy = tmp_path / "copy"
+    shutil.copytree(_checkout(tmp_path / "here"), copy, symlinks=True)
+    assert _where(copy) == copy
+    assert _where(tmp_path / "here") == tmp_path / "here"
+
+
+def test_a_folder_whose_python_has_gone_is_set_up_again(tmp_path: Path) -> None:
+    """As after the system's Python was replaced by a newer one."""
+    checkout = _checkout(tmp_path / "here")
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to(tmp_path / "gone")
+    assert _where(checkout) == checkout
+
+
+def test_a_folder_under_another_name_is_left_as_it_is(tmp_path: Path) -> None:
+    """A link to a checkout is no move."""
+    link = tmp_path / "link"
+    link.symlink_to(_checkout(tmp_path / "here"))
+    for options in (["-C", str(link)], []):
+        done = _demo(*options, cwd=tmp_path if options else link)
+        assert done.returncode == 0
+        assert "made again" not in done.stdout
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
