@@ -10,13 +10,14 @@ from bridge.backends.embedded import EmbeddedBackend
 from bridge.backends.http import EngineClient, without_password
 from bridge.backends.ollama import OllamaBackend
 from bridge.backends.openai import OpenAIBackend
-from bridge.config import ConfigError, ollama_url
+from bridge.config import ConfigError
 from bridge.engine import Limits
 from bridge.engine_settings import Engine as EngineSettings
 from bridge.errors import BridgeError
 from bridge.pool import Member
 from bridge.settings import Settings
 from modelfiles.catalog import Model
+from modelfiles.configuration import ollama_host
 
 # Seconds for which an address may keep us in the dark about what is there.
 PROBE_TIMEOUT, PROBE_CONNECT = 5.0, 2.0
@@ -51,7 +52,7 @@ def _asked(settings: Settings) -> Sequence[EngineSettings]:
 
 async def _resolved(engine: EngineSettings, environ: Mapping[str, str]) -> EngineSettings:
     if engine.kind == "ollama" or (engine.kind is None and not engine.configured):
-        url = engine.base_url or ollama_url(environ)
+        url = engine.base_url or ollama_host.ollama_url(environ) or ollama_host.USUAL
         if not engine.configured and not await _answers(url, "/api/version"):
             raise ConfigError(THREE_WAYS.format(url=without_password(url)))
         return msgspec.structs.replace(engine, kind="ollama", url=url)

@@ -15,7 +15,6 @@ import msgspec
 
 from bridge import command_line
 from bridge.layers import choice_of_engine, from_flags
-from bridge.ollama_host import ollama_url
 from bridge.security_settings import ApiKey
 from bridge.settings import Settings
 from bridge.settings_table import SCHEMA
@@ -24,7 +23,7 @@ from modelfiles.configuration.build import Document, build, sources
 from modelfiles.configuration.layers import ConfigError, Layer, find_file, from_environment, from_file
 from modelfiles.configuration.shown import shown
 
-__all__ = ["Action", "ConfigError", "Loaded", "load", "ollama_url"]
+__all__ = ["Action", "ConfigError", "Loaded", "load"]
 
 Action = Literal["serve", "print-config", "version"]
 

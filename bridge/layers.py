@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 from typing import Any
 
-from bridge.ollama_host import split_host
 from bridge.settings_table import SCHEMA
 from modelfiles.configuration.layers import ConfigError, Given, Layer, from_assignments
 
@@ -39,3 +39,12 @@ def choice_of_engine(flags: argparse.Namespace, weaker: Layer) -> Layer:
     if "engine.url" in weaker or "pool.upstreams" in weaker:
         cleared["engine.api_key"] = None  # it belongs to those URLs and must not be sent to another
     return {key: Given(value, source) for key, value in {**cleared, **chosen}.items()}
+
+
+def split_host(authority: str) -> tuple[str, str]:
+    """Host and port of `host:port`, `[v6]:port`, `:port`, a bare host or v6 address; port "" when none is given."""
+    try:
+        return str(ipaddress.ip_address(authority.strip("[]"))), ""
+    except ValueError:
+        host, separator, port = authority.rpartition(":")
+        return (host.strip("[]"), port) if separator else (authority, "")

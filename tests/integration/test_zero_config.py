@@ -67,6 +67,15 @@ def test_without_an_ollama_it_names_three_ways(tmp_path: Path, form: str) -> Non
     assert_three_ways(run(tmp_path, env={"OLLAMA_HOST": form.format(port)}), f"http://127.0.0.1:{port}")
 
 
+def test_an_ollama_host_that_names_none_is_told(tmp_path: Path) -> None:
+    """Exit status 2 and a line that names the variable, without the password in it."""
+    done = run(tmp_path, env={"OLLAMA_HOST": "http://me:secret@box:11434"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("embed-bridge: OLLAMA_HOST: expected HOST")
+    assert "secret" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_whatever_else_answers_there_is_not_taken_for_an_ollama(tmp_path: Path) -> None:
     """Another program on that port is no engine."""
     with something_that_is_no_ollama() as port:
