@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bridge.api.answers import error_answer
 from bridge.api.guard import Guard
 from bridge.api.index import IndexDoor
+from bridge.api.intake import INTAKE, Intake
 from bridge.api.ollama import OllamaDoor
 from bridge.api.openai import OpenAIDoor
 from bridge.api.ops import OpsDoor
@@ -79,7 +80,8 @@ class Bridge:
         handlers = {BridgeError: _refuse, HTTPException: _no_route, Exception: _crash}
         app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
         app.router.redirect_slashes = False
-        direct = _direct(routes, app, witness)
+        intake = Intake(settings.limits.bodies_bytes, settings.limits.body_timeout)
+        direct = _direct(routes, app, witness, intake)
         return Guard(direct, settings.security, self._telemetry, [route.path for route in routes])
 
     @asynccontextmanager
@@ -145,13 +147,14 @@ def _road(settings: Settings, what: Served, cache: Cache, telemetry: Telemetry) 
     return pool, Pipeline(what.model, settings.model.aliases, prompts, supply, defaults, expectation, telemetry)
 
 
-def _direct(routes: Sequence[Route], app: ASGIApp, witness: Witness) -> ASGIApp:
+def _direct(routes: Sequence[Route], app: ASGIApp, witness: Witness, intake: Intake) -> ASGIApp:
     """A known path goes straight to its endpoint: Starlette's router tries a pattern a route and wraps each call in
     three handlers of exceptions, a tenth of the bridge's time (docs/performance.md). The rest is left to it.
     """
     endpoints = {(route.path, method): route.endpoint for route in routes for method in route.methods or ()}
 
     async def direct(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[INTAKE] = intake
         endpoint = endpoints.get((scope["path"], scope["method"])) if scope["type"] == "http" else None
         if endpoint is None:
             await app(scope, receive, send)

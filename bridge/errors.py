@@ -15,6 +15,7 @@ BridgeError
 ├── UnsupportedEncoding        415
 ├── ClientGone                 499  nobody is left to read the answer
 ├── QueueFull                  503
+├── BodiesFull                 503  the bodies of other requests leave no room
 ├── DeadlineMissed             503
 ├── NotKept                    507  the disk does not take it
 └── EngineError                502  the engine, not the client, is at fault
@@ -160,6 +161,11 @@ class NotKept(BridgeError):
 class QueueFull(BridgeError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "queue_full"
+
+
+class BodiesFull(BridgeError):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "bodies_full"
 
 
 class DeadlineMissed(BridgeError):

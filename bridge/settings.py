@@ -119,6 +119,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What a request and the queue may hold. Generous: one refusal fails a whole file in Open WebUI."""
 
     body_bytes: Annotated[Size, Meta(description="Largest request body.")] = 64 * MIB
+    bodies_bytes: Annotated[
+        Size,
+        Meta(
+            description="Most bytes of bodies on their way, of all requests. Beyond, bodies of more than 320 KiB wait, "
+            "and one at a time is received; one that has waited for body_timeout is a 503."
+        ),
+    ] = 64 * MIB
     body_timeout: Annotated[Seconds, Meta(description="Seconds a request's body may take to arrive.")] = 30.0
     answer_timeout: Annotated[
         Seconds,

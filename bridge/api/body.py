@@ -8,13 +8,17 @@ from typing import Any, NoReturn
 
 import orjson
 from starlette.requests import Request
+from starlette.types import Receive
 
+from bridge.api.intake import INTAKE, Intake
 from bridge.api.unicode import refuse_fields
+from bridge.api.whole import Whole
 from bridge.departure import Departure
 from bridge.errors import BadRequest, BodyTimeout, TooLarge, UnsupportedEncoding, shown
 from bridge.settings import Limits
 
 Object = dict[str, Any]
+_NOTHING = re.compile(rb"[ \t\n\r\v\f]*")
 # What "surrogateescape" makes of a byte that is no UTF-8; no decoded text holds these otherwise.
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
 
@@ -22,10 +26,75 @@ _NO_UTF8 = re.compile("[\udc80-\udcff]")
 async def read_object(request: Request, limits: Limits, text: str = "") -> Object:
     """The JSON object of a body, whatever its Content-Type (curl -d sends a form's), its field names in lower case:
     to Go `Input` is `input`. `text` is the field whose strings may hold lone surrogates, as bad PDFs have them; in any
-    other they are a BadRequest. May raise 4xx errors."""
+    other they are a BadRequest. May raise 4xx errors, and BodiesFull."""
     refuse_encoded(request)
-    body = await _received(request, limits)
-    if not body.strip():
+    departure: Departure | None = request.scope.get("departure")
+    if departure is not None and departure.has_sent:
+        return await _read(request, limits.body_bytes, request.receive, text)  # it is here: nothing is waited for
+    intake: Intake = request.scope.get(INTAKE) or Intake(limits.bodies_bytes, limits.body_timeout)
+    try:
+        async with asyncio.timeout(limits.body_timeout) as timer:
+            with intake.body(timer, departure) as share:
+                return await _read(request, limits.body_bytes, lambda: share.read(request.receive), text)
+    except TimeoutError as error:
+        raise BodyTimeout(f"The body did not arrive within {limits.body_timeout:g} s.", "Send it in one go.") from error
+
+
+def refuse_encoded(request: Request) -> None:
+    """UnsupportedEncoding."""
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedEncoding(f"The body is encoded as {shown(encoding)}.", "Send it without Content-Encoding.")
+
+
+async def chunks(request: Request, most: int, receive: Receive) -> AsyncIterator[bytes]:
+    """A body of `most` bytes at most, as it comes, one piece at least. TooLarge; BadRequest where the client leaves in
+    the middle.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > most:
+        raise _too_large(most)
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest(
+                "The client went away in the middle of its body.", "Send it again.", code="client_disconnected"
+            )
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            raise _too_large(most)
+        yield chunk
+        more = message.get("more_body", False)
+
+
+def parse(body: bytes | memoryview) -> Any:
+    """JSON as Go reads it: lone surrogates and bytes that are no UTF-8 do not refuse a whole request. BadRequest."""
+    return _parsed(body)[0]
+
+
+def _parsed(body: bytes | memoryview) -> tuple[Any, bool]:
+    """The value, and whether it is strict JSON, whose strings all are Unicode."""
+    try:
+        return orjson.loads(body), True
+    except orjson.JSONDecodeError as strict:
+        try:
+            return json.loads(_decoded(body), parse_constant=_no_constant), False
+        except (ValueError, RecursionError) as error:
+            problem = strict if isinstance(error, RecursionError) else error
+            raise BadRequest(
+                f"The body is not valid JSON: {problem}.", "Correct it at that place.", code="invalid_json"
+            ) from error
+
+
+def _decoded(body: bytes | memoryview) -> str:
+    """One U+FFFD for each byte that is no UTF-8, as Go writes it; Python's own "replace" writes one for several."""
+    return _NO_UTF8.sub("\ufffd", str(body, "utf-8", "surrogateescape"))
+
+
+def _object(body: bytes | memoryview, text: str) -> Object:
+    if _NOTHING.fullmatch(body):
         raise BadRequest("missing request body.", 'Send JSON, as {"model": …, "input": …}.', code="missing_body")
     value, strict = _parsed(body)
     if not isinstance(value, dict):
@@ -40,71 +109,12 @@ async def read_object(request: Request, limits: Limits, text: str = "") -> Objec
     return named
 
 
-def refuse_encoded(request: Request) -> None:
-    """UnsupportedEncoding."""
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise UnsupportedEncoding(f"The body is encoded as {shown(encoding)}.", "Send it without Content-Encoding.")
-
-
-async def chunks(request: Request, most: int) -> AsyncIterator[bytes]:
-    """A body of `most` bytes at most, as it comes. TooLarge; BadRequest where the client leaves in the middle."""
+async def _read(request: Request, most: int, receive: Receive, text: str) -> Object:
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > most:
-        raise _too_large(most)
-    size, more = 0, True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest(
-                "The client went away in the middle of its body.", "Send it again.", code="client_disconnected"
-            )
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > most:
-            raise _too_large(most)
-        yield chunk
-        more = message.get("more_body", False)
-
-
-def parse(body: bytes) -> Any:
-    """JSON as Go reads it: lone surrogates and bytes that are no UTF-8 do not refuse a whole request. BadRequest."""
-    return _parsed(body)[0]
-
-
-def _parsed(body: bytes) -> tuple[Any, bool]:
-    """The value, and whether it is strict JSON, whose strings all are Unicode."""
-    try:
-        return orjson.loads(body), True
-    except orjson.JSONDecodeError as strict:
-        try:
-            return json.loads(_decoded(body), parse_constant=_no_constant), False
-        except (ValueError, RecursionError) as error:
-            problem = strict if isinstance(error, RecursionError) else error
-            raise BadRequest(
-                f"The body is not valid JSON: {problem}.", "Correct it at that place.", code="invalid_json"
-            ) from error
-
-
-def _decoded(body: bytes) -> str:
-    """One U+FFFD for each byte that is no UTF-8, as Go writes it; Python's own "replace" writes one for several."""
-    return _NO_UTF8.sub("\ufffd", body.decode("utf-8", "surrogateescape"))
-
-
-async def _received(request: Request, limits: Limits) -> bytes:
-    departure: Departure | None = request.scope.get("departure")
-    if departure is not None and departure.has_sent:
-        return await _read(request, limits.body_bytes)  # it is here: nothing is waited for
-    try:
-        async with asyncio.timeout(limits.body_timeout):
-            return await _read(request, limits.body_bytes)
-    except TimeoutError as error:
-        raise BodyTimeout(f"The body did not arrive within {limits.body_timeout:g} s.", "Send it in one go.") from error
-
-
-async def _read(request: Request, most: int) -> bytes:
-    parts = [chunk async for chunk in chunks(request, most)]
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    with Whole(int(announced) if announced.isdigit() else None) as whole:
+        async for piece in chunks(request, most, receive):
+            whole.add(piece)
+        return _object(whole.bytes(), text)
 
 
 def _too_large(most: int) -> TooLarge:

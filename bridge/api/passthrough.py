@@ -45,7 +45,7 @@ class PassthroughDoor:
 
     async def _sent(self, request: Request, departure: Departure | None) -> Exchange:
         announced = request.headers.get("content-length", "")
-        body = chunks(request, self._limits.body_bytes)
+        body = chunks(request, self._limits.body_bytes, request.receive)
         first = await anext(body)  # one that says that it is too large never reaches Ollama
         exchange = await self._upstream.open(request.url.path, int(announced) if announced.isdigit() else None)
         if departure is not None:
