@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bridge import __version__, app, choose, config
 from bridge.config import ConfigError, Loaded
 from bridge.http_protocol import protocol
+from bridge.listener import Room, Server, connections
 from bridge.logs import configure
 from bridge.served import Served, served
 from bridge.settings import Settings
@@ -52,7 +53,9 @@ def _serve(loaded: Loaded, argv: Sequence[str]) -> int:
     if what.model.note:
         log.warning("%s: %s", what.model.id, what.model.note)
     _raise_descriptor_limit()
-    server = uvicorn.Server(_uvicorn(_rereading(bridge, argv, what), settings))
+    # A chat takes a connection to Ollama as well.
+    room = Room(connections(2 if settings.passthrough.ollama else 1))
+    server = Server(_uvicorn(_rereading(bridge, argv, what), settings, room), room)
     for number in (signal.SIGTERM, signal.SIGINT):
         # At its end uvicorn raises the signal again for the handler that it found: this one, so that we exit with 0.
         signal.signal(number, server.handle_exit)
@@ -98,13 +101,13 @@ def _raise_descriptor_limit() -> None:
         log.warning("the limit of open files stays as it is: %s", error)
 
 
-def _uvicorn(application: ASGIApp, settings: Settings) -> uvicorn.Config:
+def _uvicorn(application: ASGIApp, settings: Settings, room: Room) -> uvicorn.Config:
     return uvicorn.Config(
         application,
         host=settings.listen.host,
         port=settings.listen.port,
         loop="uvloop",
-        http=protocol(settings.limits.answer_timeout),
+        http=protocol(settings.limits.answer_timeout, room),
         ws="none",
         lifespan="on",
         access_log=False,

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from bridge.departure import Departure
 from bridge.http_flow import Flow
 from bridge.http_framing import Framing
+from bridge.listener import Room
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,12 @@ LINGER = 10.0
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """`answer_timeout`: seconds in which a client must take some of an answer that waits for it; `protocol` sets it."""
+    """`answer_timeout`: seconds in which a client must take some of an answer that waits for it. `room` is where it is
+    counted. `protocol` sets both.
+    """
 
     answer_timeout = 120.0
+    room: Room | None = None
     _rest = b""
     _head_size = 0
     _in_body = False
@@ -43,6 +47,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
+        if self.room is not None:
+            self.room.came()
         self.flow = Flow(self.transport, self.loop, self._client_went)
         self._framing = Framing()
         self._writer = _Writer(self)
@@ -57,6 +63,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._end_timer.cancel()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+        if self.room is not None:
+            self.room.left()
         if self._answering():
             self._leave_cycle()
 
@@ -240,9 +248,9 @@ class _Writer:
         self.close = protocol.end
 
 
-def protocol(answer_timeout: float) -> type[HttpProtocol]:
-    """The protocol with its bound, in seconds, as uvicorn wants it: a class."""
-    return type("BoundedHttpProtocol", (HttpProtocol,), {"answer_timeout": answer_timeout})
+def protocol(answer_timeout: float, room: Room) -> type[HttpProtocol]:
+    """The protocol with its bounds, the first in seconds, as uvicorn wants it: a class."""
+    return type("BoundedHttpProtocol", (HttpProtocol,), {"answer_timeout": answer_timeout, "room": room})
 
 
 def _told(client: tuple[str, int] | None) -> str:

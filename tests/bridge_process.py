@@ -68,11 +68,13 @@ def bridge(
     cached: bool = False,
     env: Mapping[str, str] | None = None,
     soft_files: int | None = None,
+    most_files: int | None = None,
 ) -> Iterator[Bridge]:
     """`embed-bridge ARGUMENTS` until the block ends. AssertionError, with its log, where it does not become ready.
 
     Without a cache unless `cached`, so that every request reaches the engine. `wait_ready` False waits only until it
-    listens: its engine may be wrong or away on purpose. `soft_files` is the soft limit of open files it starts with.
+    listens: its engine may be wrong or away on purpose. `soft_files` is the soft limit of open files it starts
+    with, `most_files` one that it cannot raise.
     """
     with tempfile.TemporaryDirectory(prefix="embed-bridge-") as folder:
         log = Path(folder) / "log.txt"
@@ -83,7 +85,7 @@ def bridge(
         passed = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_BRIDGE_", "OLLAMA"))}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*_limited(soft_files), *command],
+                [*_limited("-S -n", soft_files), *_limited("-n", most_files), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -101,8 +103,8 @@ def bridge(
                 process.wait()
 
 
-def _limited(soft_files: int | None) -> list[str]:
-    return [] if soft_files is None else ["sh", "-c", f'ulimit -S -n {soft_files}; exec "$@"', "sh"]
+def _limited(flags: str, files: int | None) -> list[str]:
+    return [] if files is None else ["sh", "-c", f'ulimit {flags} {files}; exec "$@"', "sh"]
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
