@@ -132,6 +132,7 @@ def _road(settings: Settings, what: Served, cache: Cache, telemetry: Telemetry) 
         own=settings.prompts.tasks,
         default=settings.prompts.default,
         neutralise=settings.prompts.special_tokens == "neutralise",
+        correct=settings.prompts.correct,
     )
     defaults = Defaults(
         dimensions=settings.model.dimensions,

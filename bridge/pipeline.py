@@ -37,11 +37,12 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a request means, before anything is embedded."""
+    """What a request means, before anything is embedded. `corrected`: places of texts whose own prompt is put right."""
 
     prompt: Prompt
     texts: tuple[str, ...]
     dimensions: int
+    corrected: tuple[int, ...] = ()
 
     @property
     def meaning(self) -> Meaning:
@@ -105,6 +106,7 @@ class Pipeline:
             stages=supplied.stages,
             meaning=plan.meaning,
             truncated=truncated,
+            corrected=plan.corrected,
         )
 
     async def _vectors(self, rows: Sequence[Row], dimensions: int) -> Sequence[Vectors]:
@@ -132,8 +134,8 @@ class Pipeline:
         """UnknownModel, DimensionsOutOfRange, or BadRequest for roles."""
         alias = self.names.resolve(request.model)
         prompt = self._prompts.resolve(request.hints, alias.task)
-        texts = tuple(self._prompts.final_text(text, prompt) for text in request.texts)
-        return Plan(prompt, texts, self._dimensions(request, alias))
+        rendered = self._prompts.rendered(request.texts, prompt)
+        return Plan(prompt, rendered.texts, self._dimensions(request, alias), rendered.corrected)
 
     def meaning(self, request: EmbedRequest) -> Meaning:
         """What `plan` makes of a request, but for its texts. Raises as that does."""

@@ -6,10 +6,11 @@ as Qwen's own evaluation does.
 """
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bridge.correction import Correction
 from bridge.errors import BadRequest, shown
 from bridge.request import PromptHints
 from bridge.text import neutralise_special_tokens, normalise
@@ -18,6 +19,7 @@ from modelfiles.catalog import PromptStyle, Task
 # Body fields that carry a role or a task, in the order in which a message names them.
 ROLE_FIELDS = ("input_type", "task", "prompt_name")
 QUERY, DOCUMENT = "query", "document"
+_DEFAULT = "default"  # the source of a role that nothing has said
 _LONGEST_MISTYPED = 200
 
 
@@ -59,15 +61,28 @@ class Prompt:
     prefix: str
     source: str
 
+    @property
+    def asks(self) -> bool:
+        """Whether its texts are not said to be documents: nothing was said, or something else."""
+        return self.role == QUERY or self.source == _DEFAULT
+
     def render(self, text: str) -> str:
         if not self.prefix or _is_rendered(text) or text.startswith(self.prefix):
             return text
         return self.prefix + text
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Final texts in their order, and the places of those whose own prompt was corrected."""
+
+    texts: tuple[str, ...]
+    corrected: tuple[int, ...]
+
+
 class Prompts:
     """The tasks and the style of one model. `own` names the tasks whose instruction is the user's, not the catalogue's;
-    `default` is the role or task of a request that names none.
+    `default` is the role or task of a request that names none; `correct`: nearly right prompts are put right.
     """
 
     def __init__(
@@ -78,11 +93,14 @@ class Prompts:
         own: Collection[str] = (),
         default: str = DOCUMENT,
         neutralise: bool = False,
+        correct: bool = True,
     ) -> None:
         self._tasks = {name.lower(): task for name, task in tasks.items()}
         self._own = {name.lower() for name in own}
         self._style = style
         self._neutralise = neutralise
+        self._correction = Correction(style)
+        self._correct = correct
         self._default = self._intent(default, "prompts.default")
 
     def resolve(self, hints: PromptHints, alias: str | None = None) -> Prompt:
@@ -98,16 +116,28 @@ class Prompts:
             return self._prompt(self._intent(hints.header, "header X-Embed-Task"), "header X-Embed-Task")
         if alias:
             return self._prompt(self._intent(alias, "model alias"), "model alias")
-        return self._prompt(self._default, "default")
+        return self._prompt(self._default, _DEFAULT)
 
     @property
     def document_prefix(self) -> str:
         """What is put before a text that a client says is a document."""
         return self._prompt(Intent(role=DOCUMENT), "").prefix
 
-    def final_text(self, text: str, prompt: Prompt) -> str:
+    def rendered(self, texts: Sequence[str], prompt: Prompt) -> Rendered:
         """Normalised, special tokens as configured, prefixed once."""
-        return prompt.render(self._cleaned(text))
+        cleaned = [self._cleaned(text) for text in texts]
+        if not prompt.asks:
+            return Rendered(tuple(map(prompt.render, cleaned)), ())
+        final, corrected = [], []
+        for index, text in enumerate(cleaned):
+            own = self._correction.read(text, prompt.prefix)
+            if own is None or (own != text and not self._correct):
+                final.append(prompt.render(text))
+                continue
+            if own != text:
+                corrected.append(index)
+            final.append(own)
+        return Rendered(tuple(final), tuple(corrected))
 
     def _cleaned(self, said: str) -> str:
         """A client's words, text or instruction: normalised, special tokens as configured."""

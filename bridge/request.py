@@ -105,3 +105,4 @@ class EmbedResult:
     stages: Stages
     meaning: Meaning
     truncated: tuple[int, ...] = field(default=())
+    corrected: tuple[int, ...] = field(default=())

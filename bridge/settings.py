@@ -102,6 +102,13 @@ class Prompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         Literal["keep", "neutralise"],
         Meta(description="Whether '<|endoftext|>' and its like inside a text stay special tokens."),
     ] = "keep"
+    correct: Annotated[
+        bool,
+        Meta(
+            description="Whether a query's own prompt that is nearly right, as 'Query: x' for 'Query:x', "
+            "becomes what the model was trained on. Documents are never touched."
+        ),
+    ] = True
 
     def merged(self, built_in: Mapping[str, Task]) -> dict[str, Task]:
         """The catalogue's tasks with ours added. A bare instruction keeps the replaced task's symmetry."""

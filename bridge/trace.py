@@ -28,6 +28,7 @@ class Entry(NamedTuple):
     encode: float
     answer_bytes: int
     truncated: int
+    corrected: int
     status: int
     code: str
     input: tuple[str, ...] | None
@@ -61,6 +62,7 @@ class Trace:
                 encode,
                 size,
                 len(result.truncated),
+                len(result.corrected),
                 200,
                 "",
                 _clipped(asked.texts) if self._text else None,
@@ -75,7 +77,7 @@ class Trace:
         flow, model, texts = (asked.caller.flow, asked.model, asked.texts) if asked else (("",), "", ())
         kept = _clipped(texts) if self._text else None
         told = (door, flow, _name(model), meaning, len(texts), _size(texts), 0, _NOTHING, _NO_STAGES)
-        self._entries.append(Entry(at, *told, 0.0, 0, 0, status, code, kept))
+        self._entries.append(Entry(at, *told, 0.0, 0, 0, 0, status, code, kept))
 
     def after(self, seq: int, limit: int) -> list[dict[str, Any]]:
         """The oldest `limit` records with a higher number; all of them where the number is of an earlier process."""
@@ -126,6 +128,7 @@ def _record(seq: int, entry: Entry) -> dict[str, Any]:
         "encode_ms": round(entry.encode * 1000, 3),
         "answer_bytes": entry.answer_bytes,
         "truncated": entry.truncated,
+        "corrected": entry.corrected,
         "status": entry.status,
         "code": entry.code,
     }

@@ -1,7 +1,7 @@
 """One request as the bridge's trace has it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -43,7 +43,7 @@ class TraceRecord:
         bytes: of the texts, in UTF-8; `answer_bytes` of the answer's body.
         hit, joined, miss: of the texts, by where their vector came from.
         queue_ms, engine_ms, encode_ms: milliseconds waiting, at an engine, and writing the answer.
-        truncated: texts that were cut.
+        truncated: texts that were cut; `corrected` those whose own prompt was put right.
         code: of the error, "" for none.
         input: the first characters of the texts as sent; None unless the bridge records them.
     """
@@ -72,6 +72,7 @@ class TraceRecord:
     status: int
     code: str
     input: tuple[str, ...] | None = None
+    corrected: int = 0  # an older bridge does not tell it
 
     def __rich__(self) -> Text:
         line = Text(no_wrap=True, overflow="ignore")
@@ -79,6 +80,8 @@ class TraceRecord:
             line.append(_cell(name, cell), self._style(name))
         if self.truncated:
             line.append(f" {self.truncated} cut", "yellow")
+        if self.corrected:
+            line.append(f" {self.corrected} corrected", "yellow")
         for text in self.input or ():
             line.append(f"\n    {_plain(text, 160)}", "dim")
         return line
@@ -116,9 +119,10 @@ class TraceRecord:
 
 def read(told: Mapping[str, Any]) -> TraceRecord:
     """A record out of the bridge's JSON; KeyError where it lacks something. What it has besides is left out."""
-    known = {field.name: told[field.name] for field in fields(TraceRecord) if field.name != "input"}
+    known = {field.name: told[field.name] for field in fields(TraceRecord) if field.default is MISSING}
     texts = told.get("input")
-    return TraceRecord(**known, input=None if texts is None else tuple(map(str, texts)))
+    kept = None if texts is None else tuple(map(str, texts))
+    return TraceRecord(**known, input=kept, corrected=told.get("corrected", 0))
 
 
 def head() -> Text:

@@ -56,6 +56,8 @@ def _headers(result: EmbedResult, ignored: Sequence[str], encode: float | None) 
     ]
     if result.truncated:
         headers.append(("x-embed-truncated", _places(result.truncated)))
+    if result.corrected:
+        headers.append(("x-embed-corrected", _places(result.corrected)))
     if ignored:
         headers.append(("x-embed-ignored", ",".join(ignored)))
     return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
@@ -74,9 +76,9 @@ def ignored_note(ignored: Sequence[str]) -> dict[str, str]:
     return {"X-Embed-Ignored": ",".join(ignored)} if ignored else {}
 
 
-def _places(truncated: Sequence[int]) -> str:
-    named = ",".join(map(str, truncated[:_MOST_NAMED]))
-    return named if len(truncated) <= _MOST_NAMED else f"{named}, ... {len(truncated)} in all"
+def _places(texts: Sequence[int]) -> str:
+    named = ",".join(map(str, texts[:_MOST_NAMED]))
+    return named if len(texts) <= _MOST_NAMED else f"{named}, ... {len(texts)} in all"
 
 
 def _found(found: Found) -> str:

@@ -36,7 +36,8 @@ _CONTAINERS_HOST = frozenset(
     )
 )
 _EXPOSED = (
-    "X-Embed-Error, X-Embed-Truncated, X-Embed-Ignored, X-Embed-Cache, X-Embed-Fingerprint, Server-Timing, Retry-After"
+    "X-Embed-Error, X-Embed-Truncated, X-Embed-Corrected, X-Embed-Ignored, X-Embed-Cache, X-Embed-Fingerprint, "
+    "Server-Timing, Retry-After"
 )
 
 

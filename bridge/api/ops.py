@@ -80,6 +80,7 @@ class OpsDoor:
             dimensions=fields.dimensions_of(body, self.pipeline.model),
         )
         plan = self.pipeline.plan(wanted)
+        corrected = set(plan.corrected)
         length = self.pipeline.pool.length() if self.pipeline.pool.main.ready else None
         return json_answer(
             {
@@ -95,8 +96,9 @@ class OpsDoor:
                         "text": text,
                         "bytes": len(text.encode()),
                         "surely_fits": length.surely_fits(text) if length else None,
+                        "corrected": index in corrected,
                     }
-                    for text in plan.texts
+                    for index, text in enumerate(plan.texts)
                 ],
             }
         )

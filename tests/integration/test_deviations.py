@@ -174,6 +174,19 @@ def test_decomposed_text_is_composed(beside: Beside, text: str) -> None:
     assert tokens_of(nfd.ollama.json()) != tokens_of(nfc.ollama.json())
 
 
+def test_a_prompt_that_is_nearly_right(beside: Beside) -> None:
+    """Ollama embeds the space behind `Query:` as another first token; we what the model was trained on, and say so."""
+    near = "Instruct: Find it\nQuery: annual leave"
+    right = beside.post("/api/embed", body_for("/api/embed", near.replace("Query: ", "Query:")))
+    nearly = beside.post("/api/embed", body_for("/api/embed", near))
+
+    assert same(right)
+    assert same(Answers(ollama=right.ollama, bridge=nearly.bridge))
+    assert not same(nearly)
+    assert nearly.bridge.headers["X-Embed-Corrected"] == "0"
+    assert same(beside.post("/api/embed", body_for("/api/embed", near, input_type="document")))
+
+
 # Vectors
 
 

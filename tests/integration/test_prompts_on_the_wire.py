@@ -6,12 +6,15 @@ Every expected text is written out here: nothing that the bridge itself computes
 import unicodedata
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import requests
 
 from bridge import prompts
 from modelfiles.demo.build import DemoFiles
+from tests.bridge_process import bridge
+from tests.engines.process import free_port
 from tests.stacks import EMBEDDED, Stacks
 from tests.upstreams.llama import llama_child
 from tests.upstreams.wires import Wire, Wires, recorded
@@ -257,7 +260,7 @@ def test_every_door_reads_the_same(plain: Wire, path: str, field: str) -> None:
     "text",
     [
         QUERY + "x",
-        "Instruct: something of the client's own\nQuery: with a space",
+        "Instruct: something of the client's own\nQuery:x",
         "Instruct: \nQuery:",
         "Instruct: two lines\nof it\nQuery:x",
     ],
@@ -271,11 +274,82 @@ def test_a_text_that_is_rendered_already_is_left_alone(wires: Wires, text: str) 
 
 @pytest.mark.parametrize(
     "text",
-    ["Instruct: no query follows", "Instruct:no space\nQuery:x", " Instruct: not at the start\nQuery:x", "Query:x"],
+    ["Instruct: no query follows", "Instruct: one line Query:x", " Instruct: not at the start\nQuery:x", "Query: x"],
 )
 def test_what_only_looks_rendered_is_not(plain: Wire, text: str) -> None:
     """Both marks in their place, or it is a text like any other."""
     assert utf8(QUERY + text) == plain.sent(text, input_type="query")
+
+
+NEARLY = (
+    "Instruct: Find the clause\nQuery: annual  leave? ",
+    "Instruct:Find the clause\r\nQuery:annual  leave? ",
+    "Instruct:  Find the clause\n Query:  annual  leave? ",
+    "Instruct: Find the clause\\nQuery: annual  leave? ",
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/api/embed", "input"), ("/api/embeddings", "prompt"), ("/v1/embeddings", "input"), ("/embeddings", "input")],
+)
+@pytest.mark.parametrize("near", NEARLY)
+def test_a_prompt_that_is_nearly_right_is_put_right(plain: Wire, near: str, path: str, field: str) -> None:
+    """The engine gets the model's own bytes, the query itself untouched; the answer says so, to a web page too."""
+    for fields in ({}, {"input_type": "query"}, {"instruction": "another"}, {"model": "demo@sts"}):
+        answer = plain.post(path, {"model": "demo", field: near, **fields}, Origin="http://localhost")
+        assert answer.status_code == 200, answer.text
+        assert utf8("Instruct: Find the clause\nQuery:annual  leave? ") == plain.recorder.texts
+        assert answer.headers["X-Embed-Corrected"] == "0"
+        assert "X-Embed-Corrected" in answer.headers["Access-Control-Expose-Headers"]
+
+
+@pytest.mark.parametrize("near", NEARLY)
+def test_a_document_is_never_corrected(plain: Wire, near: str) -> None:
+    """By field, header or model's name: it may be about prompts."""
+    assert utf8(near) == plain.sent(near, input_type="document")
+    assert utf8(near) == plain.sent(near, header="passage")
+    assert utf8(near) == plain.sent(near, model="demo@document")
+    answer = plain.post("/api/embed", {"model": "demo", "input": near, "input_type": "document"})
+    assert "X-Embed-Corrected" not in answer.headers
+
+
+def test_what_was_corrected_is_named_by_its_place(plain: Wire) -> None:
+    """In the header, in the trace and in /v1/render; a text that is right is not among them."""
+    texts = [NEARLY[0], "Instruct: x\nQuery:y", "annual leave", NEARLY[1]]
+    answer = plain.post("/api/embed", {"model": "demo", "input": texts})
+    rendered = plain.post("/v1/render", {"model": "demo", "input": texts}).json()["texts"]
+    record = requests.get(f"{plain.bridge.url}/v1/trace", timeout=30).json()["records"][-1]
+
+    assert answer.headers["X-Embed-Corrected"] == "0,3"
+    assert [text["corrected"] for text in rendered] == [True, False, False, True]
+    assert rendered[0]["text"] == "Instruct: Find the clause\nQuery:annual  leave? "
+    assert (record["corrected"], record["texts"]) == (2, 4)
+
+
+STYLE = """\
+styles:
+  spaced: {template: "Instruct: {instruction}\\nQuery: {text}"}
+models: {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "seen"),
+    [
+        ("prompts.correct=false", "Instruct: x\nQuery: y"),
+        ("prompts.style=spaced", "Instruct: x\nQuery: y"),
+        ("prompts.style=article-zh", "Instruct: x\nQuery:y"),
+    ],
+)
+def test_it_can_be_turned_off_and_is_each_styles_own(tmp_path: Path, setting: str, seen: str) -> None:
+    """Off, or for a model that was trained with the space, a prompt stays as it came."""
+    (tmp_path / "catalog.yaml").write_text(STYLE)
+    sets = [f"model.catalog={tmp_path / 'catalog.yaml'}", "model.id=demo", setting]
+    arguments = [part for each in sets for part in ("--set", each)]
+    with bridge("--upstream", f"http://127.0.0.1:{free_port()}", *arguments, wait_ready=False) as running:
+        body = {"model": "demo", "input": "Instruct: x\nQuery: y", "input_type": "query"}
+        assert [text["text"] for text in running.post("/v1/render", body).json()["texts"]] == [seen]
 
 
 def test_article_prefix_is_not_doubled(chinese: Wire) -> None:

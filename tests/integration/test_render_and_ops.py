@@ -80,7 +80,7 @@ def test_render_tells_role_and_source(
         "source": source,
         "dimensions": dimensions,
         "limit_tokens": 8190,
-        "texts": [{"text": text, "bytes": len(text.encode()), "surely_fits": True}],
+        "texts": [{"text": text, "bytes": len(text.encode()), "surely_fits": True, "corrected": False}],
     }
 
 
@@ -121,7 +121,8 @@ def test_render_needs_no_engine(away: Bridge) -> None:
     told = render(away, "x", input_type="query")
 
     assert (told["role"], told["limit_tokens"]) == ("query", None)
-    assert told["texts"] == [{"text": f"Instruct: {WEB_SEARCH}\nQuery:x", "bytes": 92, "surely_fits": None}]
+    text = {"text": f"Instruct: {WEB_SEARCH}\nQuery:x", "bytes": 92, "surely_fits": None, "corrected": False}
+    assert told["texts"] == [text]
 
 
 # --- alive, ready, measured -------------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import BadRequest
-from bridge.prompts import ROLE_FIELDS, SYNONYMS, Prompts
+from bridge.prompts import ROLE_FIELDS, SYNONYMS, Prompts, Rendered
 from bridge.request import NO_HINTS, PromptHints
 from bridge.text import normalise
 from modelfiles import catalog
-from modelfiles.catalog import Task
+from modelfiles.catalog import PromptStyle, Task
 
 CATALOG = catalog.load()
 MODEL = CATALOG.models["qwen3-embedding:4b"]
@@ -111,9 +111,10 @@ def prompts(
     own: dict[str, Task] | None = None,
     default: str = "document",
     neutralise: bool = False,
+    correct: bool = True,
 ) -> Prompts:
     tasks = {**MODEL.tasks, **(own or {})}
-    return Prompts(tasks, CATALOG.styles[style], own=own or (), default=default, neutralise=neutralise)
+    return Prompts(tasks, CATALOG.styles[style], own=own or (), default=default, neutralise=neutralise, correct=correct)
 
 
 def body(**fields: str) -> PromptHints:
@@ -127,7 +128,7 @@ def final(
 ) -> bytes:
     """The bytes that the engine would get."""
     of = of or prompts()
-    return of.final_text(text, of.resolve(hints, alias)).encode()
+    return of.rendered([text], of.resolve(hints, alias)).texts[0].encode()
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------
@@ -346,13 +347,16 @@ def test_a_very_long_role_makes_no_long_message() -> None:
     [
         QUERY.decode() + TEXT,
         CODE.decode() + TEXT,
-        "Instruct: 找出答案\nQuery: " + TEXT,
+        "Instruct: 找出答案\nQuery:" + TEXT,
         "Instruct: x\nQuery:",
+        "Instruct: two lines\nof it\nQuery:x",
+        "Instruct: x\nQuery:\n  indented",
     ],
 )
-def test_a_text_that_carries_qwens_format_is_left_alone(text: str) -> None:
+@pytest.mark.parametrize("correct", [True, False])
+def test_a_text_that_carries_qwens_format_is_left_alone(text: str, *, correct: bool) -> None:
     """A client that prefixes by itself gets neither a second prefix nor another one."""
-    assert text.encode() == final(body(input_type="query"), text=text)
+    assert text.encode() == final(body(input_type="query"), text=text, of=prompts(correct=correct))
 
 
 @pytest.mark.parametrize(
@@ -361,26 +365,132 @@ def test_a_text_that_carries_qwens_format_is_left_alone(text: str) -> None:
         "Instruct: x",
         "instruct: x\nQuery:y",
         "Query:x",
-        "Instruct:x\nQuery:y",
+        "Query: x",
         " Instruct: x\nQuery:y",
         "Instruct: x Query:y",
+        "Instruct: x Query: y",
+        "Instruct: x\nquery: y",
+        "Instruct: x\nQuery： y",
+        "Instruct：x\nQuery: y",
+        "Instruct: x\nThe Query: y",
+        "Instruction: x\nQuery: y",
     ],
 )
 def test_a_text_that_only_looks_like_it_is_prefixed(text: str) -> None:
-    """Half the format is a text like any other."""
+    """Half the format, or another, is a text like any other."""
     assert QUERY + text.encode() == final(body(input_type="query"), text=text)
+    assert text.encode() == final(text=text)
 
 
 @pytest.mark.parametrize("style", ["qwen3", "article-zh"])
 @given(text=st.text(st.characters(codec=None, exclude_categories=())), name=st.sampled_from(sorted(TASKS)))
 def test_rendering_twice_is_rendering_once(style: str, text: str, name: str) -> None:
-    """For every text, task and style; and a text that was not prefixed before is kept whole after the prefix."""
-    made = prompts(style=style, neutralise=True)
+    """For every text, task and style; and a text that was not prefixed before is kept whole after the prefix. A text
+    that begins with a blank is one where prompts are not corrected.
+    """
+    made = prompts(style=style, neutralise=True, correct=text[:1] not in (" ", "\t"))
     prompt = made.resolve(body(task=name))
-    once = made.final_text(text, prompt)
+    once = made.rendered([text], prompt).texts[0]
 
-    assert once.endswith(made.final_text(text, made.resolve(body(task="document"))))
-    assert made.final_text(once, prompt) == once
+    assert once.endswith(made.rendered([text], made.resolve(body(task="document"))).texts[0])
+    assert made.rendered([once], prompt).texts[0] == once
+
+
+# --- prompts that are nearly right --------------------------------------------------------------------------------
+
+HEADS = ("Instruct: ", "Instruct:", "Instruct:  ", "Instruct:\t", "Instruct: \n")
+BREAKS = ("\n", "\r\n", "\r", "\n\n", "\n ", " \n", "\n\t", "\\n", "\\n ", "  \r\n  ")
+MARKS = ("Query:", "Query: ", "Query:  ", "Query:\t")
+ASKING = [NO_HINTS, body(input_type="query"), body(task="classification"), body(instruction="z"), body(instruction="")]
+
+
+@pytest.mark.parametrize("hints", ASKING, ids=str)
+def test_a_prompt_that_is_nearly_right_is_put_right(hints: PromptHints) -> None:
+    """Blanks around the marks and other line breaks, each with each other, whatever role the request names or none."""
+    made = prompts()
+    near = [f"{head}Find the clause{line}{mark}{TEXT}" for head in HEADS for line in BREAKS for mark in MARKS]
+    rendered = made.rendered(near, made.resolve(hints))
+
+    assert set(rendered.texts) == {f"Instruct: Find the clause\nQuery:{TEXT}"}
+    assert rendered.corrected == tuple(range(1, len(near))), "all but the first, which is right"
+
+
+@given(query=st.text().filter(lambda text: text[:1] not in (" ", "\t")), line=st.sampled_from(BREAKS))
+def test_the_query_itself_stays_as_it_is(query: str, line: str) -> None:
+    """To the byte, with whatever marks and line breaks of its own; what is corrected needs no correction."""
+    made = prompts()
+    near = f"Instruct:Find it{line}Query: {query}\nQuery: again "
+    once = made.rendered([near], made.resolve(NO_HINTS))
+
+    assert once.texts == (f"Instruct: Find it\nQuery:{normalise(query)}\nQuery: again ",)
+    assert made.rendered(once.texts, made.resolve(NO_HINTS)) == Rendered(once.texts, ())
+
+
+DOCUMENTS = [body(input_type="document"), body(task="sts", input_type="passage"), PromptHints(header="document")]
+
+
+@pytest.mark.parametrize("hints", DOCUMENTS, ids=str)
+def test_a_document_is_never_corrected(hints: PromptHints) -> None:
+    """Whoever says that it is one may be writing about prompts."""
+    made, text = prompts(), "Instruct: x\nQuery: y"
+    assert made.rendered([text], made.resolve(hints)) == Rendered((text,), ())
+    assert made.rendered([text], made.resolve(NO_HINTS, "document")) == Rendered((text,), ())
+
+
+@pytest.mark.parametrize("hints", ASKING, ids=str)
+def test_correction_can_be_turned_off(hints: PromptHints) -> None:
+    """What a client sends then stays as it came, and is what it was taken for before."""
+    made = prompts(correct=False)
+    assert made.rendered(["Instruct: x\nQuery: y"], made.resolve(hints)) == Rendered(("Instruct: x\nQuery: y",), ())
+
+
+@pytest.mark.parametrize(
+    ("template", "near", "seen"),
+    [
+        ("Instruct: {instruction}\nQuery: {text}", "Instruct: x\nQuery: y", None),
+        ("Instruct: {instruction}\nQuery: {text}", "Instruct: x\nQuery:  y", None),
+        ("task: {instruction} | query: {text}", "task: x | query:y", None),
+        ("task: {instruction} | query:{text}", "task: x | query: y", None),
+        ("{instruction}\n{text}", "x\n y", None),
+        ("Aufgabe: {instruction}\nFrage:{text}", "Aufgabe: x\nFrage:y", "Aufgabe: x\nFrage:y"),
+        ("Aufgabe: {instruction}\nFrage:{text}", "Aufgabe:x\r\nFrage: y", "Aufgabe: x\nFrage:y"),
+        ("<I>{instruction}\n(Q*){text}", "<I> x\n (Q*) y", "<I>x\n(Q*)y"),
+    ],
+)
+def test_each_style_has_its_own_near_misses(template: str, near: str, seen: str | None) -> None:
+    """A model that was trained with the space gets it; a style of one's own is read by its own marks, where each begins
+    a line.
+    """
+    made = Prompts(MODEL.tasks, PromptStyle(template=template))
+    corrected = (0,) if seen not in (None, near) else ()
+
+    assert made.rendered([near], made.resolve(NO_HINTS)) == Rendered((seen or near,), corrected)
+
+
+@pytest.mark.parametrize(
+    ("hints", "text", "seen", "corrected"),
+    [
+        (body(input_type="query"), "为检索生成向量: x", "为检索生成向量:x", (0,)),
+        (NO_HINTS, "为检索生成向量: x", "为检索生成向量:x", (0,)),
+        (NO_HINTS, "为分类生成向量:x", "为分类生成向量:x", ()),
+        (body(input_type="query"), "为分类生成向量: x", "为检索生成向量:为分类生成向量: x", ()),
+        (body(input_type="document"), "为检索生成向量: x", "为检索生成向量: x", ()),
+        (body(input_type="query"), "Instruct: x\nQuery: y", "Instruct: x\nQuery:y", (0,)),
+    ],
+)
+def test_a_prefix_without_an_instruction_is_put_right_too(
+    hints: PromptHints, text: str, seen: str, corrected: tuple[int, ...]
+) -> None:
+    """The one that would be put there; where none would be, any of the style's."""
+    made = prompts(style="article-zh")
+    assert made.rendered([text], made.resolve(hints)) == Rendered((seen,), corrected)
+
+
+def test_a_long_text_that_begins_like_a_prompt_costs_no_minutes() -> None:
+    """Every part of the pattern a hundred thousand times, and no prompt at the end."""
+    for part in (" ", "\n", "\\n", "\n ", "Query:", "\nQuery", " \nInstruct:"):
+        text = "Instruct:" + part * 100_000
+        assert final(text=text) == text.encode()
 
 
 # --- styles, own tasks, special tokens ----------------------------------------------------------------------------

@@ -76,6 +76,7 @@ def test_a_record_says_all_but_the_text() -> None:
             "encode_ms": 0.4,
             "answer_bytes": 1234,
             "truncated": 1,
+            "corrected": 0,
             "status": 200,
             "code": "",
         }
@@ -124,6 +125,8 @@ def test_the_toolkit_reads_what_the_bridge_writes() -> None:
 
     assert {name: getattr(record, name) for name in told} == told
     assert trace_record.read(_filled(1, 4).after(0, 1)[0]).input is None
+    del told["corrected"]  # as an older one writes it
+    assert trace_record.read(told).corrected == 0
 
 
 def test_a_line_obeys_nothing_that_a_client_has_sent() -> None:
@@ -134,6 +137,7 @@ def test_a_line_obeys_nothing_that_a_client_has_sent() -> None:
     assert line.isprintable()
     assert line.index("query") == str(trace_record.head()).index("role")
     assert line.endswith("503 queue_full 1 cut")
+    assert str(replace(record, corrected=2).__rich__()).endswith("1 cut 2 corrected")
 
 
 def test_following_goes_on_where_it_was() -> None:

@@ -41,3 +41,25 @@ def test_llama_index_asks_by_the_models_name(llama_index: Callable[..., OllamaEm
     vector = llama_index("demo@query,256").get_query_embedding(QUESTION)
 
     assert same(vector, bridge.embed(QUESTION, input_type="query", dimensions=256)[0])
+
+
+@pytest.mark.parametrize("model", ["demo", "demo@query", "demo@256"])
+def test_llama_index_writes_a_prompt_of_its_own(
+    llama_index: Callable[..., OllamaEmbedding], bridge: Bridge, model: str
+) -> None:
+    """It joins `query_instruction` and the question with a space, which the model was trained without."""
+    instruction = "Instruct: Given a question, retrieve the handbook's answer\nQuery:"
+    embedding = llama_index(model, query_instruction=instruction)
+
+    size = {"dimensions": 256} if model.endswith("256") else {}
+    right, wrong = bridge.embed(instruction + QUESTION, f"{instruction} {QUESTION}", input_type="document", **size)
+    assert same(embedding.get_query_embedding(QUESTION), right)
+    assert not same(right, wrong)
+
+
+def test_llama_index_marks_its_documents(llama_index: Callable[..., OllamaEmbedding], bridge: Bridge) -> None:
+    """A text that is sent as a document stays as it is, a prompt at its beginning included."""
+    instruction = "Instruct: Given a question, retrieve the handbook's answer\nQuery:"
+    document = llama_index("demo@document", text_instruction=instruction).get_text_embedding(QUESTION)
+
+    assert same(document, bridge.embed(f"{instruction} {QUESTION}", input_type="document")[0])
