@@ -46,7 +46,10 @@ class SocketFolder:
             return False
 
     def next_socket(self) -> Path:
-        """A name that no engine has had: whoever still speaks to the last one does not reach the next."""
+        """A name that no engine has had: whoever still speaks to the last one does not reach the next. What an engine
+        that was killed has left goes.
+        """
+        _without_sockets(self.path)
         self._count += 1
         return self.path / f"engine-{self._count}{SUFFIX}"
 
@@ -124,7 +127,11 @@ def _lock(path: Path) -> int:
 
 def _emptied(path: Path) -> None:
     """Without its sockets, and gone where they were all it held."""
-    for socket in path.glob(f"*{SUFFIX}"):
-        socket.unlink(missing_ok=True)
+    _without_sockets(path)
     with contextlib.suppress(OSError):
         path.rmdir()
+
+
+def _without_sockets(path: Path) -> None:
+    for socket in path.glob(f"*{SUFFIX}"):
+        socket.unlink(missing_ok=True)

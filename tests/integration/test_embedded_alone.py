@@ -139,6 +139,29 @@ def test_nobody_can_read_the_key(demo: DemoFiles) -> None:
     run(looked_at())
 
 
+def test_an_engine_that_was_killed_leaves_no_socket(demo: DemoFiles) -> None:
+    """The next has a socket and a key of its own, and the last one's are gone."""
+
+    async def killed() -> None:
+        engine = backend(demo)
+        try:
+            await engine.start()
+            first = engine._access
+            assert engine.pid is not None
+            os.kill(engine.pid, signal.SIGKILL)
+            async with asyncio.timeout(20):
+                while engine._access is first:  # noqa: ASYNC110 -- another process
+                    await asyncio.sleep(0.01)
+            assert (await engine.embed(["a text"])).vectors.shape == (1, 2560)
+            second = engine._access
+            assert [Path(second["socket"])] == list(Path(first["socket"]).parent.iterdir())
+            assert not {*first.values()} & {*second.values()}
+        finally:
+            await engine.close()
+
+    run(killed())
+
+
 def test_a_folder_that_somebody_tidied_away_is_made_again(demo: DemoFiles) -> None:
     """The next look at the engine starts it in another folder, as private as the first."""
 

@@ -63,11 +63,13 @@ def test_private_whatever_the_umask(parent: Path, umask: int) -> None:
 def test_gone_with_its_sockets(parent: Path) -> None:
     """Each start has a name of its own; at the end neither they nor the folder are left."""
     with made(parent) as folder:
-        first, second = folder.next_socket(), folder.next_socket()
+        first = folder.next_socket()
+        first.touch()
+        second = folder.next_socket()
+        assert not first.exists()
         assert first != second
         assert first.parent == second.parent == folder.path
         assert len(str(second).encode()) <= MOST_PATH
-        first.touch()
         second.touch()
     assert list(parent.iterdir()) == []
 
