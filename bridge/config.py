@@ -22,6 +22,8 @@ from modelfiles import validation
 from modelfiles.configuration.build import Document, build, sources
 from modelfiles.configuration.layers import ConfigError, Layer, find_file, from_environment, from_file
 from modelfiles.configuration.shown import shown
+from modelfiles.readers import key_file
+from modelfiles.readers.content import DamagedFile
 
 __all__ = ["Action", "ConfigError", "Loaded", "load"]
 
@@ -118,6 +120,7 @@ def _resolve_key(key: ApiKey, environ: Mapping[str, str], where: str) -> ApiKey:
         value = environ.get(key.key_env, "")
     elif key.key_file is not None:
         value = _read_key(key.key_file, where)
+        where = f"{where}: {key.key_file}"
     if not value:
         raise ConfigError(f"{where}: {key.key_env} holds no key")
     with _blaming(where):
@@ -135,9 +138,8 @@ def _blaming(where: str) -> Iterator[None]:
 
 def _read_key(file: Path, where: str) -> str:
     try:
-        key = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{where}: {error}") from error
-    if not key:
-        raise ConfigError(f"{where}: {file} holds no key")
-    return key
+        return key_file.read(file)
+    except OSError as error:
+        raise ConfigError(f"{where}: {file} cannot be read: {error.strerror}") from error
+    except DamagedFile as error:
+        raise ConfigError(f"{where}: {error}") from None

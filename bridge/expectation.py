@@ -3,6 +3,7 @@
 import logging
 import re
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -11,17 +12,19 @@ from bridge.errors import IndexMismatch, NotKept
 from bridge.fingerprint import Fingerprint
 from bridge.request import EmbedRequest
 from modelfiles import private_file
+from modelfiles.readers import json_file
 
 log = logging.getLogger(__name__)
 
 FILE = "index.json"
 FINGERPRINT = re.compile("[0-9a-f]{16}")
+_LOST = "no index is expected until one is set again: `embedstack up` does, and `PUT /v1/index`"
 
 
 class Expected(msgspec.Struct, frozen=True):
     """`model`: the name under which clients ask. `made`: what the index was made with, in words. "" where not known."""
 
-    fingerprint: str
+    fingerprint: Annotated[str, msgspec.Meta(pattern=rf"\A{FINGERPRINT.pattern}\Z")]
     model: str = ""
     made: str = ""
 
@@ -105,13 +108,10 @@ class Expectation:
         if self._path is None:
             return None
         try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=Expected)
-        except FileNotFoundError:
+            return json_file.read_again(self._path, Expected, _LOST)
+        except OSError as error:
+            log.warning("%s cannot be read (%s); %s", self._path, error.strerror, _LOST)
             return None
-        except (OSError, msgspec.DecodeError) as error:
-            log.warning("%s cannot be read: no index is expected until one is set anew: %s", self._path, error)
-            return None
-        return kept if FINGERPRINT.fullmatch(kept.fingerprint) else None
 
     def _keep(self, expected: Expected | None) -> bool:
         if self._path is None:

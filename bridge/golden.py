@@ -10,6 +10,8 @@ import numpy as np
 
 from bridge.request import Vectors
 from modelfiles import private_file
+from modelfiles.readers import content
+from modelfiles.readers.content import DamagedFile
 
 log = logging.getLogger(__name__)
 
@@ -28,17 +30,19 @@ class GoldenStore:
         self._complained = False
 
     def load(self, fingerprint: str) -> Vectors | None:
-        """Unit vectors (n, d) float32, or None."""
+        """Unit vectors (n, d) float32, or None. A damaged file is set aside."""
         path = self._path(fingerprint)
         if path is None:
             return None
         try:
-            return _unpacked(path.read_bytes())
+            return _unpacked(path, content.read(path))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError) as error:
-            log.warning("%s cannot be read and counts as absent: %s", path, error)
-            return None
+        except DamagedFile as error:
+            content.set_aside(error, "the next engine that passes makes it again")
+        except OSError as error:
+            log.warning("%s cannot be read (%s) and counts as absent", path, error.strerror)
+        return None
 
     def save(self, fingerprint: str, vectors: Vectors) -> None:
         path = self._path(fingerprint)
@@ -77,8 +81,15 @@ def _packed(vectors: Vectors) -> bytes:
     return zlib.crc32(data).to_bytes(_CRC, "little") + data
 
 
-def _unpacked(data: bytes) -> Vectors:
+def _unpacked(path: Path, data: bytes) -> Vectors:
+    if len(data) <= _CRC:
+        raise DamagedFile(path, "it is empty, or breaks off")
     if zlib.crc32(data[_CRC:]) != int.from_bytes(data[:_CRC], "little"):
-        raise ValueError("its checksum is wrong")
-    vectors: Vectors = np.load(io.BytesIO(data[_CRC:]), allow_pickle=False)
+        raise DamagedFile(path, "its checksum is wrong")
+    try:
+        vectors: Vectors = np.load(io.BytesIO(data[_CRC:]), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise DamagedFile(path, f"not an array of NumPy: {error}") from error
+    if vectors.ndim != 2 or vectors.dtype != np.dtype("<f4"):
+        raise DamagedFile(path, f"not rows of 32-bit numbers but {vectors.ndim}-dimensional {vectors.dtype}")
     return vectors.astype(np.float32)

@@ -7,8 +7,8 @@ from typing import Any
 
 from deploy.errors import InvalidSettings
 from deploy.plan import Engine
-from modelfiles import validation
-from modelfiles.validation import InvalidError
+from modelfiles.readers import yaml_file
+from modelfiles.readers.content import DamagedFile
 
 ENGINE = "which engines there are is for the stack to say: engine.url and engine.kind of the stack's own settings"
 ADMIN = "the stack has made a key, which `embedstack config secrets` prints"
@@ -31,11 +31,13 @@ def check(file: Path | None, engine: Engine) -> None:
 
 def _document(file: Path) -> Any:
     try:
-        return validation.parse_yaml(file.expanduser().read_text(encoding="utf-8"))
+        return yaml_file.read(file)
     except OSError as error:
         raise InvalidSettings(f"{file} cannot be read: {error.strerror}.", "Put bridge.config right.") from error
-    except (UnicodeDecodeError, InvalidError) as error:
-        raise InvalidSettings(f"{file}, which bridge.config names, is not YAML: {error}.", "Correct it.") from error
+    except DamagedFile as error:
+        raise InvalidSettings(
+            f"{file}, which bridge.config names, is not YAML: {error.detail}.", "Correct it."
+        ) from error
 
 
 def _said(document: Any, section: str, key: str) -> bool:

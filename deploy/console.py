@@ -1,6 +1,7 @@
 """The only place that prints: a command's result on standard output, how it gets on on standard error."""
 
 import json
+import logging
 import shlex
 import sys
 import time
@@ -157,6 +158,9 @@ def reporting(command: str, *, as_json: bool, interrupted: str | None = INTERRUP
     """
     report = Report(command, as_json=as_json)
     about()
+    warnings = _Warnings(report)
+    files = logging.getLogger("modelfiles")
+    files.addHandler(warnings)
     try:
         yield report
     except DeployError as error:
@@ -168,3 +172,16 @@ def reporting(command: str, *, as_json: bool, interrupted: str | None = INTERRUP
         told = Interrupted(interrupted)
         report.fail(told)
         raise typer.Exit(told.exit_code) from signal
+    finally:
+        files.removeHandler(warnings)
+
+
+class _Warnings(logging.Handler):
+    """What the readers of files set aside, told as every other warning is."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(logging.WARNING)
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._report.warn(record.getMessage())

@@ -8,6 +8,7 @@ DeployError              failed                1
 ├── SmokeFailed          smoke_failed          1  the stack answers, and not rightly
 ├── ReindexFailed        reindex_failed        1  some of it was not embedded anew
 ├── InvalidSettings      invalid_settings      2  a setting that cannot be used
+│   └── FileDamaged      file_damaged          2  a file that is not of its format any more
 ├── ModelNotBuilt        model_not_built       3  the machine is in the way: nothing was started
 ├── PortTaken            port_taken            3
 ├── NotEnoughSpace       not_enough_space      3
@@ -70,6 +71,10 @@ class ReindexFailed(DeployError):
 class InvalidSettings(DeployError):
     code = "invalid_settings"
     exit_code = 2
+
+
+class FileDamaged(InvalidSettings):
+    code = "file_damaged"
 
 
 class ModelNotBuilt(DeployError):

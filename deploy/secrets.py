@@ -14,9 +14,11 @@ from pathlib import Path
 
 import yaml
 
-from deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
+from deploy.errors import FileDamaged, FolderNotUsable, InvalidSettings, NotRunning
 from deploy.places import Places
-from modelfiles import private_file, validation
+from modelfiles import private_file
+from modelfiles.readers import content, yaml_file
+from modelfiles.readers.content import Damaged, DamagedFile
 
 _HEAD = "# Made once for this stack, and in no other file. `embedstack config secrets` shows them.\n"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -49,7 +51,8 @@ class Secrets:
 def ensure(places: Places, say: Callable[[str], None]) -> Secrets:
     """The stack's secrets, made now where there are none yet; what had to be put right is said.
 
-    InvalidSettings for a file that is no longer one of secrets, FolderNotUsable where it cannot be read or written.
+    FileDamaged for a file that is no longer one of secrets, InvalidSettings for one of somebody else's, FolderNotUsable
+    where it cannot be read or written.
     """
     with _usable(places):
         places.create()
@@ -86,34 +89,49 @@ def _make() -> str:
 def _read(path: Path, say: Callable[[str], None]) -> dict[str, str]:
     """The file's secrets by name, its permissions tightened; {} where it is not there."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return {}
-    with os.fdopen(descriptor, encoding="utf-8") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if status.st_uid != os.geteuid():
             raise InvalidSettings(f"{path} belongs to another user (id {status.st_uid}).", _advice(path))
         if status.st_mode & _OTHERS:
-            os.fchmod(file.fileno(), 0o600)
+            os.fchmod(descriptor, 0o600)
             say(f"{path} could be read by others ({stat.S_IMODE(status.st_mode):04o}); now it is 0600")
-        return _checked(path, file.read())
+        return _checked(path, content.read_open(descriptor, path))
+    except DamagedFile as error:
+        raise _damaged(error) from None
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: Path, known: dict[str, str]) -> None:
     private_file.write(path, (_HEAD + yaml.safe_dump(known, sort_keys=False)).encode())
 
 
-def _checked(path: Path, text: str) -> dict[str, str]:
+def _checked(path: Path, data: bytes) -> dict[str, str]:
     try:
-        document = validation.parse_yaml(text)
-    except validation.InvalidError:
-        document = None  # what is wrong with it is not told: the line may hold a secret
+        document = yaml_file.parse(content.as_text(data))
+    except Damaged as error:
+        raise _damaged(DamagedFile(path, error.problem, error.place)) from None
     known = {field.name for field in fields(Secrets)}
     good = isinstance(document, dict) and set(document) <= known
-    if not good or not all(isinstance(value, str) and value for value in document.values()):
-        wanted = ", ".join(sorted(known))
-        raise InvalidSettings(f"{path} is not a file of secrets: it should have {wanted}, each text.", _advice(path))
+    # A variable of a process and a header of HTTP are to hold them.
+    if not good or not all(isinstance(value, str) and value and value.isprintable() for value in document.values()):
+        raise _damaged(DamagedFile(path, ""))
     return dict(document)
+
+
+def _damaged(error: DamagedFile) -> FileDamaged:
+    """The place alone: what is wrong there may be a secret."""
+    wanted = ", ".join(field.name for field in fields(Secrets))
+    place = f" (line {error.place.line}, column {error.place.column})" if error.place else ""
+    return FileDamaged(
+        f"{error.path} is not a file of secrets{place}: it should have {wanted}, each one line of text. "
+        "What it holds is not shown.",
+        _advice(error.path),
+    )
 
 
 def _advice(path: Path) -> str:

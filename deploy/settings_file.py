@@ -15,6 +15,8 @@ from modelfiles import private_file
 from modelfiles.configuration import layers
 from modelfiles.configuration.build import build
 from modelfiles.configuration.setting import Setting
+from modelfiles.readers import content, yaml_file
+from modelfiles.readers.content import Damaged, DamagedFile
 
 SOURCE = "config set"
 _HEAD = "# Settings of the stack. `embedstack config example` prints every one with what it allows.\n\n"
@@ -88,11 +90,17 @@ def _check(text: str, file: Path, changed: set[str]) -> None:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        text = content.read_text(file)
+        yaml_file.parse(text)
     except FileNotFoundError:
         return _HEAD
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InvalidSettings(f"{file}: it cannot be read: {error.strerror}.", ADVICE) from error
+    except DamagedFile as error:
+        raise InvalidSettings(f"{error}.", ADVICE) from error
+    except Damaged as error:
         raise InvalidSettings(f"{file}: {error}.", ADVICE) from error
+    return text
 
 
 def _write(file: Path, text: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import yaml
 
 from modelfiles.configuration.setting import Setting, flow
+from modelfiles.readers import yaml_file
+from modelfiles.readers.content import Damaged
 
 Node = yaml.Node | None
 
@@ -22,9 +24,9 @@ def set_value(text: str, row: Setting, value: object) -> str | None:
 
 def _set_written(text: str, row: Setting, value: object, written: str) -> str | None:
     try:
-        edited = _edit(text, yaml.compose(text, Loader=yaml.SafeLoader), row, written)
-        same = yaml.safe_load(edited) == _expected(yaml.safe_load(text), row, value)
-    except (yaml.YAMLError, _NotPlain):
+        edited = _edit(text, yaml_file.compose(text), row, written)
+        same = yaml_file.parse(edited) == _expected(yaml_file.parse(text), row, value)
+    except (Damaged, _NotPlain):
         return None
     return edited if same else None  # anchors, tags, odd layouts: the proof is in what it reads as
 

@@ -6,8 +6,6 @@ Every figure has its source in catalog.yaml. A figure that is not known is None 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +25,8 @@ from modelfiles.model import (
     Scores,
     Task,
 )
+from modelfiles.readers import yaml_file
+from modelfiles.readers.content import DamagedFile
 
 __all__ = [
     "MIN_DIMENSIONS",
@@ -82,8 +82,8 @@ def load(extra: Path | None = None) -> Catalog:
     CatalogError naming file, key and value when either file is not valid.
     """
     name = "catalog.yaml"
-    folder = resources.files("modelfiles")
-    shipped = _read(folder.joinpath(name), name)
+    folder = Path(__file__).parent
+    shipped = _read(folder / name, name)
     catalog = _build(shipped, {}, folder, name)
     if extra is not None:
         name = str(extra)
@@ -110,20 +110,20 @@ def _check_whole(catalog: Catalog, name: str) -> None:
                 raise CatalogError(f"{name}: models.{model.id}: '{given}' already means {other}")
 
 
-def _read(file: Traversable, name: str) -> dict[str, Any]:
-    """A file's mapping, without the keys that only hold YAML anchors."""
+def _read(file: Path, name: str) -> dict[str, Any]:
+    """A file's mapping, without the keys that only hold YAML anchors. `name` is what errors call it."""
     try:
-        document = validation.parse_yaml(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CatalogError(f"{name}: cannot be read: {error}") from error
-    except validation.InvalidError as error:
-        raise CatalogError(f"{name}: {error}") from error
+        document = yaml_file.read(file)
+    except OSError as error:
+        raise CatalogError(f"{name}: cannot be read: {error.strerror}") from error
+    except DamagedFile as error:
+        raise CatalogError(f"{name}: {error.detail}") from error
     if not isinstance(document, dict):
         raise CatalogError(f"{name}: expected a mapping, got {validation.show(document)}")
     return {key: value for key, value in document.items() if not str(key).startswith("x-")}
 
 
-def _build(document: dict[str, Any], tasks: Mapping[str, Any], folder: Traversable, name: str) -> Catalog:
+def _build(document: dict[str, Any], tasks: Mapping[str, Any], folder: Path, name: str) -> Catalog:
     """The catalogue of one file; its models inherit `tasks` and the file's own."""
     everyone = {**tasks, **_mapping(document.get("tasks"))}
     models = {
@@ -137,13 +137,11 @@ def _build(document: dict[str, Any], tasks: Mapping[str, Any], folder: Traversab
         raise CatalogError(f"{name}: {error}") from error
 
 
-def _complete(
-    key: str, model: dict[str, Any], tasks: Mapping[str, Any], folder: Traversable, name: str
-) -> dict[str, Any]:
+def _complete(key: str, model: dict[str, Any], tasks: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
     """A model with its id, with everyone's tasks, and with the reference that it may name by file."""
     whole = {**model, "id": key, "tasks": {**tasks, **_mapping(model.get("tasks"))}}
     if isinstance(reference := model.get("reference"), str):
-        whole["reference"] = _read(folder.joinpath(reference), f"{name}: models.{key}.reference: {reference}")
+        whole["reference"] = _read(folder / reference, f"{name}: models.{key}.reference: {reference}")
     return whole
 
 

@@ -1,4 +1,4 @@
-"""YAML to frozen structs, with errors that name the key, what was expected and what was found.
+"""Plain values to frozen structs, with errors that name the key, what was expected and what was found.
 
 msgspec does the conversion; only when it refuses is the value walked again, because msgspec's own message
 gives a mapping's key as `[...]`, never the value, and cannot suggest the key that was meant.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
-import yaml
 
 T = TypeVar("T")
 DecHook = Callable[[type, Any], Any]
@@ -31,19 +30,6 @@ class InvalidError(ValueError):
         super().__init__(f"{path}: {problem}" if path else problem)
         self.path = path
         self.problem = problem
-
-
-def parse_yaml(text: str) -> Any:
-    """One YAML document as plain Python values; InvalidError for bad syntax (with its line) or a key given twice."""
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader that also refuses duplicate keys
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        is_alias = "alias" in f"{error.context} {error.problem}"  # to YAML, what begins with * stands for another value
-        way = "; put a value that begins with * in quotes" if is_alias else ""
-        raise InvalidError("", f"{line}{error.problem or 'not valid YAML'}{way}") from error
-    except yaml.YAMLError as error:
-        raise InvalidError("", f"not valid YAML: {error}") from error
 
 
 def convert(raw: Any, kind: type[T], dec_hook: DecHook | None = None) -> T:
@@ -175,17 +161,3 @@ def show(raw: Any) -> str:
     words = {None: "null", True: "true", False: "false"}
     text = words[raw] if raw is None or isinstance(raw, bool) else repr(raw)
     return text if len(text) <= 100 else f"{text[:97]}..."
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader takes the last of two equal keys without a word; this one refuses the second."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    problem = f"key '{key.value}' is given twice"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)

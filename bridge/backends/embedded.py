@@ -69,8 +69,13 @@ class EmbeddedBackend:
         from bridge import vocabulary  # it loads `tokenizers`, for which a bridge before another engine has no use
 
         facts = await (await self._serving()).facts()
-        size = self._gguf.stat().st_size
-        quantisation = await asyncio.to_thread(vocabulary.quantisation_of, self._gguf)
+        try:
+            size = self._gguf.stat().st_size
+            quantisation = await asyncio.to_thread(vocabulary.quantisation_of, self._gguf)
+            # llama.cpp loads a vocabulary that contradicts itself; a text that has to be counted would find out.
+            await asyncio.to_thread(lambda: vocabulary.from_gguf(self._gguf).check())
+        except (OSError, ValueError) as error:
+            raise EngineRefused(f"{self._gguf} cannot be used: {error}.", "Fetch the model again.") from error
         # llama.cpp calls itself b0-unknown there; only the package has a version.
         version = f"xllamacpp {metadata.version('xllamacpp')}"
         return replace(facts, kind="embedded", version=version, model=self._model, size=size, quantisation=quantisation)
@@ -113,7 +118,7 @@ class EmbeddedBackend:
         try:
             return await asyncio.to_thread(vocabulary.load, self._gguf)
         except (OSError, ValueError) as error:
-            raise EngineRefused(f"{self._gguf} gives no vocabulary: {error}.", "Fetch the model anew.") from error
+            raise EngineRefused(f"{self._gguf} gives no vocabulary: {error}.", "Fetch the model again.") from error
 
     async def close(self) -> None:
         if self._engine:

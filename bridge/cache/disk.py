@@ -290,7 +290,9 @@ class DiskStore:
     # -- within the bound ----------------------------------------------------------------------------------------------
 
     def _rows(self, keys: Sequence[bytes]) -> list[tuple[bytes, int, bytes]]:
-        question = f"SELECT key, used, value FROM vectors WHERE key IN ({','.join('?' * len(keys))})"  # noqa: S608 -- marks
+        # In a damaged file a column may be of any type.
+        columns = "key, COALESCE(CAST(used AS INTEGER), 0), CAST(value AS BLOB)"
+        question = f"SELECT {columns} FROM vectors WHERE key IN ({','.join('?' * len(keys))})"  # noqa: S608 -- marks
         return self._do("read", lambda db: db.execute(question, keys).fetchall(), [])
 
     def _insert(self, db: sqlite3.Connection, values: Sequence[Value]) -> None:
@@ -310,7 +312,7 @@ class DiskStore:
         over = in_use + size * 5 // 4 + 16 * PAGE - (self.most - self._journal)
         oldest: list[tuple[int]] = []
         if over > 0:
-            rows = db.execute("SELECT number, length(value) FROM vectors ORDER BY used, number")
+            rows = db.execute("SELECT number, COALESCE(length(value), 0) FROM vectors ORDER BY used, number")
             while over > 0 and (row := rows.fetchone()):
                 oldest.append((row[0],))
                 over -= row[1]

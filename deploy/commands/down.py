@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from deploy.console import Report
-from deploy.errors import Blocked
-from deploy.places import places
+from deploy.errors import Blocked, EngineNotUsable, FileDamaged
+from deploy.places import Places, places
 from deploy.stack import record, runners
 from deploy.stack.result import Down
 
@@ -12,17 +12,49 @@ from deploy.stack.result import Down
 def down(stack: str, report: Report, *, volumes: bool, sure: Callable[[], bool]) -> Down:
     """Stop the stack; its data stay unless `volumes`, for which `sure` is asked.
 
-    NotRunning where there is none, Blocked where nobody was sure.
+    NotRunning where there is none, FileDamaged, Blocked where nobody was sure.
     """
     where = places(stack)
-    known = record.read(where)
-    if volumes and not sure():
-        raise Blocked("Nothing was taken away.", "Say --yes if the data are to go; without --volumes they stay.")
+    try:
+        known = record.read(where)
+    except FileDamaged as error:
+        return _without_record(where, report, error, volumes=volumes, sure=sure)
+    _ask(volumes=volumes, sure=sure)
     with report.step(f"stopping {stack}"):
         stopped = runners.of_record(known, where, report).stop(volumes=volumes)
-    if volumes:
-        where.remove()
-    left = "its data are gone too" if volumes else f"its data stay in {where.root}"
+    left = _left(where, volumes=volumes)
     if known.engine == "ollama" and not known.managed:
         left += f"; the Ollama at {known.ollama_url} was there before and goes on"
     return Down(known.stack, stopped, left)
+
+
+def _without_record(
+    where: Places, report: Report, error: FileDamaged, *, volumes: bool, sure: Callable[[], bool]
+) -> Down:
+    """What runs is found without its record; the error where nothing does."""
+    running = runners.of_folder(where, report)
+    try:
+        found = running.states()
+    except EngineNotUsable:
+        if volumes:  # there may be containers, whose volumes would be left
+            raise
+        found = ()
+    if not found and not volumes:
+        raise error
+    report.warn(error.message)
+    _ask(volumes=volumes, sure=sure)
+    with report.step(f"stopping {where.root.name}"):
+        stopped = running.stop(volumes=volumes) if found else ()
+    return Down(where.root.name, stopped, _left(where, volumes=volumes))
+
+
+def _ask(*, volumes: bool, sure: Callable[[], bool]) -> None:
+    if volumes and not sure():
+        raise Blocked("Nothing was taken away.", "Say --yes if the data are to go; without --volumes they stay.")
+
+
+def _left(where: Places, *, volumes: bool) -> str:
+    if not volumes:
+        return f"its data stay in {where.root}"
+    where.remove()
+    return "its data are gone too"

@@ -49,7 +49,9 @@ def host() -> str:
 def output(argv: list[str]) -> str | None:
     """What a short command prints; None where it fails or is not there."""
     try:
-        done = subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        done = subprocess.run(
+            argv, env=environment(), capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None

@@ -132,7 +132,9 @@ def _nvidia() -> Gpus:
     if (program := shutil.which("nvidia-smi")) is None:
         return Gpus()
     try:
-        done = subprocess.run([program, *QUERY], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        done = subprocess.run(
+            [program, *QUERY], capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False
+        )
         if done.returncode:
             told = (done.stdout or done.stderr).strip()
             return Gpus(trouble=f"nvidia-smi ended with {done.returncode}: {told:.300}")

@@ -5,6 +5,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from modelfiles.readers import json_file
+from modelfiles.readers.content import Damaged, DamagedFile
+
 T = TypeVar("T")
 
 MOST_BYTES = 64 * 2**20  # of one JSON file; Qwen's tokenizer.json has 11 MB
@@ -109,14 +112,15 @@ def read(folder: Path, name: str, kind: type[T]) -> T:
     path = folder / name
     if not path.is_file():
         raise UnreadableError(name, "is missing")
-    if path.stat().st_size > MOST_BYTES:
-        raise UnreadableError(name, f"has more than {MOST_BYTES:,} bytes")
-    return decode(path.read_bytes(), name, kind)
+    try:
+        return json_file.read(path, kind, MOST_BYTES)
+    except DamagedFile as error:
+        raise UnreadableError(name, f"is damaged: {error.detail}") from error
 
 
 def decode(content: bytes, name: str, kind: type[T]) -> T:
     """UnreadableError where it is no JSON of this kind."""
     try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return json_file.decode(content, kind)
+    except Damaged as error:
         raise UnreadableError(name, f"is damaged: {error}") from error

@@ -1,5 +1,6 @@
 """The safetensors folder of a model, for vLLM: every file of it that an engine reads, verified."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from deploy.hub.slot import slot
 from deploy.hub.source import Source
 from deploy.hub.wanted import Wanted
 from modelfiles.model import Safetensors
+from modelfiles.readers import json_file
 
 _READ = (".safetensors", ".json", ".txt", ".jinja")
 
@@ -69,10 +71,10 @@ def _note(weights: Safetensors, files: tuple[Wanted, ...]) -> str:
 def _files(weights: Safetensors, source: Source, report: Report, wait: Patience) -> tuple[Wanted, ...]:
     """What is in the folder: as told by the Hub once, and kept, since a commit never changes."""
     kept = places.home() / "listings" / f"{weights.repository.replace('/', '--')}@{weights.revision}.json"
-    try:
-        return msgspec.json.decode(kept.read_bytes(), type=tuple[Wanted, ...])
-    except (OSError, msgspec.DecodeError):
-        files = _listed(weights, source, report, wait)
+    with suppress(OSError):
+        if known := json_file.read_again(kept, tuple[Wanted, ...], "the Hub is asked again"):
+            return known
+    files = _listed(weights, source, report, wait)
     with space.writing(kept.parent, space.HOME):
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = kept.with_suffix(".partial")

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from deploy import places
+from modelfiles.readers import json_file
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -59,8 +60,8 @@ def _file() -> Path:
 
 def _read() -> dict[str, Entry]:
     try:
-        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Entry])
-    except (OSError, msgspec.DecodeError):
+        return json_file.read_again(_file(), dict[str, Entry], "files are hashed again") or {}
+    except OSError:
         return {}
 
 

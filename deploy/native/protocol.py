@@ -7,6 +7,7 @@ import msgspec
 
 from deploy.native.part import PartSpec
 from deploy.state import PartState
+from modelfiles.readers import json_file
 
 LONGEST = 4_000_000  # bytes of a line
 
@@ -42,10 +43,10 @@ def encode(message: Request | Reply) -> bytes:
 
 
 def request(line: bytes) -> Request:
-    """msgspec.MsgspecError for a line that is none."""
-    return msgspec.json.decode(line, type=Request)
+    """Damaged for a line that is none."""
+    return json_file.decode(line, Request)
 
 
 def reply(line: bytes) -> Reply:
-    """msgspec.MsgspecError for a line that is none."""
-    return msgspec.json.decode(line, type=Reply)
+    """Damaged for a line that is none."""
+    return json_file.decode(line, Reply)

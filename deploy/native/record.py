@@ -10,7 +10,9 @@ from deploy.errors import FolderNotUsable
 from deploy.native.identity import Identity
 from deploy.native.part import PartSpec
 from deploy.places import Places
+from modelfiles.readers import json_file
 
+_LOST = "parts that it named may still run, and then `embedstack up` names whoever has their ports"
 ADVICE = "Set EMBEDSTACK_HOME to a folder that this user may read and write."
 
 
@@ -36,13 +38,13 @@ def path(places: Places) -> Path:
 
 
 def read(places: Places) -> Record | None:
-    """The record, None where there is none, or none that makes sense: what it named is then a stranger to us.
+    """The record; None where there is none, or a damaged one, which is set aside: what it named is a stranger to us.
 
     FolderNotUsable where the system does not let it be read.
     """
     try:
-        return msgspec.json.decode(path(places).read_bytes(), type=Record)
-    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
+        return json_file.read_again(path(places), Record, _LOST)
+    except NotADirectoryError:
         return None
     except OSError as error:
         raise FolderNotUsable(f"{path(places)} cannot be read: {error.strerror or error}.", ADVICE) from error

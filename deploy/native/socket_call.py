@@ -3,11 +3,10 @@
 import socket
 from contextlib import suppress
 
-import msgspec
-
 from deploy.errors import FolderNotUsable, PartNotReady
 from deploy.native import address, protocol, record
 from deploy.places import Places
+from modelfiles.readers.content import Damaged
 
 TIMEOUT = 10.0  # seconds; it answers in milliseconds
 
@@ -31,7 +30,7 @@ def call(places: Places, request: protocol.Request) -> protocol.Reply | None:
         return None
     try:
         answer = protocol.reply(line)
-    except msgspec.MsgspecError as error:
+    except Damaged as error:
         raise _deaf(places, f"answers as another release would ({error})") from error
     if answer.error:
         raise PartNotReady(f"The supervisor refused: {answer.error}.", "`embedstack status` shows how the parts are.")

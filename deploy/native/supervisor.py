@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import msgspec
-
 from deploy.native import address, logs, protocol, record
 from deploy.native.household import Household
 from deploy.native.ready import answers
 from deploy.native.watched import Watched
 from deploy.places import Places
+from modelfiles.readers.content import Damaged
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +103,7 @@ class Supervisor:
     def _answer(self, line: bytes) -> protocol.Reply:
         try:
             request = protocol.request(line)
-        except msgspec.MsgspecError as error:
+        except Damaged as error:
             return protocol.Reply(os.getpid(), error=f"not a request: {error}")
         if self._ending and request.do in {"apply", "restart"}:
             return protocol.Reply(os.getpid(), error="the stack is being stopped")

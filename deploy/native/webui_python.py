@@ -53,7 +53,7 @@ def _version(python: Path) -> tuple[int, ...] | None:
     """Asked of the program itself: pyenv's shims are on PATH also where what they stand for is not there."""
     try:
         argv = own_python.command("-c", PROBE, program=python)
-        said = subprocess.run(argv, capture_output=True, text=True, timeout=PROBE_TIMEOUT)
+        said = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT)
         return tuple(_numbers(said.stdout.split())) if said.returncode == 0 else None
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -16,7 +16,7 @@ def run(webui: PartSpec, script: str, argument: str) -> str:
     argv = own_python.command("-c", script, argument, program=Path(webui.argv[0]).with_name("python"))
     environ = {**inherited(os.environ), **webui.environment}
     try:
-        done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=TIMEOUT)
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True, errors="replace", timeout=TIMEOUT)
     except subprocess.TimeoutExpired as error:
         raise PartNotReady(f"Open WebUI's store of vectors gave no answer within {TIMEOUT:.0f} s.") from error
     if done.returncode:

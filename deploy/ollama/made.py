@@ -11,6 +11,7 @@ import msgspec
 
 from deploy import places
 from modelfiles import private_file
+from modelfiles.readers import json_file
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -60,6 +61,6 @@ def _file() -> Path:
 
 def _read() -> dict[str, Made]:
     try:
-        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Made])
-    except (OSError, msgspec.DecodeError):
+        return json_file.read_again(_file(), dict[str, Made], "models are made again in Ollama") or {}
+    except OSError:
         return {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from deploy.console import Report
-from deploy.errors import CommandFailed, EngineNotUsable, NotRunning, PartNotReady
+from deploy.errors import CommandFailed, EngineNotUsable, FileDamaged, NotRunning, PartNotReady
 from deploy.places import Places
 from deploy.stack import record, runners
 from deploy.stack.record import Record
@@ -30,12 +31,16 @@ class Before:
 
 
 def look(where: Places, report: Report) -> Before:
-    """Never raises: what cannot be asked is not there."""
+    """Never raises: what cannot be asked is not there. A damaged record is warned of; the parts are found without."""
+    known: Record | None = None
     try:
         known = record.read(where)
+        running = runners.of_record(known, where, report)
     except NotRunning:
         return Before()
-    try:
-        return Before(known, runners.of_record(known, where, report).states())
-    except (NotRunning, EngineNotUsable, CommandFailed, PartNotReady):
-        return Before(known)
+    except FileDamaged as error:
+        report.warn(error.message)
+        running = runners.of_folder(where, report)
+    with suppress(NotRunning, EngineNotUsable, CommandFailed, PartNotReady):
+        return Before(known, running.states())
+    return Before(known)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
 
-from deploy.errors import FolderNotUsable, NotRunning
+from deploy.errors import FileDamaged, FolderNotUsable, NotRunning
 from deploy.places import Places
 from deploy.plan import Mode, Plan
+from modelfiles.readers import json_file
+from modelfiles.readers.content import DamagedFile
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ def of(plan: Plan) -> Record:
 
 def write(places: Places, record: Record) -> None:
     """FolderNotUsable where the stack's folder cannot be written."""
+    with suppress(OSError):
+        json_file.read_again(places.plan, Record, "it is written again")
     try:
         _replace(places.create().plan, msgspec.json.format(msgspec.json.encode(asdict(record))))
     except OSError as error:
@@ -58,15 +63,23 @@ def write(places: Places, record: Record) -> None:
 
 
 def read(places: Places) -> Record:
-    """NotRunning where no stack of that name was ever brought up here, or its record cannot be read."""
+    """NotRunning where no stack of that name was ever brought up here, FileDamaged, FolderNotUsable."""
     try:
-        return msgspec.json.decode(places.plan.read_bytes(), type=Record)
+        return json_file.read(places.plan, Record)
     except FileNotFoundError as error:
         raise NotRunning(
             f"There is no stack {places.root.name!r} on this machine.", "`embedstack up` brings one up."
         ) from error
-    except (OSError, msgspec.DecodeError) as error:
-        raise NotRunning(f"{places.plan} cannot be read: {error}", "`embedstack up` writes it anew.") from error
+    except OSError as error:
+        raise FolderNotUsable(
+            f"{places.plan} cannot be read: {error.strerror}.",
+            "Make it yours, or name another folder in EMBEDSTACK_HOME.",
+        ) from error
+    except DamagedFile as error:
+        raise FileDamaged(
+            f"{places.plan}, which says how the stack was brought up, is damaged: {error.detail}.",
+            "`embedstack up` puts it aside and writes it again; then every other verb works.",
+        ) from error
 
 
 def _replace(path: Path, content: bytes) -> None:

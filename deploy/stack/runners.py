@@ -22,6 +22,12 @@ def of_record(record: Record, places: Places, report: Report) -> Running:
     return NativeRunner(places, report)
 
 
+def of_folder(places: Places, report: Report) -> Running:
+    """For a stack whose record is damaged: processes, where a supervisor or its record is there, else containers."""
+    native = NativeRunner(places, report)
+    return native if native.states() else Containers(places.root.name, report)
+
+
 def of_plan(
     plan: Plan, secrets: WebuiSecrets, places: Places, report: Report, *, daemon: Daemon | None, gpu: bool
 ) -> Runner:

@@ -9,6 +9,8 @@ from deploy.plan import Mode
 from deploy.settings import Settings
 from deploy.webui import stores
 from deploy.webui.stores import Server
+from modelfiles.readers import key_file
+from modelfiles.readers.content import DamagedFile
 
 
 def server(settings: Settings, mode: Mode, dimensions: int) -> Server | None:
@@ -32,15 +34,16 @@ def server(settings: Settings, mode: Mode, dimensions: int) -> Server | None:
 
 def _read(path: Path) -> str:
     try:
-        key = path.expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        key = key_file.read(path)
+        if not key.isprintable():
+            raise DamagedFile(path, "it is not one line")
+    except OSError as error:
         raise InvalidSettings(
-            f"webui.vector_store_key_file is {path}, which cannot be read: {getattr(error, 'strerror', 'not text')}.",
+            f"webui.vector_store_key_file is {path}, which cannot be read: {error.strerror}.",
             "Name a file that holds the password and nothing else.",
         ) from error
-    if not key or len(key.splitlines()) > 1:
+    except DamagedFile as error:
         raise InvalidSettings(
-            f"webui.vector_store_key_file is {path}, which is not one line.",
-            "It should hold the password and nothing else.",
-        )
+            f"webui.vector_store_key_file: {error}.", "It should hold the password and nothing else."
+        ) from None
     return key

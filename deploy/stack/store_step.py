@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ from deploy.stack.steps import Doing
 from deploy.webui import pgvector_table, stores
 from deploy.webui.guarded import Index
 from deploy.webui.pgvector_table import SCRIPT, Ask
+from modelfiles.readers import json_file
+from modelfiles.readers.content import Damaged
 
 
 def wanted(plan: Plan) -> bool:
@@ -59,8 +60,8 @@ def asked_by(runner: Runner) -> Ask:
     def ask(statement: str) -> Sequence[Sequence[Any]]:
         told = runner.in_webui(SCRIPT, statement)
         try:
-            rows: list[list[Any]] = json.loads(told)
-        except ValueError as error:
+            rows = json_file.decode(told, list[list[Any]])
+        except Damaged as error:
             raise PartNotReady(f"PostgreSQL was asked, and what came back is {told[:200]!r}.") from error
         return rows
 

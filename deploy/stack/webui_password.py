@@ -17,6 +17,8 @@ from deploy.places import Places
 from deploy.settings import Settings
 from deploy.stack.record import Record
 from deploy.webui import at_rest
+from modelfiles.readers import json_file
+from modelfiles.readers.content import Damaged
 
 LONGEST = 72  # bytes: bcrypt takes no more
 PATIENCE = 60.0  # seconds
@@ -62,10 +64,10 @@ def _run(python: Sequence[str], told: dict[str, str], report: Report) -> dict[st
             timeout=PATIENCE,
             check=False,
         )
-        answer: dict[str, Any] = json.loads(done.stdout)
+        answer = json_file.decode(done.stdout, dict[str, Any])
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CommandFailed(f"{python[0]} could not be run: {error}") from error
-    except ValueError as error:
+    except Damaged as error:
         last = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise CommandFailed(f"`{' '.join(python[:3])}` ended with {done.returncode}.", last) from error
     return answer

@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 
 from deploy.bridge_api import IndexFacts
-from deploy.errors import FolderNotUsable
+from deploy.errors import FileDamaged, FolderNotUsable
 from deploy.places import Places, home
 from modelfiles import private_file
+from modelfiles.readers import json_file
+from modelfiles.readers.content import DamagedFile
 
 NAME = "webui-index.json"
 
@@ -40,14 +42,16 @@ def of_url(url: str) -> Path:
 
 
 def read(path: Path) -> IndexRecord | None:
-    """None where nothing was recorded yet. FolderNotUsable where there is a record, and it cannot be read."""
+    """None where nothing was recorded yet. FolderNotUsable, FileDamaged where one cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=IndexRecord)
+        return json_file.read(path, IndexRecord)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
-        raise FolderNotUsable(
-            f"{path}, which says what Open WebUI's index was made with, cannot be read: {error}.",
+    except OSError as error:
+        raise FolderNotUsable(f"{path} cannot be read: {error.strerror}.", "Make it yours.") from error
+    except DamagedFile as error:
+        raise FileDamaged(
+            f"{path}, which says what Open WebUI's index was made with, is damaged: {error.detail}.",
             "Put it right, or move it away: the next `embedstack up` takes the index for one of the model that is set.",
         ) from error
 

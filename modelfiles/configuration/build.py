@@ -40,9 +40,12 @@ def sources(schema: Schema[S], given: Layer) -> dict[str, str]:
 
 
 def _path(kind: type, value: Any, cwd: Path) -> Any:
-    if kind is not Path or not isinstance(value, str) or not value:
+    if kind is not Path or not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("not a path")
-    return cwd / Path(value).expanduser()
+    try:
+        return cwd / Path(value).expanduser()
+    except RuntimeError as error:  # `~name` of nobody
+        raise ValueError("not a path") from error
 
 
 def _blame(path: str, given: Layer, problem: str) -> str:

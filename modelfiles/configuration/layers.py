@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ import platformdirs
 from modelfiles import validation
 from modelfiles.configuration.schema import Schema
 from modelfiles.configuration.setting import Setting
+from modelfiles.readers import yaml_file
+from modelfiles.readers.content import Damaged, DamagedFile
 
 AnySchema = Schema[Any]
 
@@ -31,14 +34,14 @@ Layer = dict[str, Given]
 
 
 def find_file(schema: AnySchema, flag: str | None, environ: Mapping[str, str], cwd: Path = Path()) -> Path | None:
-    """The file named by flag or variable, which must exist, else the first of the usual ones that does."""
+    """The file named by flag or variable, which must exist, else the first of the usual ones that does. ConfigError."""
     for named, source in ((flag, "--config"), (environ.get(schema.file_variable), schema.file_variable)):
         if named:
-            path = cwd / Path(named).expanduser()
-            if not path.is_file():
+            path = cwd / _expanded(named, source)
+            if not _is_there(path):
                 raise ConfigError(f"{source}: no such file: {path}")
             return path
-    return next((path for path in (cwd / schema.file_name, user_file(schema)) if path.is_file()), None)
+    return next((path for path in (cwd / schema.file_name, user_file(schema)) if _is_there(path)), None)
 
 
 def user_file(schema: AnySchema) -> Path:
@@ -46,23 +49,45 @@ def user_file(schema: AnySchema) -> Path:
     return Path(platformdirs.user_config_dir("embedstack")) / schema.file_name
 
 
+def _is_there(path: Path) -> bool:
+    """Whether anything has that name; a link that leads nowhere would otherwise be passed over in silence."""
+    try:
+        there = path.exists()
+    except OSError as error:  # a folder above it that we may not enter
+        raise ConfigError(f"{path}: it cannot be read: {error.strerror}") from error
+    if not there and path.is_symlink():
+        raise ConfigError(f"{path}: it is a link, and what it leads to is not there")
+    return there
+
+
+def _expanded(named: str, source: str) -> Path:
+    try:
+        return Path(named).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{source}: {named}: there is no such user's folder") from error
+
+
 def from_file(schema: AnySchema, path: Path | None) -> Layer:
     """Every setting that the file makes; ConfigError for a file that cannot be read and for an unknown key."""
     if path is None:
         return {}
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    return from_text(schema, text, path)
+        return _layer(schema, yaml_file.read(path), path)
+    except OSError as error:
+        raise ConfigError(f"{path}: it cannot be read: {error.strerror}") from error
+    except DamagedFile as error:
+        raise ConfigError(str(error)) from error
 
 
 def from_text(schema: AnySchema, text: str, path: Path) -> Layer:
     """The same for the text of a file that lies, or is to lie, at `path`."""
     try:
-        document = validation.parse_yaml(text)
-    except validation.InvalidError as error:
+        return _layer(schema, yaml_file.parse(text), path)
+    except Damaged as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _layer(schema: AnySchema, document: Any, path: Path) -> Layer:
     rows = _rows(schema, {} if document is None else document, path)
     return {row.key: Given(_beside(path, row, value), str(path)) for row, value in rows}
 
@@ -103,8 +128,8 @@ def parse(row: Setting, text: str, source: str) -> Any:
     """The value that a text stands for; ConfigError for broken YAML, which never shows a secret."""
     try:
         return row.parse(text)
-    except validation.InvalidError as error:
-        got = "" if row.secret or row.item_secrets else f", got {text!r}"
+    except Damaged as error:
+        got = "" if row.secret or row.item_secrets else f", got {validation.show(text)}"
         raise ConfigError(f"{source}: {row.key}: expected {row.allowed}{got}") from error
 
 
@@ -130,7 +155,7 @@ def _rows(schema: AnySchema, document: Any, path: Path) -> Iterator[tuple[Settin
 def _beside(file: Path, row: Setting, value: Any) -> Any:
     """A relative path in a file is relative to that file, wherever the program was started."""
     if row.is_path and isinstance(value, str) and value:
-        return str(file.parent / Path(value).expanduser())
+        return _from(file.parent, value)
     if isinstance(value, list):
         return [_item_beside(file, row, item) for item in value]
     return value
@@ -140,4 +165,11 @@ def _item_beside(file: Path, row: Setting, item: Any) -> Any:
     if not isinstance(item, dict):
         return item
     paths = {name: item[name] for name in row.item_paths if isinstance(item.get(name), str)}
-    return {**item, **{name: str(file.parent / Path(path).expanduser()) for name, path in paths.items()}}
+    return {**item, **{name: _from(file.parent, path) for name, path in paths.items()}}
+
+
+def _from(folder: Path, path: str) -> str:
+    """`~nobody/x` stays as it is: what the path is for refuses it."""
+    with suppress(RuntimeError):
+        return str(folder / Path(path).expanduser())
+    return path

@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from modelfiles import validation
+from modelfiles.readers import content, yaml_file
 
 MIB = 1024**2
 MASK = "********"
@@ -62,18 +63,19 @@ class Setting:
         return Path in self.members
 
     def parse(self, text: str) -> Any:
-        """The value that `text` stands for in a variable or a flag; InvalidError for broken YAML.
+        """The value that `text` stands for in a variable or a flag; Damaged for broken YAML.
 
         Text for a text or path setting is taken as it stands; anything else is YAML, and a list may also be
         written with commas.
         """
+        content.as_text(text.encode("utf-8", "surrogateescape"))  # a variable and a flag may hold any bytes
         if self.nullable and text in ("", "null"):
             return None
         if self.members[0] in (str, Path):
             return text
         if get_origin(self.members[0]) is tuple and not text.lstrip().startswith("["):
             return [part.strip() for part in text.split(",") if part.strip()]
-        return self.normalise(validation.parse_yaml(text))
+        return self.normalise(yaml_file.parse(text))
 
     def normalise(self, value: Any) -> Any:
         """A size written for people as bytes, an integer as text where it stands for text; any other value as it is."""
@@ -81,7 +83,7 @@ class Setting:
             return str(value)
         if not self.size or not isinstance(value, str):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", value.strip().lower())
+        match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?)\s*([a-z]*)", value.strip().lower())
         if match is None or match[2] not in _UNITS:
             return value  # the schema refuses it, with the key and what is allowed
         return int(float(match[1]) * _UNITS[match[2]])

@@ -20,6 +20,7 @@ import platformdirs
 from modelfiles.demo import gguf_file, hf_folder, weights
 from modelfiles.demo.checkpoint import Checkpoint
 from modelfiles.demo.lexicon import FOLDER, read, vocabulary
+from modelfiles.readers import json_file
 
 GGUF, HF, MANIFEST = "demo-embedding-f16.gguf", "hf", "demo.json"
 NAME = "Embedstack demo (lexical stand-in, not Qwen3)"
@@ -41,6 +42,14 @@ class DemoFiles:
     gguf: Path
     hf: Path
     sha256: str
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """Of which sources the files were made, and the digest of each."""
+
+    recipe: str
+    files: dict[str, str]
 
 
 def default_folder() -> Path:
@@ -95,13 +104,13 @@ def _write(folder: Path) -> None:
 def _verified(folder: Path) -> DemoFiles | None:
     """The files, if the manifest is of this recipe and every file is as it says."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        whole = manifest["recipe"] == _recipe() and all(
-            _sha256(folder / name) == digest for name, digest in manifest["files"].items()
-        )
-    except (FileNotFoundError, ValueError, KeyError):
+        manifest = json_file.read_again(folder / MANIFEST, _Manifest, "the demo model is built again")
+        if manifest is None or manifest.recipe != _recipe() or GGUF not in manifest.files:
+            return None
+        whole = all(_sha256(folder / name) == digest for name, digest in manifest.files.items())
+    except (FileNotFoundError, ValueError):  # a name with a NUL in it
         return None
-    return DemoFiles(folder / GGUF, folder / HF, manifest["files"][GGUF]) if whole else None
+    return DemoFiles(folder / GGUF, folder / HF, manifest.files[GGUF]) if whole else None
 
 
 def _recipe() -> str:

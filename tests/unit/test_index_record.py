@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.bridge_api import IndexFacts
-from deploy.errors import FolderNotUsable
+from deploy.errors import FileDamaged
 from deploy.places import Places
 from deploy.webui import index_record
 from deploy.webui.index_record import IndexRecord
@@ -48,5 +48,5 @@ def test_one_that_cannot_be_read_is_no_missing_one(tmp_path: Path, content: str)
     """Else a broken file would let a change through."""
     path = tmp_path / index_record.NAME
     path.write_text(content)
-    with pytest.raises(FolderNotUsable, match=r"webui-index\.json"):
+    with pytest.raises(FileDamaged, match=r"webui-index\.json"):
         index_record.read(path)

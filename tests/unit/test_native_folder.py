@@ -8,6 +8,7 @@ from deploy.errors import FolderNotUsable
 from deploy.native import client, record, socket_call
 from deploy.native.protocol import Request
 from deploy.places import Places
+from modelfiles.readers import content
 
 
 def test_below_a_file_there_is_no_stack(tmp_path: Path) -> None:
@@ -27,7 +28,7 @@ def test_a_folder_that_may_not_be_read_names_the_setting(tmp_path: Path, monkeyp
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(socket_call, "_exchange", refused)
-    monkeypatch.setattr(Path, "read_bytes", refused)
+    monkeypatch.setattr(content, "read", refused)
     with pytest.raises(FolderNotUsable, match="Permission denied") as caught:
         socket_call.call(Places(tmp_path), Request("status"))
     assert "EMBEDSTACK_HOME" in caught.value.advice

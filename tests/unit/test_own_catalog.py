@@ -125,8 +125,8 @@ def test_a_wrong_catalogue_is_refused_by_file_key_and_value(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("models: [", "line 1: "),
-        ("tasks:\n  query: 1\n  query: 2\n", "line 3: key 'query' is given twice"),
+        ("models: [", "line 1, column 10: "),
+        ("tasks:\n  query: 1\n  query: 2\n", "line 3, column 3: key 'query' is given twice"),
         ("- x", "expected a mapping, got ['x']"),
     ],
 )

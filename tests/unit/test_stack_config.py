@@ -105,7 +105,7 @@ def test_a_number_may_stand_for_text_where_it_means_one(text: str) -> None:
         ("ports: {webui: 8000}", "ports names one port twice ([11435, 11436, 11434, 8000, 8000])"),
         ("model: {keep_alive: soon}", "model.keep_alive: expected -1 (for ever) or a duration as '5m', got 'soon'"),
         ("engine: {kind: vllm}\nvllm: {beside: true}", "engine.kind 'vllm' and vllm.beside are both set"),
-        ("ports: [", "line 1: "),
+        ("ports: [", "line 1, column 9: "),
     ],
 )
 def test_an_error_in_the_file_names_file_key_value_and_what_is_allowed(text: str, problem: str) -> None:

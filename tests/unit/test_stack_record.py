@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import FolderNotUsable, NotRunning
+from deploy.errors import FileDamaged, FolderNotUsable, NotRunning
 from deploy.places import Places
 from deploy.stack import record
 from deploy.stack.record import Record
@@ -39,7 +39,7 @@ def test_a_damaged_record_is_told_and_no_traceback(tmp_path: Path, text: str) ->
     places = Places(tmp_path).create()
     places.plan.write_text(text)
 
-    with pytest.raises(NotRunning, match="cannot be read"):
+    with pytest.raises(FileDamaged, match="is damaged"):
         record.read(places)
 
 

@@ -3,6 +3,7 @@
 import json
 import struct
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,51 @@ def test_every_cut_of_a_header_is_refused(tmp_path: Path) -> None:
 def test_the_quantisation_is_named_as_llama_cpp_names_it(tmp_path: Path, kind: int | None, name: str | None) -> None:
     """From general.file_type; None where the header does not say, or says what is not known."""
     assert name == vocabulary.quantisation_of(write(tmp_path / "tiny.gguf", **{"general.file_type": kind}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"tokenizer.ggml.merges": ["a b", "a nothing"]}, "merge 1, 'a nothing', names tokens that it does not have"),
+        ({"tokenizer.ggml.merges": ["b a"]}, "merge 0, 'b a', names tokens"),
+        ({"tokenizer.ggml.merges": ["ab"]}, "merge 0, 'ab', names tokens"),
+        ({"tokenizer.ggml.token_type": [1, 1, 1, 3, 4, 4, 4]}, "5 tokens and the types of 7"),
+        ({"tokenizer.ggml.token_type": [1, 1]}, "5 tokens and the types of 2"),
+        ({"tokenizer.ggml.tokens": [1, 2, 3, 4, 5]}, "names tokens"),
+    ],
+)
+def test_a_vocabulary_that_contradicts_itself_is_refused(
+    changes: dict[str, object], problem: str, tmp_path: Path
+) -> None:
+    """llama.cpp loads it; counting with it would be a guess, or an error in the middle of a request."""
+    path = write(tmp_path / "a.gguf", **changes)
+
+    for read in (vocabulary.load, lambda path: vocabulary.from_gguf(path).check()):
+        with pytest.raises(ValueError, match=problem):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole.replace(b'"BPE"', b'"NONE"'),
+        lambda whole: whole.replace(b'"model"', b'"modes"'),
+        lambda whole: b"\xff" + whole,
+        b"{}",
+        b"",
+        b"[" * 100_000,
+        b'{"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "?"}}',
+        b'{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}}',
+        b'{"model": {"type": "BPE", "vocab": {}, "merges": []}}',
+    ],
+)
+def test_a_damaged_tokenizer_json_is_a_value_error(
+    change: bytes | Callable[[bytes], bytes], demo: DemoFiles, tmp_path: Path
+) -> None:
+    """`tokenizers` raises bare Exceptions, for which nobody could be prepared."""
+    damaged = change if isinstance(change, bytes) else change((demo.hf / "tokenizer.json").read_bytes())
+    (path := tmp_path / "tokenizer.json").write_bytes(damaged)
+
+    with pytest.raises(ValueError, match=r"."):
+        vocabulary.load(path)

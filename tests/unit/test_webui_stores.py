@@ -124,7 +124,9 @@ class TestRefused:
         assert "--mode docker" in refused.value.advice
         assert store_server.server(wanted, "docker", 1024) is None
 
-    @pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), ("", "not one line"), ("a\nb", "one")])
+    @pytest.mark.parametrize(
+        ("content", "problem"), [(None, "cannot be read"), ("", "holds no key"), ("a\nb", "one line")]
+    )
     def test_a_file_that_holds_no_password(self, content: str | None, problem: str, tmp_path: Path) -> None:
         """The path is told, and never what is in it."""
         if content is not None:
