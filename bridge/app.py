@@ -1,5 +1,6 @@
 """The application: settings and engines in, ASGI out."""
 
+import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -48,6 +49,7 @@ class Bridge:
 
     def __init__(self, settings: Settings, what: Served, members: Sequence[Member]) -> None:
         self._members = members
+        self.started = asyncio.Event()  # its engines are there, though none need be ready
         self._telemetry = Telemetry()
         self.cache = open_cache(settings.cache, what.model.dimensions)
         self.pool, self.pipeline = _road(settings, what, self.cache, self._telemetry)
@@ -89,6 +91,7 @@ class Bridge:
         _spare_the_collector()
         for member in self._members:
             self.pool.add(member).open()
+        self.started.set()
         try:
             yield
         finally:
