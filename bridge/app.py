@@ -14,13 +14,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.api.answers import error_answer
+from bridge.api.astray import nothing_at
 from bridge.api.guard import Guard
 from bridge.api.index import IndexDoor
 from bridge.api.intake import INTAKE, Intake
 from bridge.api.ollama import OllamaDoor
 from bridge.api.openai import OpenAIDoor
 from bridge.api.ops import OpsDoor
-from bridge.api.passthrough import PassthroughDoor, nothing_at
+from bridge.api.passthrough import PassthroughDoor
 from bridge.api.request import HeadersRequest
 from bridge.api.trace import TraceDoor
 from bridge.api.witness import Witness
@@ -196,7 +197,7 @@ async def _no_route(request: Request, error: HTTPException) -> Response:
         answer = error_answer(path, MethodNotAllowed(f"{request.method} is not allowed for {path}.", f"Use {allowed}."))
         answer.headers["Allow"] = allowed
         return answer
-    return error_answer(path, nothing_at(path))
+    return error_answer(path, nothing_at(path, str(request.base_url).rstrip("/")))
 
 
 async def _crash(request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from bridge.api.astray import speaks_openai
 from bridge.api.long_answer import LONG, SLICE, LongAnswer, pieces
 from bridge.api.witness import Witness
 from bridge.errors import BridgeError
@@ -104,7 +105,7 @@ def error_answer(path: str, error: BridgeError) -> Response:
         headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    shape = _openai if path.startswith("/v1/") or path == "/embeddings" else _ollama
+    shape = _openai if speaks_openai(path) else _ollama
     return Response(orjson.dumps(shape(error)), error.status, headers, JSON)
 
 

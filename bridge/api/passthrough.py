@@ -8,17 +8,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from bridge.api.astray import CHAT
 from bridge.api.body import chunks, refuse_encoded
 from bridge.departure import Departure
-from bridge.errors import BodyTimeout, BridgeError, ClientGone, NotFound
+from bridge.errors import BodyTimeout, BridgeError, ClientGone
 from bridge.passthrough import ChatUpstream, Exchange
 from bridge.settings import Limits
 
 log = logging.getLogger(__name__)
-
-CHAT = ("/api/chat", "/api/generate", "/v1/chat/completions")
-# What changes the models of an Ollama, or sends them elsewhere.
-MANAGING = ("/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete", "/api/blobs")
 
 
 class PassthroughDoor:
@@ -93,13 +90,3 @@ class _Relay(Response):
                 log.warning("%s %s", scope["path"], error)
         finally:
             self._exchange.close()
-
-
-def nothing_at(path: str) -> NotFound:
-    """Why a path is not here."""
-    why, advice = "", ""
-    if path in MANAGING or path.startswith("/api/blobs/"):
-        why, advice = ": models are managed at Ollama itself", "Ask it at its own address; "
-    elif path in CHAT:
-        why, advice = ": this service embeds", "Ask Ollama itself, or set passthrough.ollama to it; "
-    return NotFound(f"There is nothing at {path}{why}.", f"{advice}docs/api.md lists every path.")
