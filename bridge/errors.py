@@ -92,9 +92,9 @@ class BadRequest(BridgeError):
 class DimensionsOutOfRange(BadRequest):
     code = "dimensions_out_of_range"
 
-    def __init__(self, value: object, lowest: int, native: int) -> None:
+    def __init__(self, value: object, lowest: int, native: int, field: str = "dimensions") -> None:
         super().__init__(
-            f"dimensions is {shown(value)}, but must be a whole number from {lowest} to {native}.",
+            f"{field[:60]} is {shown(value)}, but must be a whole number from {lowest} to {native}.",
             f"Leave it out for the model's own {native}.",
         )
 

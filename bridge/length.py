@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.errors import TooLong
+from bridge.request import OnTooLong
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # 4 MB that most bridges never need
@@ -42,21 +43,25 @@ class LengthGuard:
         length = len(text)
         return length * 4 <= self.limit or (length <= self.limit and len(text.encode()) <= self.limit)
 
-    async def fit(self, text: str, index: int, *, truncate: bool) -> Fitted:
-        """The text, or its head where `truncate`. TooLong, with the count, where it may not be cut."""
+    async def fit(self, text: str, index: int, on_too_long: OnTooLong, *, keep: int = 0) -> Fitted:
+        """The text, or what is left of it after a cut; where that is at the start, the first `keep` characters stay.
+        TooLong, with the count, where it may not be cut."""
         if self.surely_fits(text):
             return Fitted(text)
         tokens, exact = await self.count(text)
         if tokens <= self.limit:
             return Fitted(text)
-        if not truncate:
+        if on_too_long == "error":
             amount = str(tokens) if exact else f"more than {tokens - 1}"
             raise TooLong(
                 f"input {index} has {amount} tokens; the limit is {self.limit}.",
                 "Split it, or embed its beginning alone: send `truncate: true` to /api/embed or /v1/embeddings.",
             )
         tokenizer, window = await self._get()
-        return Fitted(await asyncio.to_thread(cut_to, tokenizer, text[:window], self.limit), truncated=True)
+        if on_too_long == "truncate":
+            return Fitted(await asyncio.to_thread(cut_to, tokenizer, text[:window], self.limit), truncated=True)
+        head, tail = text[:keep], text[keep:][-window:]
+        return Fitted(await asyncio.to_thread(cut_start_to, tokenizer, head, tail, self.limit), truncated=True)
 
     async def count(self, text: str) -> tuple[int, bool]:
         """Tokens of a text, EOS not counted, and whether that is exact: past the window it is only "at least"."""
@@ -93,3 +98,18 @@ def cut_to(tokenizer: "Tokenizer", text: str, limit: int) -> str:
         text = text[: encoding.offsets[keep][0]]
         keep -= 1
     return ""
+
+
+def cut_start_to(tokenizer: "Tokenizer", head: str, text: str, limit: int) -> str:
+    """`head` and the longest end of `text`, whole characters, that together are at most `limit` tokens; `head` alone
+    where it leaves no room.
+
+    Counted again and shortened like `cut_to`, and for the same reasons.
+    """
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    room = limit - len(tokenizer.encode(head, add_special_tokens=False).ids)
+    for keep in range(min(room, len(encoding.ids)), 0, -1):
+        cut = head + text[encoding.offsets[-keep][0] :]
+        if len(tokenizer.encode(cut, add_special_tokens=False).ids) <= limit:
+            return cut
+    return head

@@ -87,8 +87,7 @@ class Pipeline:
         await _others_first(request)
         length, fingerprint = self.pool.length(), self.pool.fingerprint
         self.expectation.check(request, plan.dimensions, fingerprint)
-        truncate = (request.on_too_long or self._defaults.on_too_long) == "truncate"
-        texts, truncated = await _fit(length, plan, truncate=truncate)
+        texts, truncated = await _fit(length, plan, request.on_too_long or self._defaults.on_too_long)
         lane = request.caller.lane or ("interactive" if plan.prompt.role == QUERY else "bulk")
         keys = [fingerprint.key(text) for text in texts]
         await _others_first(request)
@@ -195,11 +194,14 @@ def _cut(vectors: Vectors, dimensions: int) -> Vectors:
         ) from error
 
 
-async def _fit(length: LengthGuard, plan: Plan, *, truncate: bool) -> tuple[Sequence[str], tuple[int, ...]]:
+async def _fit(length: LengthGuard, plan: Plan, on_too_long: OnTooLong) -> tuple[Sequence[str], tuple[int, ...]]:
     """The texts, each of which fits, and the places of those that had to be cut for it."""
     if all(map(length.surely_fits, plan.texts)):
         return plan.texts, ()
-    fitted = [await length.fit(text, index, truncate=truncate) for index, text in enumerate(plan.texts)]
+    fitted = [
+        await length.fit(text, index, on_too_long, keep=plan.prompt.length_in(text))
+        for index, text in enumerate(plan.texts)
+    ]
     truncated = tuple(index for index, one in enumerate(fitted) if one.truncated)
     for index in truncated:
         _check_prompt_kept(fitted[index].text, plan.prompt, length.limit)

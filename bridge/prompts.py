@@ -17,10 +17,11 @@ from bridge.text import neutralise_special_tokens, normalise
 from modelfiles.catalog import PromptStyle, Task
 
 # Body fields that carry a role or a task, in the order in which a message names them.
-ROLE_FIELDS = ("input_type", "task", "prompt_name")
+ROLE_FIELDS = ("input_type", "task", "prompt_name", "task_type", "text_type")
 QUERY, DOCUMENT = "query", "document"
 _DEFAULT = "default"  # the source of a role that nothing has said
 _LONGEST_MISTYPED = 200
+_TEXT_FOLLOWS = "\nQuery:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,12 @@ class Prompt:
     def asks(self) -> bool:
         """Whether its texts are not said to be documents: nothing was said, or something else."""
         return self.role == QUERY or self.source == _DEFAULT
+
+    def length_in(self, text: str) -> int:
+        """How many characters of a final text are its prompt, whoever put it there."""
+        if self.prefix and text.startswith(self.prefix):
+            return len(self.prefix)
+        return text.index(_TEXT_FOLLOWS) + len(_TEXT_FOLLOWS) if _is_rendered(text) else 0
 
     def render(self, text: str) -> str:
         if not self.prefix or _is_rendered(text) or text.startswith(self.prefix):
@@ -199,4 +206,4 @@ class Prompts:
 
 def _is_rendered(text: str) -> bool:
     """A client that prepends Qwen's prompt itself must not get it twice."""
-    return text.startswith("Instruct: ") and "\nQuery:" in text
+    return text.startswith("Instruct: ") and _TEXT_FOLLOWS in text

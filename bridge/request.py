@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
-OnTooLong = Literal["error", "truncate"]
+# Of a text that is too long "truncate" keeps the beginning, "truncate_start" the end.
+OnTooLong = Literal["error", "truncate", "truncate_start"]
 KeepAlive = str | int | float | None
 Lane = Literal["interactive", "bulk"]
 

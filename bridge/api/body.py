@@ -24,9 +24,15 @@ _NO_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 async def read_object(request: Request, limits: Limits, text: str = "") -> Object:
-    """The JSON object of a body, whatever its Content-Type (curl -d sends a form's), its field names in lower case:
-    to Go `Input` is `input`. `text` is the field whose strings may hold lone surrogates, as bad PDFs have them; in any
-    other they are a BadRequest. May raise 4xx errors, and BodiesFull."""
+    """The JSON object of a body, its field names in lower case: to Go `Input` is `input`. Else as `read_sent`."""
+    value = await read_sent(request, limits, text)
+    return value if all(map(str.islower, value)) else {name.lower(): given for name, given in value.items()}
+
+
+async def read_sent(request: Request, limits: Limits, text: str = "") -> Object:
+    """The JSON object of a body as it was sent, whatever its Content-Type (curl -d sends a form's). `text` is the field
+    whose strings may hold lone surrogates, as bad PDFs have them; in any other they are a BadRequest. May raise 4xx
+    errors, and BodiesFull."""
     refuse_encoded(request)
     departure: Departure | None = request.scope.get("departure")
     if departure is not None and departure.has_sent:
@@ -103,10 +109,9 @@ def _object(body: bytes | memoryview, text: str) -> Object:
             'Send an object, as {"model": …, "input": …}.',
             code="invalid_json",
         )
-    named = value if all(map(str.islower, value)) else {name.lower(): given for name, given in value.items()}
     if not strict:
-        refuse_fields({name: given for name, given in named.items() if name != text})
-    return named
+        refuse_fields({name.lower(): given for name, given in value.items() if name.lower() != text})
+    return value
 
 
 async def _read(request: Request, most: int, receive: Receive, text: str) -> Object:

@@ -11,7 +11,7 @@ from bridge.api.body import Object
 from bridge.errors import BadRequest, DimensionsOutOfRange, TooLarge, shown
 from bridge.expectation import FINGERPRINT
 from bridge.prompts import ROLE_FIELDS
-from bridge.request import Caller, KeepAlive, Lane, PromptHints
+from bridge.request import Caller, KeepAlive, Lane, OnTooLong, PromptHints
 from bridge.security_settings import ApiKey
 from bridge.setting_kinds import WEEK
 from bridge.settings import Limits
@@ -24,6 +24,7 @@ _DURATION = re.compile(
 )
 _LONGEST_USER = 200  # characters of a name that a client gives its user
 _LONGEST_KEPT = 9e9  # seconds; Go counts nanoseconds in 64 bits
+_ENDS: Mapping[str, OnTooLong] = {"none": "error", "end": "truncate", "start": "truncate_start"}
 # Options of Ollama that differ from the loaded runner's reload the model (server/sched.go, needsReload).
 RELOADING_OPTIONS = frozenset(
     {"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict"}
@@ -145,12 +146,19 @@ def keep_alive_of(body: Object) -> KeepAlive:
     return value if isinstance(value, int | float | str) else None
 
 
-def truncate_of(body: Object) -> bool | None:
+def on_too_long_of(body: Object) -> OnTooLong | None:
+    """Ollama's truth value, or NVIDIA's and Cohere's word for which end goes."""
     value = body.get("truncate")
-    if value is None or isinstance(value, bool):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "truncate" if value else "error"
+    if isinstance(value, str) and (found := _ENDS.get(value.lower())):
+        return found
     raise BadRequest(
-        f"`truncate` is {shown(value)}, but must be true or false.", "Correct or remove it.", code="invalid_truncate"
+        f"`truncate` is {shown(value)}, but must be true or false, or NONE, START or END.",
+        "Correct or remove it.",
+        code="invalid_truncate",
     )
 
 

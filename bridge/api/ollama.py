@@ -10,8 +10,9 @@ from starlette.routing import Route
 from bridge import __version__
 from bridge.api import fields
 from bridge.api.answers import embed_answer, ignored_note, json_answer
-from bridge.api.body import Object, read_object
+from bridge.api.body import Object, read_object, read_sent
 from bridge.api.card import ModelCard
+from bridge.api.dialects import understood
 from bridge.api.witness import ASKED, Witness
 from bridge.errors import BadRequest, UnknownModel, shown
 from bridge.passthrough import ChatUpstream
@@ -45,7 +46,7 @@ class OllamaDoor:
 
     async def embed(self, request: Request) -> Response:
         started = time.perf_counter_ns()
-        body = await read_object(request, self.limits, "input")
+        body = understood(await read_sent(request, self.limits, "input"), self.pipeline.model)
         wanted = self._wanted(body, request, "input")
         ignored = fields.ignored_options(body)
         if not wanted.texts:
@@ -63,7 +64,7 @@ class OllamaDoor:
 
     async def embeddings(self, request: Request) -> Response:
         """One text, one vector; an empty prompt gets an empty vector, and nothing is ever cut, as in Ollama."""
-        body = await read_object(request, self.limits, "prompt")
+        body = understood(await read_sent(request, self.limits, "prompt"), self.pipeline.model, "prompt")
         if not body.get("model"):
             raise self._no_model()
         if not isinstance(prompt := body.get("prompt"), str | None):
@@ -112,7 +113,6 @@ class OllamaDoor:
         return BadRequest("model is required.", f"Name one. Served: {served}.", code="missing_model")
 
     def _wanted(self, body: Object, request: Request, key: str) -> EmbedRequest:
-        truncate = fields.truncate_of(body)
         name = fields.model_of(body)
         if not name:
             raise UnknownModel("model '' not found.", f"Served: {', '.join(self.pipeline.names.listed)}.")
@@ -121,7 +121,7 @@ class OllamaDoor:
             texts=fields.texts_of(body.get(key), self.limits),
             hints=fields.hints_of(body, request.headers),
             dimensions=fields.dimensions_of(body, self.pipeline.model),
-            on_too_long=None if truncate is None else "truncate" if truncate else "error",
+            on_too_long=fields.on_too_long_of(body),
             keep_alive=fields.keep_alive_of(body),
             caller=fields.caller_of(request),
             index=fields.index_of(request.headers),

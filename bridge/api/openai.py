@@ -8,7 +8,9 @@ from starlette.routing import Route
 
 from bridge.api import fields
 from bridge.api.answers import embed_answer, is_long, json_answer
-from bridge.api.body import Object, read_object
+from bridge.api.body import Object, read_sent
+from bridge.api.card import ModelCard
+from bridge.api.dialects import understood
 from bridge.api.witness import ASKED, Witness
 from bridge.errors import BadRequest, UnknownModel, shown
 from bridge.mrl import to_base64
@@ -37,7 +39,7 @@ class OpenAIDoor:
         ]
 
     async def embeddings(self, request: Request) -> Response:
-        body = await read_object(request, self.limits, "input")
+        body = understood(await read_sent(request, self.limits, "input"), self.pipeline.model, "encoding_format")
         encoding = _encoding_of(body)
         wanted = self._wanted(body, request)
         ignored = fields.ignored_options(body)
@@ -55,13 +57,12 @@ class OpenAIDoor:
         name = fields.model_of(body)
         if not name:
             raise UnknownModel("model '' not found.", f"Served: {', '.join(self.pipeline.names.listed)}.")
-        truncate = fields.truncate_of(body)
         wanted = request.scope[ASKED] = EmbedRequest(
             model=name,
             texts=self._texts(body),
             hints=fields.hints_of(body, request.headers),
             dimensions=fields.dimensions_of(body, self.pipeline.model),
-            on_too_long=None if truncate is None else "truncate" if truncate else "error",
+            on_too_long=fields.on_too_long_of(body),
             keep_alive=fields.keep_alive_of(body),
             caller=fields.caller_of(request),
             index=fields.index_of(request.headers),

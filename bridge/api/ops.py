@@ -11,7 +11,8 @@ from starlette.routing import Route
 from bridge import __version__
 from bridge.api import fields
 from bridge.api.answers import json_answer
-from bridge.api.body import read_object
+from bridge.api.body import read_sent
+from bridge.api.dialects import understood
 from bridge.api.keys import Admins
 from bridge.engine import Engine
 from bridge.pipeline import Pipeline
@@ -72,7 +73,7 @@ class OpsDoor:
 
     async def render(self, request: Request) -> Response:
         """The request's texts as they would reach the engine, and why; nothing is embedded, no tokenizer is loaded."""
-        body = await read_object(request, self.limits, "input")
+        body = understood(await read_sent(request, self.limits, "input"), self.pipeline.model)
         wanted = EmbedRequest(
             model=fields.model_of(body),
             texts=fields.texts_of(body.get("input"), self.limits),

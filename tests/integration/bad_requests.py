@@ -131,7 +131,7 @@ TEXTS: tuple[tuple[Refusal, dict[str, Make]], ...] = (
     ),
     (
         must_be("input_too_long", "input 0 has", f"tokens; the limit is {LIMIT}", "truncate: true", doors=EMBEDDING),
-        {"long": text(LONG), "long, truncate false": fields(input=LONG, prompt=LONG, truncate=False)},
+        {"long": text(LONG), "long, truncate false": lambda door: door.body(LONG, truncate=False)},
     ),
     (
         must_be("input_too_long", "input 1 has", f"tokens; the limit is {LIMIT}", doors=(EMBED, *V1)),

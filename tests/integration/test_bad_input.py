@@ -221,6 +221,48 @@ def test_a_cut_keeps_the_instruction(small: Bridge, demo: DemoFiles) -> None:
     np.testing.assert_allclose(EMBED.vectors(cut), small.embed(head), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("door", EMBEDDING, ids=name)
+def test_nvidias_words_say_which_end_goes(small: Bridge, demo: DemoFiles, door: Door) -> None:
+    """NONE refuses what is too long, END keeps its beginning, START its end and the prompt before it; what fits stays
+    whole. On Ollama's old route nothing is ever cut."""
+    words = " ".join(f"word{n}" for n in range(200))
+    if not door.many:
+        refused = [door.refused(send(small, door, door.body(words, truncate=word))) for word in ("START", "END")]
+        assert [one.code for one in refused] == ["input_too_long"] * 2
+        return
+    tokenizer = Tokenizer.from_file(str(demo.hf / "tokenizer.json"))
+    ids = tokenizer.encode(words, add_special_tokens=False).ids
+    kept = {"END": tokenizer.decode(ids[:LIMIT]), "start": tokenizer.decode(ids[-LIMIT:])}
+
+    for word, part in kept.items():
+        cut = send(small, door, door.body(words, truncate=word))
+        assert cut.headers["X-Embed-Truncated"] == "0"
+        np.testing.assert_allclose(door.vectors(cut), small.embed(part), rtol=0, atol=1e-6)
+    assert door.refused(send(small, door, door.body(words, truncate="NONE"))).code == "input_too_long"
+    for word in ("NONE", "END", "START"):
+        assert "X-Embed-Truncated" not in send(small, door, door.body("short", truncate=word)).headers
+
+
+def test_a_cut_at_the_start_keeps_the_instruction(small: Bridge) -> None:
+    """A query's prompt stands before what is left, by whomever it was put there."""
+    words = " ".join(f"word{n}" for n in range(200))
+    (rendered,) = send(small, RENDER, RENDER.body(words, input_type="query")).json()["texts"]
+    prompt = rendered["text"].removesuffix(words)
+
+    cut = send(small, EMBED, EMBED.body(words, input_type="query", truncate="START"))
+    ready = send(small, EMBED, EMBED.body(rendered["text"], truncate="START"))
+
+    np.testing.assert_allclose(EMBED.vectors(ready), EMBED.vectors(cut), rtol=0, atol=1e-6)
+    found = float("-inf")
+    for first in range(200):  # how much of the end was left is the tokenizer's to say
+        tail = " ".join(f"word{n}" for n in range(first, 200))
+        answer = send(small, EMBED, EMBED.body(f"{prompt} {tail}"))
+        if answer.status_code == 200:
+            found = float(EMBED.vectors(answer)[0] @ EMBED.vectors(cut)[0])
+            break
+    assert found > 0.98
+
+
 def test_a_text_that_just_fits_is_whole(small: Bridge) -> None:
     """At the limit nothing is cut and nothing refused; one token more is."""
     text = "7" * LIMIT  # a digit is a token

@@ -343,6 +343,20 @@ def test_host_and_origin(beside: Beside, headers: dict[str, str]) -> None:
     assert error_of(answers.bridge)
 
 
+@pytest.mark.parametrize("path", EMBED_ROUTES)
+@pytest.mark.parametrize("field", [{"output_dimension": 64}, {"normalized": False}, {"late_chunking": True}], ids=str)
+def test_fields_of_other_services(beside: Beside, path: str, field: dict[str, Any]) -> None:
+    """Ollama answers as if they were not there; here a size is obeyed, and what cannot be is refused."""
+    answers = beside.post(path, {"model": "demo", "input": "x", **field})
+
+    assert vectors_of(answers.ollama.json()).shape == (1, 2560)
+    if "output_dimension" in field:
+        assert vectors_of(answers.bridge.json()).shape == (1, 64)
+    else:
+        assert answers.statuses == (200, 400)
+        assert next(iter(field)) in error_of(answers.bridge)
+
+
 # What is listed
 
 

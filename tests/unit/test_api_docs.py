@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from bridge import errors
+from bridge.api.dialects import FOREIGN, SAME
 from bridge.api.fields import RELOADING_OPTIONS
 from bridge.api.index import IndexDoor
 from bridge.api.ollama import OllamaDoor
@@ -107,6 +109,18 @@ def test_every_field() -> None:
     read = {read[1] for read in reads if read} | set(ROLE_FIELDS)
 
     assert {name for row in rows("field", "routes", "meaning") for name in quoted(row[0])} == read
+
+
+def test_every_field_of_other_services() -> None:
+    """The two tables are the bridge's own, row by row."""
+    taken = [[f"`{name}`", users, f"`{own}`"] for own, others in SAME.items() for name, users in others.items()]
+    refused = [
+        [f"`{field.name}`", field.users, ", ".join(f"`{json.dumps(value)}`" for value in field.harmless), field.way]
+        for field in FOREIGN
+    ]
+
+    assert rows("other name", "of", "taken as") == taken
+    assert rows("refused field", "of", "may be", "instead") == refused
 
 
 def test_every_header() -> None:

@@ -171,17 +171,27 @@ def test_any_other_keep_alive_is_refused(value: object) -> None:
     assert (refused.value.status, refused.value.code) == (400, "invalid_keep_alive")
 
 
-@pytest.mark.parametrize(("value", "said"), [(None, None), (True, True), (False, False)])
-def test_truncate_is_said_or_not_said(value: bool | None, said: bool | None) -> None:
-    """Null leaves it to the configuration."""
-    assert fields.truncate_of({"truncate": value}) is said
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, None),
+        (True, "truncate"),
+        (False, "error"),
+        ("END", "truncate"),
+        ("Start", "truncate_start"),
+        ("none", "error"),
+    ],
+)
+def test_truncate_is_said_or_not_said(value: bool | str | None, said: str | None) -> None:
+    """Null leaves it to the configuration; NVIDIA's and Cohere's words say which end goes, in any case."""
+    assert said == fields.on_too_long_of({"truncate": value})
 
 
-@pytest.mark.parametrize("value", ["true", "", 0, 1, [], "END"])
+@pytest.mark.parametrize("value", ["true", "", "LEFT", 0, 1, [], ["END"]])
 def test_any_other_truncate_is_refused(value: object) -> None:
     """A guess here would be a silent cut."""
-    with pytest.raises(BridgeError, match=r"`truncate` is .* true or false"):
-        fields.truncate_of({"truncate": value})
+    with pytest.raises(BridgeError, match=r"`truncate` is .* true or false, or NONE, START or END"):
+        fields.on_too_long_of({"truncate": value})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from bridge import vocabulary
 from bridge.errors import TooLong
-from bridge.length import Fitted, LengthGuard, cut_to, limit_of, longest_token
+from bridge.length import Fitted, LengthGuard, cut_start_to, cut_to, limit_of, longest_token
 from bridge.text import normalise
 from modelfiles.demo.build import DemoFiles
 
@@ -60,7 +60,7 @@ async def never() -> Tokenizer:
 
 
 def fit(guard: LengthGuard, text: str, *, truncate: bool = False, index: int = 0) -> Fitted:
-    return asyncio.run(guard.fit(text, index, truncate=truncate))
+    return asyncio.run(guard.fit(text, index, "truncate" if truncate else "error"))
 
 
 @pytest.mark.parametrize(("context", "limit"), [(8192, 8190), (64, 62), (3, 1), (2, 1), (0, 1)])
@@ -159,6 +159,37 @@ def test_a_cut_never_splits_a_character(tokenizer: Tokenizer) -> None:
     assert heads == {limit: "🦩" * (limit // each) for limit in range(1, 20)}
 
 
+@given(text=TEXTS, head=st.sampled_from(["", "Instruct: Find it\nQuery:"]), limit=st.integers(1, 40))
+def test_a_cut_at_the_start_keeps_the_prompt_and_the_end(
+    tokenizer: Tokenizer, text: str, head: str, limit: int
+) -> None:
+    """The prompt and an end of the text in whole characters, within the limit when tokenized together; at most a few
+    tokens more are given away than must be."""
+    whole = head + text
+    if count(tokenizer, whole) <= limit:
+        return
+
+    cut = cut_start_to(tokenizer, head, text, limit)
+
+    assert cut.startswith(head)
+    assert text.endswith(cut.removeprefix(head))
+    assert cut == head or limit - 8 <= count(tokenizer, cut) <= limit
+    assert (cut == head) <= (count(tokenizer, head) > limit - 8)
+
+
+def test_a_huge_text_is_cut_at_its_start(tokenizer: Tokenizer) -> None:
+    """Only the end that may be kept is looked at, and its last word is the text's last."""
+    guard = LengthGuard(16, lending(tokenizer))
+    text = "Query:" + "年假 " * 1_000_000 + "the end"
+
+    found = asyncio.run(guard.fit(text, 0, "truncate_start", keep=len("Query:")))
+
+    assert found.truncated
+    assert found.text.startswith("Query:")
+    assert found.text.endswith("年假 the end")
+    assert 8 < count(tokenizer, found.text) <= 16
+
+
 def test_the_tokenizer_is_loaded_once(tokenizer: Tokenizer) -> None:
     """A hundred long texts at once wait for one load."""
     loads = 0
@@ -171,7 +202,7 @@ def test_the_tokenizer_is_loaded_once(tokenizer: Tokenizer) -> None:
 
     async def many() -> list[Fitted]:
         guard = LengthGuard(8, load)
-        return await asyncio.gather(*(guard.fit("年" * 9, n, truncate=True) for n in range(100)))
+        return await asyncio.gather(*(guard.fit("年" * 9, n, "truncate") for n in range(100)))
 
     assert len(asyncio.run(many())) == 100
     assert loads == 1
@@ -189,8 +220,8 @@ def test_a_failed_load_is_tried_again(tokenizer: Tokenizer) -> None:
     async def twice() -> Fitted:
         guard = LengthGuard(4, load)
         with pytest.raises(OSError, match="not there"):
-            await guard.fit("hello", 0, truncate=True)
-        return await guard.fit("hello", 0, truncate=True)
+            await guard.fit("hello", 0, "truncate")
+        return await guard.fit("hello", 0, "truncate")
 
     assert Fitted("hello") == asyncio.run(twice())
 
