@@ -77,7 +77,10 @@ class Pipeline:
         """A tag of one precision means the model only while that precision is served."""
         precision = self.pool.precision
         if precision not in self._names:
-            self._names = {precision: Names(self.model.names_for(precision), self._aliases, model=self.model.id)}
+            names = self.model.names_for(precision)
+            self._names = {
+                precision: Names(names, self._aliases, model=self.model.id, native=self.model.dimensions),
+            }
         return self._names[precision]
 
     async def embed(self, request: EmbedRequest, departure: Departure | None = None) -> EmbedResult:

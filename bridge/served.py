@@ -8,6 +8,7 @@ from bridge.errors import BridgeError
 from bridge.prompts import SYNONYMS
 from modelfiles import catalog
 from modelfiles.catalog import Catalog, CatalogError, Model, PromptStyle, Task
+from modelfiles.spelling import canonical
 from modelfiles.validation import did_you_mean
 
 
@@ -61,14 +62,14 @@ def _model(loaded: Loaded, known: Catalog) -> tuple[Model, str | None]:
 
 
 def _check_aliases(loaded: Loaded, model: Model, tasks: dict[str, Task]) -> None:
-    bases = {name.casefold() for precision in model.precisions for name in model.names_for(precision)}
+    bases = {canonical(name) for precision in model.precisions for name in model.names_for(precision)}
     for alias, target in loaded.settings.model.aliases.items():
         key = f"model.aliases.{alias}"
         try:
             parsed = names.parse(target)
         except BridgeError as error:
             raise loaded.error(key, error.message) from error
-        if parsed.base.casefold() not in bases:
+        if canonical(parsed.base) not in bases:
             raise loaded.error(key, f"{parsed.base!r} is not a name of {model.id}, the model served")
         if parsed.task is not None:
             _check_task(loaded, key, parsed.task, tasks)

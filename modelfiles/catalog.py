@@ -27,6 +27,7 @@ from modelfiles.model import (
 )
 from modelfiles.readers import yaml_file
 from modelfiles.readers.content import DamagedFile
+from modelfiles.spelling import canonical
 
 __all__ = [
     "MIN_DIMENSIONS",
@@ -62,9 +63,9 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     def find(self, name: str) -> Named:
         """The model that a name means, at any precision; CatalogError with the nearest known name when none does."""
-        known = {given.casefold(): named for given, named in self._names()}
+        known = {canonical(given): named for given, named in self._names()}
         try:
-            return known[name.casefold()]
+            return known[canonical(name)]
         except KeyError:
             raise CatalogError(f"no model {name!r}{validation.did_you_mean(name, self.models)}") from None
 
@@ -105,7 +106,7 @@ def _check_whole(catalog: Catalog, name: str) -> None:
             hint = validation.did_you_mean(model.style, catalog.styles)
             raise CatalogError(f"{name}: models.{model.id}.style: no style '{model.style}'{hint}")
         for given in {name for precision in model.precisions for name in model.names_for(precision)}:
-            other = owners.setdefault(given.casefold(), model.id)
+            other = owners.setdefault(canonical(given), model.id)
             if other != model.id:
                 raise CatalogError(f"{name}: models.{model.id}: '{given}' already means {other}")
 

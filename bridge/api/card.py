@@ -1,24 +1,30 @@
-"""What the served model looks like in Ollama's listings: the engine's own entry, or one made from the catalogue."""
+"""What a name of the served model gives, in the listings of both APIs: as the engine's own entry has it, or as one that
+is made from the catalogue.
+"""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bridge.backends.base import EngineFacts
+from bridge.length import limit_of
 from bridge.pipeline import Pipeline
+from bridge.request import EmbedRequest
 
 # The Ollama whose API the bridge keeps; told to clients that ask an engine which is not Ollama.
 OLLAMA_API = "0.34.4"
 
 
 class ModelCard:
-    """Entries for /api/tags, /api/ps and /api/show."""
+    """Entries for /api/tags, /api/ps, /api/show and /v1/models. Sizes are those that a name gives, context is what the
+    engine takes; the trained one would have a client send texts that are refused."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._started = datetime.now(UTC).isoformat()
 
-    def listed(self) -> list[dict[str, Any]]:
-        return [self._entry(name) for name in self._pipeline.names.listed]
+    def listed(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        return [self._entry(name) for name in names]
 
     async def running(self) -> list[dict[str, Any]]:
         """The one model, while it is loaded, with the engine's own word on memory and expiry where it has one."""
@@ -27,28 +33,40 @@ class ModelCard:
         engine_says = await self._pipeline.pool.main.backend.loaded()
         if engine_says is not None and not engine_says:
             return []
-        entry = self._entry(self._pipeline.names.listed[0])
+        name = self._pipeline.names.listed[0]
+        entry = self._entry(name)
         del entry["modified_at"], entry["capabilities"]
         entry["expires_at"] = (datetime.now(UTC) + timedelta(days=365)).isoformat()
         entry["size_vram"] = 0
-        entry["context_length"] = self._context()
+        entry |= self._context()
         own = {key: value for key, value in (engine_says or {}).items() if key not in ("name", "model")}
-        return [entry | own]
+        return [entry | own | {"details": self._corrected(name, own.get("details", entry["details"]))}]
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self, name: str) -> dict[str, Any]:
+        """The card of a name. BadRequest and UnknownModel as an embedding request under it."""
+        size = self._size(name)
         if (facts := self._facts()) is not None and facts.kind == "ollama":
-            return dict(facts.details)
+            own = facts.details
+            details, info = self._corrected(name, own.get("details")), self._info(size, _given(own.get("model_info")))
+            return {**own, "details": details, "model_info": info}
         model = self._pipeline.model
         return {
             "license": "apache-2.0",
             "modelfile": f"# {model.id} at {self._pipeline.pool.precision}\n",
-            "parameters": f"{'num_ctx':<30} {self._context()}",
+            "parameters": "".join(f"{'num_ctx':<30} {value}" for value in self._context().values()),
             "template": "{{ .Prompt }}",
-            "details": self._details(),
-            "model_info": {**model.header.required, "qwen3.context_length": model.context.trained},
+            "details": self._details(name),
+            "model_info": self._info(size, model.header.required),
             "capabilities": ["embedding"],
             "modified_at": self._started,
         }
+
+    def openai(self, name: str) -> dict[str, Any]:
+        """An entry of /v1/models; the last two fields are what vLLM, and what nobody else, has there."""
+        context = self._context().get("context_length")
+        entry = {"id": name, "object": "model", "created": 0, "owned_by": "embedstack"}
+        size = {"dimensions": self._size(name)["embedding_length"]}
+        return entry | size | ({"max_model_len": limit_of(context)} if context else {})
 
     def version(self) -> str:
         if (facts := self._facts()) is not None and facts.kind == "ollama":
@@ -64,26 +82,42 @@ class ModelCard:
             "modified_at": (facts and facts.modified_at) or self._started,
             "size": facts.size if facts else 0,
             "digest": (facts and facts.digest) or self._digest(),
-            "details": self._details(),
+            "details": self._details(name),
             "capabilities": ["embedding"],
         }
 
-    def _details(self) -> dict[str, Any]:
+    def _details(self, name: str) -> dict[str, Any]:
         model = self._pipeline.model
         return {
             "parent_model": model.note or "",
             "format": "gguf",
             "family": "qwen3",
             "families": ["qwen3"],
-            "parameter_size": _size(model.parameters),
+            "parameter_size": _parameters(model.parameters),
             "quantization_level": self._pipeline.pool.precision.upper(),  # Ollama writes F16
-            "context_length": self._context(),
-            "embedding_length": model.dimensions,
+            **self._context(),
+            **self._size(name),
         }
 
-    def _context(self) -> int:
+    def _size(self, name: str) -> dict[str, int]:
+        return {"embedding_length": self._pipeline.meaning(EmbedRequest(name, ())).dimensions}
+
+    def _context(self) -> dict[str, int]:
+        """Nothing before the engine has said it."""
         ready = self._pipeline.pool.main.ready
-        return ready.context if ready else self._pipeline.model.context.trained
+        return {"context_length": ready.context} if ready else {}
+
+    def _corrected(self, name: str, details: Any) -> dict[str, Any]:
+        """What an engine says of itself, but for what this name gives."""
+        ours = {**self._context(), **self._size(name)}
+        return {key: ours.get(key, value) for key, value in _given(details).items()}
+
+    def _info(self, size: Mapping[str, int], own: Mapping[str, Any]) -> dict[str, Any]:
+        """The keys of a GGUF's header; its `context_length` is how many tokens a text may have."""
+        kind = own.get("general.architecture", "qwen3")
+        info = {**own, f"{kind}.embedding_length": size["embedding_length"]}
+        info.pop(f"{kind}.context_length", None)
+        return info | {f"{kind}.{key}": limit_of(value) for key, value in self._context().items()}
 
     def _facts(self) -> EngineFacts | None:
         """What the engine that speaks for all said of itself; None before it was ready."""
@@ -97,7 +131,11 @@ class ModelCard:
         return next((digest for digest in digests if digest), "0" * 64)
 
 
-def _size(parameters: int | None) -> str:
+def _given(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _parameters(parameters: int | None) -> str:
     if not parameters:
         return ""
     return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.0f}M"

@@ -90,9 +90,12 @@ def caller_of(request: Request) -> Caller:
     owner = f"key {key.name}" if key else str(client[0]) if client else ""
     user = headers.get("x-openwebui-user-id", "")[:_LONGEST_USER]
     lane = _lane(headers.get("x-embed-lane")) or (key.lane if key else None)
-    # Open WebUI 0.12 embeds through aiohttp, whose own name it leaves in place.
-    webui = bool(user) or "aiohttp/" in headers.get("user-agent", "")
-    return Caller((owner, user), lane, _timeout(headers.get("x-request-timeout")), webui)
+    return Caller((owner, user), lane, _timeout(headers.get("x-request-timeout")), is_webui(headers))
+
+
+def is_webui(headers: Mapping[str, str]) -> bool:
+    """Open WebUI 0.12 asks through aiohttp, whose own name it leaves in place."""
+    return bool(headers.get("x-openwebui-user-id")) or "aiohttp/" in headers.get("user-agent", "")
 
 
 def index_of(headers: Mapping[str, str]) -> str | None:

@@ -82,9 +82,12 @@ class OllamaDoor:
         answer = {"embedding": result.vectors[0]}
         return embed_answer(answer, wanted, result, ignored, DOOR, self._witness)
 
-    async def tags(self, _: Request) -> Response:
-        others = await self._chat.models(self.pipeline.names) if self._chat else []
-        return json_answer({"models": [*self._card.listed(), *others]})
+    async def tags(self, request: Request) -> Response:
+        """With the names that LangChain looks for; Open WebUI would put each of them into its menus."""
+        names = self.pipeline.names
+        others = await self._chat.models(names) if self._chat else []
+        ours = self._card.listed(names.listed if fields.is_webui(request.headers) else names.offered)
+        return json_answer({"models": [*ours, *others]})
 
     async def running(self, _: Request) -> Response:
         return json_answer({"models": await self._card.running()})
@@ -95,12 +98,11 @@ class OllamaDoor:
         if not isinstance(name, str) or not name:
             raise self._no_model()
         try:
-            self.pipeline.names.resolve(name)
+            return json_answer(self._card.shown(name))
         except UnknownModel:
             if not self._chat or (shown_there := await self._chat.shown(name)) is None:
                 raise
             return json_answer(shown_there)
-        return json_answer(self._card.shown())
 
     async def version(self, _: Request) -> Response:
         return json_answer({"version": self._card.version(), "bridge": __version__})

@@ -29,6 +29,7 @@ class OpenAIDoor:
         self.pipeline = pipeline
         self.limits = limits
         self._witness = witness
+        self._card = ModelCard(pipeline)
         self._chat = chat
 
     def routes(self) -> list[Route]:
@@ -36,6 +37,7 @@ class OpenAIDoor:
             Route("/v1/embeddings", self.embeddings, methods=["POST"]),
             Route("/embeddings", self.embeddings, methods=["POST"]),
             Route("/v1/models", self.models, methods=["GET"]),
+            Route("/v1/models/{model:path}", self.model, methods=["GET"]),
         ]
 
     async def embeddings(self, request: Request) -> Response:
@@ -47,11 +49,24 @@ class OpenAIDoor:
         return embed_answer(_answer(wanted.model, result, encoding), wanted, result, ignored, DOOR, self._witness)
 
     async def models(self, _: Request) -> Response:
-        ours = [(name, "embedstack") for name in self.pipeline.names.listed]
-        if self._chat:
-            ours += [(str(entry["name"]), "library") for entry in await self._chat.models(self.pipeline.names)]
-        entries = [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in ours]
-        return json_answer({"object": "list", "data": entries})
+        ours = [self._card.openai(name) for name in self.pipeline.names.listed]
+        return json_answer({"object": "list", "data": [*ours, *(await self._others())]})
+
+    async def model(self, request: Request) -> Response:
+        """One entry, by any name that can be embedded under, slashes and all."""
+        name = request.path_params["model"]
+        try:
+            return json_answer(self._card.openai(name))
+        except UnknownModel:
+            entry = next((entry for entry in await self._others() if entry["id"] == name), None)
+            if entry is None:
+                raise
+            return json_answer(entry)
+
+    async def _others(self) -> list[dict[str, Any]]:
+        """What chats, where chat is passed on."""
+        found = await self._chat.models(self.pipeline.names) if self._chat else []
+        return [{"id": str(one["name"]), "object": "model", "created": 0, "owned_by": "library"} for one in found]
 
     def _wanted(self, body: Object, request: Request) -> EmbedRequest:
         name = fields.model_of(body)

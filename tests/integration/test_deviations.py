@@ -366,7 +366,9 @@ def test_the_list_is_of_what_is_served(beside: Beside) -> None:
     ours = {entry["name"]: entry for entry in answers.bridge.json()["models"]}
     (theirs,) = [entry for entry in answers.ollama.json()["models"] if entry["name"] == "demo:latest"]
 
-    assert set(ours) == {"demo:stand-in", "demo:latest"}
+    assert list(ours)[:2] == ["demo:stand-in", "demo:latest"]
+    assert all(name.startswith("demo@") for name in list(ours)[2:])
+    assert ours["demo@query,512:latest"]["details"]["embedding_length"] == 512
     assert theirs["details"]["context_length"] == 40960
     assert ours["demo:latest"]["details"]["context_length"] == 8192
     assert "stand-in" in ours["demo:latest"]["details"]["parent_model"]

@@ -111,11 +111,13 @@ def test_prompt_is_no_text_but_on_ollamas_old_route(bridge: Bridge, door: Door) 
         {"taskType": "RETRIEVAL_QUERY"},
         {"text_type": "query"},
         {"options": {"input_type": "query"}},
+        {"model": "demo-query"},
+        {"model": "DEMO-Query:latest"},
     ],
     ids=str,
 )
 def test_a_role_in_another_services_words_is_a_role(bridge: Bridge, door: Door, fields: dict[str, Any]) -> None:
-    """Gemini's and DashScope's fields, and a role in `options`."""
+    """Gemini's and DashScope's fields, a role in `options`, and NVIDIA's names of models."""
     vectors = door.vectors(bridge.post(door.path, {**door.body(TEXT), **fields}))
 
     np.testing.assert_allclose(vectors, bridge.embed(TEXT, input_type="query"), atol=1e-6)

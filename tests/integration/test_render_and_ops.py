@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -168,7 +170,9 @@ def test_without_its_engine_a_request_is_told_to_come_back(away: Bridge, door: D
 
 def test_without_its_engine_the_bridge_still_introduces_itself(away: Bridge) -> None:
     """Lists and cards come from the catalogue; nothing is loaded; the metrics say that the engine is out."""
-    assert [entry["name"] for entry in get(away, "/api/tags").json()["models"]] == [SERVED, "demo:latest"]
+    tags = get(away, "/api/tags").json()["models"]
+    assert [entry["name"] for entry in tags][:2] == [SERVED, "demo:latest"]
+    assert "context_length" not in tags[0]["details"]
     assert get(away, "/api/ps").json() == {"models": []}
     assert away.post("/api/show", {"model": "demo"}).json()["capabilities"] == ["embedding"]
     assert get(away, "/api/version").json()["version"].count(".") == 2
@@ -239,8 +243,12 @@ def test_tags_lists_the_model_as_ollama_would(bridge: Bridge, demo: DemoFiles) -
     """Every field of Ollama's, by the name that says what it is and by the one that clients ask for."""
     models = get(bridge, "/api/tags").json()["models"]
 
-    assert [entry["name"] for entry in models] == [SERVED, "demo:latest"]
+    assert [entry["name"] for entry in models][:2] == [SERVED, "demo:latest"]
+    assert "demo@query,512:latest" in [entry["name"] for entry in models]
+    assert len(models) < 16
     for entry in models:
+        size = entry["details"].pop("embedding_length")
+        assert size == len(bridge.embed("x", model=entry["name"])[0])
         modified = entry.pop("modified_at")
         assert datetime.fromisoformat(modified).tzinfo is not None
         assert entry == {
@@ -256,7 +264,6 @@ def test_tags_lists_the_model_as_ollama_would(bridge: Bridge, demo: DemoFiles) -
                 "parameter_size": "24M",
                 "quantization_level": "F16",
                 "context_length": 8192,
-                "embedding_length": 2560,
             },
             "capabilities": ["embedding"],
         }
@@ -270,6 +277,14 @@ def test_every_listed_name_can_be_asked_for(bridge: Bridge) -> None:
     for model in listed:
         assert len(bridge.embed("x", model=model)) == 1
         assert bridge.post("/api/show", {"model": model}).status_code == 200
+
+
+@pytest.mark.parametrize("agent", [{"User-Agent": "Python/3.11 aiohttp/3.14.1"}, {"X-OpenWebUI-User-Id": "7"}], ids=str)
+def test_open_webuis_menus_have_no_names_with_options(bridge: Bridge, agent: dict[str, str]) -> None:
+    """It shows whatever is listed among the models to chat with."""
+    models = requests.get(f"{bridge.url}/api/tags", headers=agent, timeout=60).json()["models"]
+
+    assert [entry["name"] for entry in models] == [SERVED, "demo:latest"]
 
 
 def test_ps_shows_the_loaded_model(bridge: Bridge) -> None:
@@ -298,11 +313,9 @@ def test_show_is_the_models_card(bridge: Bridge, body: dict[str, object]) -> Non
     info = answer["model_info"]
 
     assert info["general.architecture"] == "qwen3"
-    assert (info["qwen3.embedding_length"], info["qwen3.context_length"], info["qwen3.pooling_type"]) == (
-        2560,
-        40960,
-        3,
-    )
+    size = len(bridge.embed("x", model=str(body.get("model") or body.get("name")))[0])
+    assert (info["qwen3.embedding_length"], answer["details"]["embedding_length"]) == (size, size)
+    assert (info["qwen3.context_length"], info["qwen3.pooling_type"]) == (8190, 3)
     assert info["tokenizer.ggml.add_eos_token"] is True
     assert answer["capabilities"] == ["embedding"]
     assert answer["details"]["quantization_level"] == "F16"
@@ -318,6 +331,100 @@ def test_models_is_openais_list(bridge: Bridge) -> None:
     assert answer["object"] == "list"
     assert [entry["id"] for entry in answer["data"]] == [SERVED, "demo"]
     assert all((entry["object"], entry["owned_by"]) == ("model", "embedstack") for entry in answer["data"])
+
+
+NAMES = (
+    *("demo", "DEMO:latest", "demo:stand-in", "demo@64", "demo@query,128", "demo-query", "library/demo"),
+    *("short", "SHORT@query", "short-passage:latest", "short@1024", "registry.ollama.ai/library/short"),
+)
+
+
+@pytest.fixture(scope="module")
+def cut() -> Iterator[Bridge]:
+    """A bridge whose names give 512, 64, or what stands behind them, of a model that has 2,560."""
+    sets = ("model.dimensions=512", 'model.aliases={"short": "demo@64"}', "engine.context=256")
+    with start("--demo", *(part for one in sets for part in ("--set", one))) as running:
+        yield running
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_every_card_tells_what_the_name_gives(cut: Bridge, model: str) -> None:
+    """Dimensions and context, in Ollama's card and in OpenAI's, are those of an answer under that name."""
+    size = len(cut.embed("x", model=model)[0])
+    card = cut.post("/api/show", {"model": model}).json()
+    entry = get(cut, f"/v1/models/{model}").json()
+
+    assert (card["model_info"]["qwen3.embedding_length"], card["details"]["embedding_length"]) == (size, size)
+    assert (card["model_info"]["qwen3.context_length"], card["details"]["context_length"]) == (254, 256)
+    assert (entry["id"], entry["dimensions"], entry["max_model_len"]) == (model, size, 254)
+
+
+def test_every_list_tells_what_its_names_give(cut: Bridge) -> None:
+    """Each entry has the size of its own name, and /api/ps that of the name it shows."""
+    tags, listed, (loaded,) = (
+        get(cut, path).json()[key]
+        for path, key in (("/api/tags", "models"), ("/v1/models", "data"), ("/api/ps", "models"))
+    )
+    told = {entry["name"]: entry["details"]["embedding_length"] for entry in [*tags, loaded]}
+    told |= {entry["id"]: entry["dimensions"] for entry in listed}
+
+    assert told == {name: len(cut.embed("x", model=name)[0]) for name in told}
+    assert {512, 64, 1024, 256} == set(told.values())
+    assert {entry["details"]["context_length"] for entry in [*tags, loaded]} == {256}
+
+
+@pytest.mark.parametrize("model", ["demo@7", "demo@nonsense", "demo@"])
+def test_a_name_that_gives_no_vector_has_no_card(bridge: Bridge, model: str) -> None:
+    """The refusal is that of an embedding request."""
+    codes = [
+        refusal(bridge.post("/v1/embeddings", {"model": model, "input": "x"}), openai=True).code,
+        refusal(get(bridge, f"/v1/models/{model}"), openai=True).code,
+        refusal(bridge.post("/api/show", {"model": model}), openai=False).code,
+    ]
+
+    assert codes[0] == codes[1] == codes[2]
+
+
+@pytest.mark.parametrize("encode", [str, quote, lambda name: quote(name, safe="")], ids=["plain", "quoted", "whole"])
+@pytest.mark.parametrize("model", ["demo", "demo@query,64", "demo:stand-in", "hf.co/Qwen/other", "other", "api/embed"])
+def test_one_model_by_its_name(bridge: Bridge, model: str, encode: Callable[[str], str]) -> None:
+    """Slashes, `@` and `:`, encoded or not; HEAD too; another model's name is a 404 in OpenAI's shape."""
+    url = f"{bridge.url}/v1/models/{encode(model)}"
+    answer, head = requests.get(url, timeout=60), requests.head(url, timeout=60)
+
+    assert (head.status_code, head.content) == (answer.status_code, b"")
+    if model.startswith("demo"):
+        assert answer.json()["id"] == model
+        assert answer.json()["object"] == "model"
+    else:
+        assert (answer.status_code, refusal(answer, openai=True).code) == (404, "model_not_found")
+    assert refusal(requests.post(url, json={}, timeout=60), openai=True).code == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "openai", "base"),
+    [
+        ("POST", "/v1/api/embed", False, ""),
+        ("GET", "/v1/api/tags", False, ""),
+        ("POST", "/api/api/embed", False, ""),
+        ("POST", "/api/v1/embeddings", True, "/v1"),
+        ("POST", "/v1/v1/embeddings", True, "/v1"),
+        ("POST", "/openai/deployments/demo/embeddings?api-version=2024-10-21", True, "/v1"),
+        ("GET", "/models", True, "/v1"),
+        ("GET", "/v1", True, "/v1"),
+        ("GET", "/v1/", True, "/v1"),
+        ("POST", "/nothing", False, "/v1"),
+    ],
+)
+def test_a_wrong_base_url_is_told_the_right_one(
+    bridge: Bridge, method: str, path: str, openai: bool, base: str
+) -> None:
+    """A 404 in the shape that the client reads, with the URL to set, at the address that was asked."""
+    answer = requests.request(method, bridge.url + path, json={"model": "demo", "input": "x"}, timeout=60)
+    told = refusal(answer, openai=openai)
+
+    assert (told.status, told.code) == (404, "not_found")
+    assert re.search(rf"{re.escape(bridge.url + base)}[:.,]", told.message)
 
 
 @pytest.mark.parametrize(

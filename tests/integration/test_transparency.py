@@ -221,21 +221,27 @@ def test_ps(beside: Beside) -> None:
 
 
 def test_show(beside: Beside) -> None:
-    """The engine's own answer, but for the order in which it lists parameters."""
+    """The engine's own answer, but for the order in which it lists parameters and how long a text may be."""
     answers = beside.post("/api/show", {"model": "demo"})
     theirs, ours = answers.ollama.json(), answers.bridge.json()
     for shown in (theirs, ours):
         for name in ("parameters", "modelfile"):
             shown[name] = sorted(shown[name].splitlines())
+    lengths = [shown["model_info"].pop("qwen3.context_length") for shown in (theirs, ours)]
 
     assert ours == theirs
+    assert lengths == [40960, 8190]
 
 
 def test_v1_models(beside: Beside) -> None:
-    """OpenAI's list has the same fields."""
-    answers = beside.ask("GET", "/v1/models")
+    """OpenAI's list has the same fields, and what the model gives besides; one entry by itself too."""
+    for path in ("/v1/models", "/v1/models/demo"):
+        answers = beside.ask("GET", path)
 
-    assert fields(answers.bridge.json()) == fields(answers.ollama.json())
+        ours = answers.bridge.json()
+        for entry in ours.get("data", [ours]):
+            assert (entry.pop("dimensions"), entry.pop("max_model_len")) == (2560, 8190)
+        assert fields(ours) == fields(answers.ollama.json())
 
 
 def test_keep_alive_reaches_ollama(beside: Beside) -> None:

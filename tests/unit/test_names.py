@@ -86,8 +86,72 @@ def test_every_known_name_means_the_model(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        "library/qwen3-embedding:4b",
+        "registry.ollama.ai/library/qwen3-embedding:4b",
+        "Registry.Ollama.AI/Library/Qwen3-Embedding:4B",
+        "https://ollama.com/library/qwen3-embedding:4b",
+        "registry.ollama.ai/library/qwen3-embedding:4b-q4_K_M",
+        "huggingface.co/Qwen/Qwen3-Embedding-4B-GGUF",
+        "huggingface.co/Qwen/Qwen3-Embedding-4B-GGUF:latest",
+        "huggingface.co/qwen/qwen3-embedding-4b-gguf:q4_k_m",
+        "https://huggingface.co/Qwen/Qwen3-Embedding-4B-GGUF:Q4_K_M",
+        "https://hf.co/Qwen/Qwen3-Embedding-4B",
+        "hf.co/Qwen/Qwen3-Embedding-4B-GGUF:Qwen3-Embedding-4B-Q4_K_M.gguf",
+        "Qwen/Qwen3-Embedding-4B-GGUF:Q4_K_M",
+    ],
+)
+@pytest.mark.parametrize("options", ["", "@query,256", "@256:latest"])
+def test_ollamas_spellings_mean_the_model(name: str, options: str) -> None:
+    """Its registry, its default namespace and the Hub's hosts before a name, a file as a tag, a tag behind it all."""
+    found = names().resolve(name + options)
+
+    assert found.dimensions == (256 if options else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "dimensions"),
+    [
+        ("qwen3-embedding:4b-query", "query", None),
+        ("Qwen/Qwen3-Embedding-4B-Passage", "passage", None),
+        ("qwen3-embedding:4b-query:latest", "query", None),
+        ("qwen3-embedding:4b-query@256", "query", 256),
+        ("qwen3-embedding:4b-query@query", "query", None),
+        ("library/qwen3-embedding:4b-passage", "passage", None),
+        ("rag-query", "query", 1024),
+        ("rag-query-passage", "passage", 1024),
+        ("docs:v1-query", "query", None),
+    ],
+)
+def test_nvidias_suffixes_are_roles(name: str, task: str, dimensions: int | None) -> None:
+    """Behind every name that is known; a name that ends so by itself is that name."""
+    found = names().resolve(name)
+
+    assert (task, dimensions) == (found.task, found.dimensions)
+
+
+def test_a_suffix_and_another_role_are_refused() -> None:
+    """Neither is taken for what was meant."""
+    with pytest.raises(BadRequest, match="ends in -query, and the option 'document'") as refused:
+        names().resolve("qwen3-embedding:4b-query@document")
+
+    assert refused.value.code == "invalid_alias"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
         "qwen3-embedding",
         "qwen3-embedding:latest",
+        "library/qwen3-embedding",
+        "registry.ollama.ai/library/qwen3-embedding:latest",
+        "registry.ollama.ai/someone/qwen3-embedding:4b",
+        "someone/qwen3-embedding:4b",
+        "hf.co/qwen3-embedding:4b",
+        "huggingface.co/Qwen/Qwen3-Embedding-4B-GGUF:Q8_0",
+        "hf.co/someone/Qwen3-Embedding-4B-GGUF:Q4_K_M",
+        "qwen3-embedding-query",
+        "qwen3-embedding:8b-passage",
+        "-query",
         "qwen3-embedding:8b",
         "qwen3-embedding:0.6b",
         "qwen3-embedding:4b-q8_0",
@@ -144,6 +208,54 @@ def test_a_mistyped_name_gets_the_nearest(typed: str, meant: str) -> None:
     """A slip of the pen is answered with what was meant."""
     with pytest.raises(UnknownModel, match=f"Did you mean '{meant}'"):
         names().resolve(typed)
+
+
+SIZES = ("0.6b", "4b", "8b")
+ELSEWHERE = ("qwen3-embedding", "qwen3-embeding", "nomic-embed-text", "qwen3-embedding:{}", "Qwen/Qwen3-Embedding-{}")
+
+
+@pytest.mark.parametrize("served", SIZES)
+@pytest.mark.parametrize("typed", SIZES)
+@pytest.mark.parametrize("form", [*ELSEWHERE, "qwen3-embeding:{}", "Qwen3-Embedding-{}-GGUF", "library/qwen3:{}-q8_0"])
+def test_a_hint_never_names_another_size(served: str, typed: str, form: str) -> None:
+    """A bridge of one size has nothing to offer who wants another, nor who names none and means Ollama's default."""
+    model = catalog.load().models[f"qwen3-embedding:{served}"]
+    here = Names(model.names_for(model.default_quantisation), {"embedder": f"{model.id}@query"}, model=model.id)
+    try:
+        here.resolve(form.format(typed))
+    except UnknownModel as refused:
+        hint = refused.message.partition("Did you mean ")[2]
+        assert [size for size in SIZES if size in hint.lower()] in ([], [typed] if "{}" in form else [])
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("qwen3-embeding:4b-q4_K_M", "qwen3-embedding:4b-q4_K_M"),
+        ("qwen3-embedding:4b-q8_0", ""),
+        ("hf.co/Qwen/Qwen3-Embedding-4B-GGUF:f16", ""),
+    ],
+)
+def test_a_hint_never_names_another_quantisation(typed: str, hint: str) -> None:
+    """Its vectors are others too."""
+    with pytest.raises(UnknownModel) as refused:
+        names().resolve(typed)
+
+    assert refused.value.message.endswith(f"Did you mean '{hint}'?" if hint else "it is not served here.")
+
+
+def test_the_list_offers_the_commonest_options_and_no_more() -> None:
+    """LangChain looks its model up in it before it asks for anything; there are thousands of such names."""
+    offered = Names(MODEL.names_for("Q4_K_M"), ALIASES, model=MODEL.id, native=2560).offered
+
+    assert {"qwen3-embedding:4b", "rag-query", "qwen3-embedding:4b@query", "qwen3-embedding:4b@query,512"} < {*offered}
+    assert {"qwen3-embedding:4b@document", "qwen3-embedding:4b@1024"} < {*offered}
+    assert len(offered) == len({*offered}) < 16
+    for name in offered:
+        names().resolve(name)
+    small = Names(["m"], {}, native=512).offered
+    assert "m@256" in small
+    assert "m@512" not in small
 
 
 def test_a_very_long_name_makes_no_long_message() -> None:

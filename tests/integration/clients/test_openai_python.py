@@ -55,6 +55,35 @@ def test_openai_python_lists_the_models(openai_client: openai.OpenAI) -> None:
     assert [model.id for model in openai_client.models.list()] == ["demo:stand-in", "demo"]
 
 
+@pytest.mark.parametrize("model", ["demo", "demo@query,512", "demo:stand-in", "library/demo", "demo-query"])
+def test_openai_python_retrieves_a_model(openai_client: openai.OpenAI, model: str) -> None:
+    """By any name that can be embedded under, which the client puts into a path as it is or encoded."""
+    assert openai_client.models.retrieve(model).id == model
+
+
+def test_openai_python_retrieves_no_other_model(openai_client: openai.OpenAI) -> None:
+    """404, as its own exception."""
+    with pytest.raises(openai.NotFoundError, match="model 'Qwen/other' not found"):
+        openai_client.models.retrieve("Qwen/other")
+
+
+def test_openai_python_is_told_its_base_url(bridge: Bridge) -> None:
+    """Without /v1, with too much before it, with an endpoint behind it, and as Azure's client asks."""
+    for base in ("/api/v1", "/v1/v1", "/v1/embeddings", "/openai"):
+        with (
+            openai.OpenAI(base_url=bridge.url + base, api_key="none", max_retries=0) as client,
+            pytest.raises(openai.NotFoundError, match=f"base URL to {bridge.url}/v1:"),
+        ):
+            client.embeddings.create(model="demo", input="x")
+    with (
+        openai.AzureOpenAI(
+            azure_endpoint=bridge.url, api_version="2024-10-21", api_key="none", max_retries=0
+        ) as client,
+        pytest.raises(openai.NotFoundError, match=f"not AzureOpenAI. with the base URL {bridge.url}/v1"),
+    ):
+        client.embeddings.create(model="demo", input="x")
+
+
 def test_openai_python_raises_our_words(openai_client: openai.OpenAI) -> None:
     """Refusals are the client's own classes, with our code and our sentence."""
     with pytest.raises(openai.NotFoundError, match="model 'other' not found") as unknown:
