@@ -1,4 +1,4 @@
-"""`embed-bridge`. Exit codes: 0 ended, 2 configuration, 1 failed."""
+"""`embed-bridge`. Exit codes: 0 ended, 1 failed, 2 configuration, 3 the address cannot be listened on."""
 
 import sys
 from collections.abc import Sequence

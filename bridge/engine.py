@@ -16,6 +16,7 @@ from bridge.gate import Gate, Verdict
 from bridge.parity import Finding
 from bridge.request import KeepAlive, Row
 from bridge.retry import Outcome, Resilient
+from modelfiles.sentences import joined
 
 log = logging.getLogger(__name__)
 
@@ -290,7 +291,7 @@ class Engine:
 
     def _out(self, phase: Phase, reason: str, advice: str) -> None:
         if reason != self.state.reason:
-            log.warning("%s is out: %s %s", self.name, reason, advice)
+            log.warning("%s is out: %s", self.name, joined(reason, advice))
         self.state.phase, self.state.reason, self.state.advice = phase, reason, advice
 
 

@@ -36,6 +36,8 @@ import reprlib
 from http import HTTPStatus
 from typing import Self
 
+from modelfiles.sentences import joined, sentence
+
 _REPR = reprlib.Repr()
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlist = 3, 60, 60, 5
@@ -69,13 +71,13 @@ class BridgeError(Exception):
 
     def __init__(self, message: str, advice: str = "", *, code: str = "", retry_after: int | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.advice = advice
+        self.message = sentence(message)
+        self.advice = sentence(advice)
         self.code = code or type(self).code
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        return encodable(f"{self.message} {self.advice}".strip())
+        return encodable(joined(self.message, self.advice))
 
     def at(self, index: int) -> Self:
         """The same error, naming the text by its place in the request."""

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bridge import __version__, app, choose, config
+from bridge import __version__, address, app, choose, config
+from bridge.address import ListenError
 from bridge.config import ConfigError, Loaded
 from bridge.http_protocol import protocol
 from bridge.listener import Room, Server, connections
@@ -20,6 +21,7 @@ from bridge.served import Served, served
 from bridge.settings import Settings
 from bridge.signals import HANGUP
 from modelfiles.catalog import CatalogError
+from modelfiles.sentences import sentence
 
 log = logging.getLogger("bridge")
 
@@ -39,8 +41,11 @@ def run(argv: Sequence[str] | None) -> int:
         else:
             return _serve(loaded, given)
     except (ConfigError, CatalogError) as error:
-        sys.stderr.write(f"embed-bridge: {error}\n")
+        sys.stderr.write(f"embed-bridge: {sentence(str(error))}\n")
         return 2
+    except ListenError as error:
+        sys.stderr.write(f"embed-bridge: {error}\n")
+        return 3
     return 0
 
 
@@ -61,7 +66,9 @@ def _serve(loaded: Loaded, argv: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # At its end uvicorn raises the signal again for the handler that it found: this one, so that we exit with 0.
         signal.signal(number, server.handle_exit)
-    server.run()
+    listening = address.sockets(settings.listen, BACKLOG)
+    log.info("listening on %s", ", ".join(f"http://{address.shown(*one.getsockname()[:2])}" for one in listening))
+    server.run(listening)
     return 0 if server.started else 1
 
 
@@ -108,8 +115,6 @@ def _raise_descriptor_limit() -> None:
 def _uvicorn(application: ASGIApp, settings: Settings, room: Room) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        host=settings.listen.host,
-        port=settings.listen.port,
         loop="uvloop",
         http=protocol(settings.limits.answer_timeout, room),
         ws="none",

@@ -137,7 +137,7 @@ def refusing() -> Iterator[None]:
         yield
     except ConfigError as error:
         advice = f"{ADVICE} {memory.ANEW}" if memory.told_of(str(error)) else ADVICE
-        raise InvalidSettings(_sentence(str(error)), advice) from error
+        raise InvalidSettings(str(error), advice) from error
 
 
 def flag_of(key: str, value: object) -> str:
@@ -153,7 +153,3 @@ def _from_flags(flags: Mapping[str, object]) -> Layer:
             row = layers.find(SCHEMA, key, "flags")
             layer[row.key] = Given(str(value) if isinstance(value, Path) else value, flag_of(key, value))
     return layer
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith("?") else f"{text}."

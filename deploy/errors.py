@@ -31,6 +31,8 @@ DeployError              failed                1
 Besides: 0 done, 2 a command line that cannot be understood (told as text, whatever was asked for).
 """
 
+from modelfiles.sentences import sentence
+
 
 class DeployError(Exception):
     """What happened and why (`message`), and what to do next (`advice`)."""
@@ -40,8 +42,8 @@ class DeployError(Exception):
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.advice = advice
+        self.message = sentence(message)
+        self.advice = sentence(advice)
 
 
 class WrongRanking(DeployError):

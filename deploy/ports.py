@@ -21,6 +21,14 @@ def free_port() -> int:
         return port
 
 
+def is_free(port: int) -> bool:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
+
+
 def ensure_free(port: int, advice: str) -> None:
     """PortTaken, with who has it and `advice`, unless one can listen on `port`."""
     try:

@@ -17,6 +17,7 @@ from deploy.doctor import (
     limits,
     memory,
     needs,
+    neighbours,
     network,
     ports,
     roles,
@@ -90,9 +91,11 @@ def _ports(intent: Intent, machine: Machine) -> Iterator[Finding]:
     published = [_port(part.address) for part in machine.parts if part.address and part.state != "stopped"]
     # A container's port is the daemon's, for all that can be seen from here; a process is known by its number.
     own = [port for port in published if port is not None] if intent.mode == "docker" else []
-    for part, setting, port in ports.wanted(intent):
-        if (held := ports.look(part, setting, port)) is not None:
-            yield from ports.check(held, pids, own, intent.mode)
+    others = neighbours.look(machine.places)
+    looked = [ports.look(part, setting, port, others) for part, setting, port in ports.wanted(intent)]
+    held = [one for one in looked if one is not None and not ports.own(one, pids, own)]
+    for one in ports.with_free(held, intent, others):
+        yield from ports.check(one, mode=intent.mode)
 
 
 def _gpu(intent: Intent, machine: Machine) -> Iterator[Finding]:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from modelfiles.sentences import sentence
+
 Severity = Literal["blocker", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("blocker", "warning", "note")
 
@@ -25,6 +27,10 @@ class Finding:
     evidence: str
     impact: str
     next_step: str
+
+    def __post_init__(self) -> None:
+        for name in ("evidence", "impact", "next_step"):
+            object.__setattr__(self, name, sentence(getattr(self, name)))
 
 
 def blockers(findings: Iterable[Finding]) -> tuple[Finding, ...]:

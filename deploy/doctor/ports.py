@@ -2,18 +2,22 @@
 
 import errno
 import socket
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+import msgspec
 import psutil
 
 from deploy import ports
+from deploy.config import SCHEMA
 from deploy.doctor import http
 from deploy.doctor.finding import Finding
 from deploy.doctor.intent import Intent
+from deploy.doctor.neighbours import Neighbour, Owner, whose
 from deploy.plan import Mode
 
 OLLAMA = "ollama"
+LAST = 65535
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Held:
         program: what runs there, "" where nobody tells.
         ollama: its version, where an Ollama answers on the port meant for one.
         refused: what the system says, where nobody has the port and it cannot be used all the same.
+        owner: which of the other stacks has it, None where none does.
+        free: `--set` and a port that nobody has, for this part and for all others whose port is taken.
     """
 
     part: str
@@ -35,13 +41,15 @@ class Held:
     program: str = ""
     ollama: str | None = None
     refused: str = ""
+    owner: Owner | None = None
+    free: str = "--set KEY=PORT"
 
 
 def check(
     held: Held, own_pids: Collection[int] = (), own_ports: Collection[int] = (), mode: Mode = "native"
 ) -> Iterator[Finding]:
     """`own_pids`, `own_ports`: of the stack itself, if it runs; in containers the daemon has the port for it."""
-    if held.port in own_ports or not set(held.pids).isdisjoint(own_pids):
+    if own(held, own_pids, own_ports):
         return
     if held.refused:
         yield Finding(
@@ -50,7 +58,7 @@ def check(
             f"The port for {held.part} cannot be used",
             f"Port {held.port}: {held.refused}.",
             f"{held.part} cannot be started.",
-            f"Choose one from 1024 on: `--set {held.setting}=PORT`.",
+            f"Choose another, from 1024 on: `embedstack up {held.free}`.",
         )
     elif held.ollama is not None:
         yield _offer(held, mode)
@@ -58,11 +66,15 @@ def check(
         yield _taken(held)
 
 
+def own(held: Held, own_pids: Collection[int], own_ports: Collection[int]) -> bool:
+    return held.port in own_ports or not set(held.pids).isdisjoint(own_pids)
+
+
 def _offer(held: Held, mode: Mode) -> Finding:
-    url, other = f"http://{ports.HOST}:{held.port}", f"`--set {held.setting}=PORT`"
+    url, other = f"http://{ports.HOST}:{held.port}", f"`embedstack up {held.free}`"
     native = (
-        f"To use it: unset OLLAMA_HOST, or let it or engine.url name it (`--set engine.url={url}`); the stack then "
-        f"leaves it alone when it goes down. Or {other} starts another."
+        f"To use it: unset OLLAMA_HOST, or let it or engine.url name it (`embedstack up --set engine.url={url}`); the "
+        f"stack then leaves it alone when it goes down. Or {other} starts another."
     )
     docker = f"{other} starts another in a container; this one, on {ports.HOST}, cannot be reached from containers."
     return Finding(
@@ -78,15 +90,37 @@ def _offer(held: Held, mode: Mode) -> Finding:
 def _taken(held: Held) -> Finding:
     who = held.program or "a process that only its own user may see"
     which = f" (process {held.pids[0]})" if held.pids else ""
-    stop = f"Stop it (`kill {held.pids[0]}`)" if held.pids else f"`sudo ss -ltnp 'sport = :{held.port}'` tells whose"
+    of = f"{held.owner}: " if held.owner else ""
     return Finding(
         "PORT-TAKEN",
         "blocker",
         f"The port for {held.part} is taken",
-        f"Port {held.port} is held by {who}{which}.",
+        f"Port {held.port} is held by {of}{who}{which}.",
         f"{held.part} cannot be started.",
-        f"{stop}, or choose another port: `--set {held.setting}=PORT`.",
+        _elsewhere(held),
     )
+
+
+def _elsewhere(held: Held) -> str:
+    """Another stack is never killed part by part: its supervisor would start the part again."""
+    if held.owner:
+        ours = f"Give this stack ports of its own, which it keeps: `embedstack up {held.free}`"
+        return f"{ours}; or stop the other: {held.owner.stop}."
+    stop = f"Stop it (`kill {held.pids[0]}`)" if held.pids else f"`sudo ss -ltnp 'sport = :{held.port}'` tells whose"
+    return f"{stop}, or choose another port, which the stack keeps: `embedstack up {held.free}`."
+
+
+def with_free(held: Sequence[Held], intent: Intent, neighbours: Sequence[Neighbour]) -> list[Held]:
+    """Each with ports that would do, for all of them in one command: none that another part or stack is to have."""
+    spoken = {port for _, _, port in wanted(intent)} | {port for one in neighbours for port in one.ports}
+    spoken |= set(msgspec.structs.asdict(intent.settings.ports).values())
+    words = []
+    for one in held:
+        begin = one.port + 1 if one.port >= 1024 else SCHEMA.table[one.setting].default
+        port = next(port for port in range(begin, LAST + 1) if port not in spoken and ports.is_free(port))
+        spoken.add(port)
+        words.append(f"--set {one.setting}={port}")
+    return [replace(one, free=" ".join(words)) for one in held]
 
 
 def wanted(intent: Intent) -> Iterator[tuple[str, str, int]]:
@@ -103,7 +137,7 @@ def wanted(intent: Intent) -> Iterator[tuple[str, str, int]]:
         yield "open-webui", "ports.webui", given.webui
 
 
-def look(part: str, setting: str, port: int) -> Held | None:
+def look(part: str, setting: str, port: int, neighbours: Sequence[Neighbour] = ()) -> Held | None:
     """Who has the port; None where it is free."""
     try:
         socket.create_server((ports.HOST, port)).close()
@@ -114,7 +148,8 @@ def look(part: str, setting: str, port: int) -> Held | None:
     process = ports.holder(port)
     # Asked only where it would be of use: whoever has another port may keep a request waiting.
     ollama = _ollama(http.get(f"http://{ports.HOST}:{port}/api/version")) if part == OLLAMA else None
-    return Held(part, setting, port, _lineage(process), _program(process), ollama)
+    pids, program = _lineage(process), _program(process)
+    return Held(part, setting, port, pids, program, ollama, owner=whose(pids, program, port, neighbours))
 
 
 def _ollama(told: object) -> str | None:

@@ -21,5 +21,6 @@ def refusal(stopping: Sequence[Finding]) -> Blocked:
     """All blockers in one message, so that they can be put right at one go."""
     count = "1 thing is" if len(stopping) == 1 else f"{len(stopping)} things are"
     told = [f"{finding.title} [{finding.id}]: {finding.evidence}" for finding in stopping]
-    steps = [f"{finding.id}: {finding.next_step}" for finding in stopping]
+    # One command may put several right, as that with a free port for each part.
+    steps = dict.fromkeys(f"{finding.id}: {finding.next_step}" for finding in stopping)
     return Blocked("\n  ".join([f"{count} in the way.", *told]), "\n".join(steps))

@@ -62,7 +62,8 @@ def _wrong(words: list[str]) -> str:
     try:
         context = verb.make_context(verb.name, list(rest))
     except Exception as error:  # noqa: BLE001 -- Click's, which Typer has under a private name
-        return str(error)
+        plain = [word for word in rest if word != UNKNOWN]  # it may stand for several words, or for none
+        return str(error) if plain == rest else _wrong([*words[: len(words) - len(rest)], *plain])
     keys = [one.partition("=")[0] for one in context.params.get("settings") or ()]
     keys += (context.params.get("words") or ())[::2]
     return ", ".join(key for key in keys if key not in SCHEMA.table and UNKNOWN not in key)

@@ -127,9 +127,9 @@ def test_the_results_of_config_fit_the_schema(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_fits_the_schema(kind: type[DeployError]) -> None:
     """Code, message, advice and exit status, whatever went wrong."""
-    told = _check(result.failure("model pull", kind("what", "next")))
+    told = _check(result.failure("model pull", kind("What.", "Next.")))
 
-    assert told["error"] == {"code": kind.code, "message": "what", "advice": "next", "exit_code": kind.exit_code}
+    assert told["error"] == {"code": kind.code, "message": "What.", "advice": "Next.", "exit_code": kind.exit_code}
 
 
 @pytest.mark.parametrize(

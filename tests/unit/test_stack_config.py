@@ -157,4 +157,4 @@ def test_a_later_complaint_names_the_source() -> None:
     """What only the catalogue can judge is refused in the same form."""
     loaded = load({"model.id": "qwen"}, {})
 
-    assert loaded.error("model.id", "no such model").message == "--model: model.id: no such model"
+    assert loaded.error("model.id", "no such model.").message == "--model: model.id: no such model."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -82,6 +84,11 @@ def test_a_dry_run_says_what_would_stop_up(first: First) -> None:
 
     assert (planned["code"], planned["message"]) == ("blocked", refused["message"])
     assert [path.name for path in home.iterdir()] == ["embedstack"]
+    assert "is held by the stack embedstack: python -m bridge" in refused["message"]
+    for error in (planned, refused):
+        advised = re.findall(r"`embedstack (up [^`]+)`", error["advice"])[0]
+        followed = first.anywhere(*shlex.split(advised), "--dry-run")
+        assert (followed["stack"], followed["model"]) == ("two", "demo")
 
 
 def test_without_the_hub_up_says_so_in_one_screen(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_good_machine_has_no_finding(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("error", "evidence"),
     [
-        (RuntimeError("odd"), "RuntimeError: odd"),
+        (RuntimeError("odd"), "RuntimeError: odd."),
         (PartNotReady("Open WebUI gave no answer.", "Wait."), "Open WebUI gave no answer."),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_taken_port_stops_up_with_its_next_step(machine: Machine) -> None:
             preflight.ensure(_demo(bridge=port), machine)
 
     assert f"PORT-TAKEN]: Port {port} is held by " in caught.value.message
-    assert "--set ports.bridge=PORT" in caught.value.advice
+    assert "`embedstack up --set ports.bridge=" in caught.value.advice
     assert caught.value.exit_code == 3
 
 
@@ -150,7 +150,7 @@ def test_all_blockers_are_told_at_once() -> None:
     refusal = preflight.refusal([_finding("A-A", "blocker"), _finding("B-B", "blocker")])
 
     assert refusal.message.splitlines()[0] == "2 things are in the way."
-    assert refusal.advice.splitlines() == ["A-A: x", "B-B: x"]
+    assert refusal.advice.splitlines() == ["A-A: x.", "B-B: x."]
 
 
 def test_warnings_do_not_stop_up(machine: Machine) -> None:
@@ -189,7 +189,7 @@ def test_a_person_reads_findings_by_severity() -> None:
     told_lines = [line.strip() for line in lines]
 
     assert told_lines.index("Blockers") < told_lines.index("A-A  x") < told_lines.index("Note")
-    assert "→ x" in told_lines
+    assert "→ x." in told_lines
     assert "Nothing is in the way." in _read(_diagnosis())
 
 

@@ -107,11 +107,11 @@ def test_the_toolkits_absence_names_the_step() -> None:
 
 def test_a_driver_that_does_not_answer() -> None:
     """What it said is told."""
-    (found,) = gpu.check(intent(), Gpus(trouble="nvidia-smi ended with 9: has failed"), None)
+    (found,) = gpu.check(intent(), Gpus(trouble="nvidia-smi ended with 9: has failed."), None)
     assert (found.id, found.severity, found.evidence) == (
         "GPU-DRIVER",
         "warning",
-        "nvidia-smi ended with 9: has failed",
+        "nvidia-smi ended with 9: has failed.",
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from deploy.doctor import ports
+from deploy.doctor.neighbours import Neighbour, Owner, whose
 from deploy.doctor.ports import Held
 from deploy.ports import free_port
 from tests.unit.doctor.stacks import intent, told
@@ -55,7 +58,56 @@ def test_a_taken_port_names_the_process_and_the_setting(listener: tuple[subproce
     assert (found.id, found.severity) == ("PORT-TAKEN", "blocker")
     assert f"Port {port} is held by python" in found.evidence
     assert f"(process {process.pid})" in found.evidence
-    assert "--set ports.webui=PORT" in found.next_step
+    assert f"`kill {process.pid}`" in found.next_step
+
+
+def test_the_ports_that_are_advised_are_free_and_nobody_elses() -> None:
+    """One command for all that are taken; no port of another part, nor one that another stack is to have."""
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        given = {"ports": {"bridge": port, "webui": 80, "bridge_bf16": port + 1}}
+        held = [
+            Held("bridge", "ports.bridge", port),
+            Held("open-webui", "ports.webui", 80, refused="Permission denied"),
+        ]
+        other = Neighbour("other", frozenset({3000, port + 2}))
+
+        told = ports.with_free(held, intent(given), [other])
+
+    words = dict(word.removeprefix("--set ").split("=") for word in re.findall(r"--set \S+", told[0].free))
+    assert told[0].free == told[1].free
+    assert {*words} == {"ports.bridge", "ports.webui"}
+    assert int(words["ports.bridge"]) > port + 2
+    assert int(words["ports.webui"]) > 3000
+    for free in words.values():
+        socket.create_server(("127.0.0.1", int(free))).close()
+
+
+def test_another_stack_is_named_and_never_killed() -> None:
+    """Its supervisor would start the part again: it is stopped as a whole, or this one gets other ports."""
+    held = Held("bridge", "ports.bridge", 11435, (7, 5, 1), "python -m bridge", free="--set ports.bridge=11500")
+    near, far = replace(held, owner=Owner("one")), replace(held, owner=Owner("one", "/srv/home"))
+
+    (found,), (other,) = ports.check(near), ports.check(far)
+
+    assert found.evidence == "Port 11435 is held by the stack one: python -m bridge (process 7)."
+    assert "`embedstack up --set ports.bridge=11500`" in found.next_step
+    assert "`embedstack down --stack one`" in found.next_step
+    assert "kill" not in found.next_step
+    assert "the stack one of /srv/home" in other.evidence
+    assert other.next_step.endswith("`embedstack down --stack one` with EMBEDSTACK_HOME=/srv/home.")
+
+
+def test_whose_a_port_is() -> None:
+    """By its process or one that started it; in containers, where the daemon has it, by the port."""
+    native = Neighbour("native", frozenset({1}), frozenset({10, 20}))
+    docker = Neighbour("docker", frozenset({2}), containers=True)
+
+    assert whose([99, 20], "python -m bridge", 5, [docker, native]) == Owner("native")
+    assert whose([], "", 2, [native, docker]) == Owner("docker")
+    assert whose([99], "docker-proxy", 2, [native, docker]) == Owner("docker")
+    assert whose([99], "redis-server", 2, [native, docker]) is None
+    assert whose([], "", 1, [native, docker]) is None
 
 
 @pytest.mark.parametrize("listener", ["no JSON"], indirect=True)
@@ -90,11 +142,11 @@ def test_an_ollama_is_an_offer_and_a_bridge_is_none(
 
 def test_containers_get_another_port_and_processes_the_offer() -> None:
     """A container cannot reach an Ollama on loopback; natively it can be used as it is."""
-    held = Held("ollama", "ports.ollama", 11434, ollama="0.34.4")
+    held = Held("ollama", "ports.ollama", 11434, ollama="0.34.4", free="--set ports.ollama=11500")
     (docker,) = ports.check(held, mode="docker")
     (native,) = ports.check(held)
 
-    assert docker.next_step.startswith("`--set ports.ollama=PORT`")
+    assert docker.next_step.startswith("`embedstack up --set ports.ollama=11500`")
     assert "engine.url" not in docker.next_step
     assert "engine.url=http://127.0.0.1:11434" in native.next_step
     assert "unset OLLAMA_HOST" in native.next_step
