@@ -16,6 +16,7 @@ from deploy.webui import setting, version
 from deploy.webui.client import Webui
 from deploy.webui.elsewhere import Elsewhere
 from deploy.webui.setting import Setting
+from modelfiles.sentences import joined
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class WebuiStatus:
     def _notes(self) -> list[RenderableType]:
         notes = [f"{row.name}: {row.note}" for row in self.settings if row.note]
         if not self.known:
-            notes.append(f"Open WebUI {self.version} is not known ({version.KNOWN} is): read this with care.")
+            notes.append(joined("This version of Open WebUI is not known", *version.doubt(self.version)))
         if any(row.came == setting.UNSEEN for row in self.settings):
             notes.append(
                 "Its environment cannot be seen from here: `embedstack webui apply` tries whether the role arrives."

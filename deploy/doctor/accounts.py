@@ -12,6 +12,7 @@ from deploy.places import Places
 from deploy.plan import Plan
 from deploy.secrets import Secrets
 from deploy.webui import at_rest, guard, index_record, library, wanted
+from deploy.webui import version as versions
 from deploy.webui.client import Webui
 from deploy.webui.guard import Indexed
 from deploy.webui.index_record import IndexRecord
@@ -28,6 +29,13 @@ def look(intent: Intent, machine: Machine) -> Accounts:
     # `onboarding` stands there, and is true, while there is no account at all.
     features = told.get("features") or {}
     return Accounts(not told.get("onboarding", False), bool(features.get("enable_signup")))
+
+
+def version(intent: Intent, machine: Machine) -> str | None:
+    """Of the one that runs as it is planned, else of the one that is planned."""
+    to_be = versions.planned(intent.settings, intent.mode)
+    told = http.get(f"{intent.plan.webui_url}/api/version") if machine.runs(PART) and to_be is None else None
+    return str(told["version"]) if isinstance(told, dict) and "version" in told else to_be
 
 
 def _started_before(intent: Intent, machine: Machine) -> bool:

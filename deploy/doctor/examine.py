@@ -133,6 +133,10 @@ def _loaded(intent: Intent, machine: Machine) -> Iterable[Finding]:
     return cpu_fallback.check_loaded(intent, machine.gpus, machine.ollama.loaded) if machine.ollama else ()
 
 
+def _webui_version(intent: Intent, machine: Machine) -> Iterable[Finding]:
+    return webui.check_version(accounts.version(intent, machine)) if intent.settings.webui.enabled else ()
+
+
 def _webui(intent: Intent, machine: Machine) -> Iterator[Finding]:
     if machine.runs(accounts.PART):
         known = secrets.read(machine.places, lambda _: None)
@@ -169,6 +173,7 @@ CHECKS = (
     Check("store of vectors", _store),
     Check("limits", _limits),
     Check("exposure", _exposure),
+    Check("Open WebUI's version", _webui_version),
     Check("what is loaded", _loaded, before_up=False),
     Check("Open WebUI's settings", _webui, before_up=False),
     Check("Open WebUI's roles", _roles, before_up=False),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.doctor.finding import Finding
+from deploy.webui import version as versions
 from deploy.webui.wanted import differences
 
 
@@ -21,3 +22,10 @@ def check(is_set: Mapping[str, Any], should_be: Mapping[str, Any], *, other_mode
             "`embedstack webui status` shows where each came from; "
             + ("`embedstack up` changes model and settings." if other_model else "`embedstack webui apply` sets them."),
         )
+
+
+def check_version(version: str | None) -> Iterator[Finding]:
+    """`version`: of the one that runs, else of the one that is to; None where nobody tells."""
+    if version is not None and not versions.known(version):
+        evidence, impact, step = versions.doubt(version)
+        yield Finding("WEBUI-UNKNOWN", "warning", "This version of Open WebUI is not known", evidence, impact, step)

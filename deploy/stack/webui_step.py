@@ -14,9 +14,11 @@ from deploy.stack.before import Before
 from deploy.stack.steps import Doing
 from deploy.webui import at_rest, guard, guarded, index_record, library, wanted
 from deploy.webui import reindex as reindexing
+from deploy.webui import version as versions
 from deploy.webui.client import WRONG_PASSWORD, Webui
 from deploy.webui.guard import Judgement
 from deploy.webui.guarded import Index
+from modelfiles.sentences import joined
 
 ANEW = "embedstack up --reindex"
 
@@ -42,6 +44,7 @@ def settle(
     where it is wanted and nobody can sign in.
     """
     with Webui(plan.webui_url) as webui:
+        _say_version(webui, plan, report)
         if not _signed_in(webui, plan, secrets, report, needed=reindex):
             return
         must = wanted.embedding(plan, bridge_url, secrets.bridge_key if plan.keyed else "")
@@ -93,6 +96,12 @@ def forget(plan: Plan, secrets: Secrets, places: Places) -> None:
     if index_record.read(at.path) is not None:
         with BridgeApi(plan.bridge_url, secrets.bridge_admin_key) as bridge:
             bridge.expect(None, None)
+
+
+def _say_version(webui: Webui, plan: Plan, report: Report) -> None:
+    """Where it was not said before, since only the one that runs tells."""
+    if versions.planned(plan.settings, plan.mode) is None and not versions.known(told := webui.version()):
+        report.warn(joined("This version of Open WebUI is not known", *versions.doubt(told)))
 
 
 def _told(done: reindexing.Reindexed, report: Report, doing: Doing) -> None:

@@ -3,6 +3,8 @@
 import re
 
 from deploy.errors import WebuiUnsupported
+from deploy.plan import Mode
+from deploy.settings import Settings
 
 KNOWN = "0.12"
 
@@ -10,6 +12,26 @@ KNOWN = "0.12"
 def known(version: str) -> bool:
     """Whether its API and its database are as they were read and run for this version: 0.12.4, and so all of 0.12."""
     return re.match(rf"{re.escape(KNOWN)}(\.|$)", version) is not None
+
+
+def planned(settings: Settings, mode: Mode) -> str | None:
+    """The version that a stack is to have; None for an image whose tag does not name one."""
+    if mode == "native":
+        return settings.webui.version
+    tag = settings.images.webui.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    found = re.match(r"v?(\d+\.\d+[\w.]*)", tag)
+    return found[1] if found else None
+
+
+def doubt(version: str) -> tuple[str, str, str]:
+    """What is to be said of one that is not known: what it is, what comes of it, what to do."""
+    return (
+        f"It is {version}; known is {KNOWN}.",
+        "What it is asked for may be called something else there: its settings may not be put right, or set back what "
+        "is left out.",
+        f"Take {KNOWN}.4 (webui.version, images.webui), or look at `embedstack webui status` once it runs; what writes "
+        "there wants --any-version.",
+    )
 
 
 def require(version: str, url: str, *, any_version: bool) -> None:

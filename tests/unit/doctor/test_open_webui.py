@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from deploy.doctor import accounts, exposure, webui
+from deploy.doctor.examine import CHECKS
 from deploy.doctor.exposure import Accounts
 from deploy.doctor.machine import Machine
 from deploy.native import parts
 from deploy.places import Places
+from deploy.plan import Mode
+from deploy.webui import version as versions
 from tests.unit.doctor.stacks import intent, told
 
 WANTED: dict[str, Any] = {
@@ -71,3 +74,42 @@ def test_one_that_does_not_run_is_known_by_its_database(tmp_path: Path) -> None:
     database.parent.mkdir(parents=True)
     database.touch()
     assert accounts.look(intent(), machine) == Accounts(True, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "mode", "version"),
+    [
+        ({"webui": {"version": "0.13.0"}}, "native", "0.13.0"),
+        ({"webui": {"version": "0.13.0"}}, "docker", "0.12.4"),
+        ({"images": {"webui": "ghcr.io/open-webui/open-webui:v0.13.1-cuda"}}, "docker", "0.13.1"),
+        ({"images": {"webui": "mirror:5000/open-webui:0.13"}}, "docker", "0.13"),
+        ({"images": {"webui": "mirror:5000/open-webui:main"}}, "docker", None),
+        ({"images": {"webui": "mirror:5000/open-webui"}}, "docker", None),
+        ({"images": {"webui": "open-webui@sha256:00"}}, "docker", None),
+    ],
+)
+def test_the_version_that_is_planned(given: dict[str, Any], mode: Mode, version: str | None) -> None:
+    """From PyPI as it is set; of an image by its tag, where that is a version."""
+    assert versions.planned(intent(given).settings, mode) == version
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("0.12.4", []),
+        ("0.12", []),
+        ("0.13.0", [("WEBUI-UNKNOWN", "warning")]),
+        ("0.1.2", [("WEBUI-UNKNOWN", "warning")]),
+    ],
+)
+def test_a_version_that_is_not_known_is_told(version: str, expected: list[tuple[str, str]]) -> None:
+    """By doctor, and by `up` before it begins: both make this check."""
+    assert told(webui.check_version(version)) == expected
+    assert told(webui.check_version(None)) == []
+
+    machine = Machine(Places(Path("/no-such-folder")))
+    plan = intent({"webui": {"version": version}}, kind="embedded")
+    (check,) = [check for check in CHECKS if check.name == "Open WebUI's version"]
+    assert check.before_up
+    assert told(check.run(plan, machine)) == expected
+    assert told(check.run(intent({"webui": {"version": version, "enabled": False}}), machine)) == []
