@@ -10,6 +10,7 @@ from bridge.backends.wire import to_matrix
 from bridge.checks import BrokenVectors
 from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady, EngineRefused, EngineTimeout, TooLong
 from bridge.request import KeepAlive
+from modelfiles.ollama_version import PROBE, uncounted, uncounted_by
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # 4 MB that most bridges never need
@@ -46,6 +47,7 @@ class OllamaBackend:
         self.name = f"ollama {client.url}"
         self._client = client
         self._model = model
+        self._uncounted = 0  # tokens of each text
 
     async def start(self) -> None:
         """Ollama is never the bridge's own."""
@@ -56,6 +58,7 @@ class OllamaBackend:
         info = _object(shown, "model_info")
         architecture = info.get("general.architecture", "")
         await self.preload(None)
+        await self._look_at_counts(str(version))
         listed = await self._listed("/api/tags")
         loaded = await self.loaded()
         return EngineFacts(
@@ -74,7 +77,12 @@ class OllamaBackend:
     async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
         body: dict[str, Any] = {"model": self._model, "input": list(texts), "truncate": False}
         answer = await self._post("/api/embed", _with_keep_alive(body, keep_alive))
-        return _embedded(answer)
+        return _embedded(answer, self._uncounted * len(texts))
+
+    async def _look_at_counts(self, version: str) -> None:
+        self._uncounted = 0
+        by_version = uncounted(version)
+        self._uncounted = uncounted_by((await self.embed([PROBE])).tokens) if by_version is None else by_version
 
     async def preload(self, keep_alive: KeepAlive) -> None:
         await self._post("/api/embed", _with_keep_alive({"model": self._model}, keep_alive))
@@ -159,13 +167,14 @@ class OllamaBackend:
         return EngineRefused(f"Ollama answered {answer.status}: {said}", log)
 
 
-def _embedded(answer: dict[str, Any]) -> Embedded:
+def _embedded(answer: dict[str, Any], uncounted: int) -> Embedded:
+    """`uncounted`: tokens that its count leaves out."""
     rows, tokens = answer.get("embeddings"), answer.get("prompt_eval_count", 0)
     if not isinstance(rows, list) or not isinstance(tokens, int):
         raise EngineAnswerInvalid(
             "Ollama's answer has no `embeddings`.", "Check that engine.url is Ollama's own address."
         )
-    return Embedded(to_matrix(rows), tokens)
+    return Embedded(to_matrix(rows), tokens + uncounted)
 
 
 def _object(answer: dict[str, Any], key: str) -> dict[str, Any]:

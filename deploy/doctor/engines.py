@@ -7,7 +7,8 @@ from deploy.docker.daemon import version as numbers
 from deploy.doctor.finding import Finding
 from deploy.doctor.ollama import Ollama
 from deploy.errors import EngineNotUsable
-from deploy.ollama.version import TESTED, judge, needs_llama_server
+from deploy.ollama.version import judge, needs_llama_server
+from modelfiles.ollama_version import TESTED
 
 DOCKER_LEAST = (20, 10)
 INSTALL = "https://ollama.com/download"
@@ -69,7 +70,9 @@ def _version(ollama: Ollama) -> Iterator[Finding]:
             "warning",
             "This Ollama is older than what is tested",
             told,
-            "It cuts long texts in another way, and its runner has ended in use; the bridge catches what it can.",
+            "Its vectors are right: they are checked before they are used. It cuts long texts in another way, and its "
+            "runner has ended in use; the bridge catches what it can. Its counts leave the end of each text out, which "
+            "is added.",
             f"Update it: {INSTALL}.",
         )
 

@@ -18,6 +18,7 @@ from deploy.errors import EngineNotUsable
 from deploy.ollama import modelfile
 from deploy.ollama.modelfile import Value
 from deploy.ollama.refusal import asking
+from modelfiles.ollama_version import PROBE, uncounted, uncounted_by
 
 if TYPE_CHECKING:
     import ollama
@@ -76,6 +77,7 @@ class Ollama(AbstractContextManager["Ollama"]):
         self.url = url.rstrip("/")
         self._silence = silence
         self._exit = ExitStack()
+        self._uncounted: int | None = None
 
     def __exit__(self, *_: object) -> None:
         self._exit.close()
@@ -176,7 +178,19 @@ class Ollama(AbstractContextManager["Ollama"]):
             vectors = np.array(answer.embeddings, dtype=np.float32)
             if vectors.ndim != 2 or len(vectors) != len(texts):
                 raise ValueError(f"vectors of shape {vectors.shape} to {len(texts)} texts")
-            return Embedded(vectors, answer.prompt_eval_count)
+            return Embedded(vectors, self._counted(name, answer.prompt_eval_count, len(texts)))
+
+    def _counted(self, name: str, said: int | None, texts: int) -> int | None:
+        """The tokens of that many texts, the end of each included, whatever this version counts."""
+        if said is None:
+            return None
+        if self._uncounted is None:
+            by_version = uncounted(self.version())
+            if by_version is None:
+                probe = self._work.embed(name, [PROBE], truncate=False)
+                by_version = uncounted_by(probe.prompt_eval_count)
+            self._uncounted = by_version
+        return said + texts * self._uncounted
 
 
 def keep_alive_value(given: float | str | None) -> float | str | None:

@@ -1,16 +1,11 @@
-"""Which versions of Ollama can be used. Pure.
+"""Which versions of Ollama can be used. Pure."""
 
-0.12 brought its own engine for qwen3-embedding, 0.30 gave it up for llama.cpp's server, which is what is tested here.
-Nothing was released between 0.24 and 0.30.
-"""
-
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from deploy.errors import EngineNotUsable
+from modelfiles.ollama_version import OLDEST, TESTED, from_source, parse
 
-OLDEST, TESTED = (0, 12), (0, 30)
 INSTALL = "Install a newer one (https://ollama.com/download), or name another: `--set engine.url=http://HOST:11434`."
 Support = Literal["supported", "warned", "source build"]
 
@@ -24,22 +19,19 @@ class Judged:
     note: str
 
 
-def parse(text: str) -> tuple[int, int, int] | None:
-    """`0.34.4`, `v0.33.0-rc2` as numbers; None for what is no such version."""
-    found = re.match(r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(?![\d.])", text)
-    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
-
-
 def judge(text: str) -> Judged:
     """EngineNotUsable for a version that is too old. What names no version (0.0.0) was built from source."""
     version = parse(text)
-    if version is None or version == (0, 0, 0):
+    if version is None or from_source(text):
         note = f"this Ollama calls itself {text or 'nothing'}, as a build from source does: its answers are checked"
         return Judged(text, "source build", note)
     if version < OLDEST:
         raise EngineNotUsable(f"Ollama {text} is too old: its vectors of Qwen3-Embedding are not right.", INSTALL)
     if version < TESTED:
-        note = f"Ollama {text} computes with an engine of its own, which is not tested here: 0.30 or newer is better"
+        note = (
+            f"Ollama {text} computes with an engine of its own, which is not tested here: 0.30 or newer is better. Its "
+            "vectors are checked; its counts leave the end of each text out, which is added"
+        )
         return Judged(text, "warned", note)
     return Judged(text, "supported", "")
 
@@ -47,4 +39,4 @@ def judge(text: str) -> Judged:
 def needs_llama_server(text: str) -> bool:
     """Whether it runs its models in llama.cpp's server, a program beside it. A build from source is taken for new."""
     version = parse(text)
-    return version is None or version == (0, 0, 0) or version >= TESTED
+    return version is None or from_source(text) or version >= TESTED

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deploy.bridge_client import BridgeClient
 from deploy.errors import BridgeRefused
+from modelfiles.ollama_version import PROBE, uncounted, uncounted_by
 
 Vectors = NDArray[np.float32]
 Kind = Literal["bridge", "ollama", "openai"]
@@ -32,6 +33,7 @@ class Server:
         names: every name that it lists.
         precision: of its weights, where it says so.
         ready: what a bridge tells of itself at /readyz; {} at any other.
+        uncounted: tokens of each text that its counts leave out; they are added.
         native: the model's own size, said in each request to a bridge, which may expect another of who says none.
     """
 
@@ -43,6 +45,7 @@ class Server:
     precision: str | None = None
     ready: dict[str, Any] = field(default_factory=dict)
     native: int | None = None
+    uncounted: int = 0
 
     @property
     def path(self) -> str:
@@ -57,7 +60,7 @@ class Server:
             raise BridgeRefused(f"What {self.path} answered is no set of vectors ({error!r}).") from error
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise BridgeRefused(f"{self.path} answered vectors of shape {vectors.shape} to {len(texts)} texts.")
-        return Embedded(vectors, tokens)
+        return Embedded(vectors, None if tokens is None else tokens + self.uncounted * len(texts))
 
     def body(self, texts: Sequence[str], dimensions: int | None = None, role: str = "document") -> dict[str, Any]:
         """A request. Only a bridge is told a role: whatever task its configuration has for a text that comes without
@@ -77,7 +80,9 @@ def find(client: BridgeClient, model: str) -> Server:
         return Server("bridge", client, model, str(version), _listed(client), ready.get("precision"), ready)
     told = client.page("/api/version")
     if told is not None and "version" in told:
-        return Server("ollama", client, model, str(told["version"]), _tags(client), _quantisation(client, model))
+        version = str(told["version"])
+        found = Server("ollama", client, model, version, _tags(client), _quantisation(client, model))
+        return replace(found, uncounted=_uncounted(found, version))
     if (names := _listed(client)) or (client.page("/v1/models") or {}).get("object") == "list":
         version = (client.page("/version") or {}).get("version") or (client.page("/props") or {}).get("build_info")
         return Server("openai", client, model, str(version or "not said"), names)
@@ -85,6 +90,17 @@ def find(client: BridgeClient, model: str) -> Server:
         f"What answers at {client.url} is neither a bridge nor Ollama nor a server of OpenAI's shape.",
         "Name the address of one of these with --url.",
     )
+
+
+def _uncounted(server: Server, version: str) -> int:
+    """What it leaves out of each text's count, by its version, else by what it counts of one token."""
+    known = uncounted(version)
+    if known is not None:
+        return known
+    try:
+        return uncounted_by(server.embed([PROBE]).tokens)
+    except BridgeRefused:
+        return 0  # no such model: the check of its name says so
 
 
 def _listed(client: BridgeClient) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 import pytest
 
 from deploy.errors import EngineNotUsable
-from deploy.ollama.version import Support, judge, needs_llama_server, parse
+from deploy.ollama.version import Support, judge, needs_llama_server
+from modelfiles.ollama_version import parse, uncounted, uncounted_by
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,22 @@ def test_what_is_too_old(text: str) -> None:
 def test_what_needs_a_llama_server(text: str, needed: bool) -> None:
     """A build from source is taken for a new one."""
     assert needs_llama_server(text) is needed
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out"),
+    [("0.12.6", 1), ("0.24.0", 1), ("v0.29.9-rc1", 1), ("0.30.0", 0), ("0.34.4", 0), ("0.0.0", None), ("", None)],
+)
+def test_what_its_counts_leave_out(text: str, left_out: int | None) -> None:
+    """Before 0.30 the end of each text; where the version does not tell, a count does."""
+    assert uncounted(text) == left_out
+
+
+def test_a_count_tells_what_is_left_out() -> None:
+    """Of one token: two with the end of text, one without it. What makes no sense is taken as it is."""
+    assert [uncounted_by(count) for count in (2, 1, 0, None, 7)] == [0, 1, 0, 0, 0]
+
+
+def test_the_note_on_an_older_one_says_what_is_done_about_its_counts() -> None:
+    """It is usable: the warning must not say otherwise."""
+    assert "its counts leave the end of each text out, which is added" in judge("0.12.6").note
