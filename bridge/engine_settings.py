@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from bridge.setting_kinds import Count, Name, Pause, Seconds, Secret, Url, check_key
+from bridge.setting_kinds import Count, Name, Pause, Seconds, Secret, Url, check_key, check_url
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -93,6 +94,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     def __post_init__(self) -> None:
         check_key("api_key", self.api_key)
+        check_url("url", self.url)
         if self.kind == "embedded" and self.url is not None:
             raise ValueError("kind 'embedded' takes gguf, not url; remove one of kind and url")
         if self.gguf is not None and (self.url is not None or self.kind in ("ollama", "openai")):
@@ -104,6 +106,16 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def configured(self) -> bool:
         """Whether anything says which engine to use; if not, one is looked for."""
         return not (self.kind is None and self.url is None and self.gguf is None)
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """Keys that are set and that the engine has no use for, each with what says so."""
+        if self.kind == "embedded" or self.gguf is not None:
+            unused, where = ("model", "api_key", "tokenizer"), "with the embedded engine"
+        elif self.kind is not None or self.url is not None:
+            unused, where = ("threads", *(("tokenizer",) if self.kind == "ollama" else ())), "with an engine at a URL"
+        else:
+            return
+        yield from ((name, where) for name in unused if getattr(self, name) is not None)
 
     @property
     def base_url(self) -> str | None:
@@ -123,6 +135,7 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def __post_init__(self) -> None:
         check_key("api_key", self.api_key)
+        check_url("url", self.url)
 
 
 class Pool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

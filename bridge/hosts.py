@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 ANY = "*"
 NULL = "null"
@@ -172,20 +172,34 @@ def origin_pattern(text: str) -> OriginPattern:
     return OriginPattern(text, scheme, _origin_host(host), ANY if everywhere else _own_port(scheme, _number(port)))
 
 
-def url_parts(text: str) -> SplitResult:
-    """A URL to call. ValueError, with what is wrong, where nothing can be reached by it."""
-    parts = urlsplit(text)
+def not_reached_by(url: str) -> str:
+    """Why nothing can be asked at an http or https URL, and what to write; "" where something can. Never a password."""
     try:
-        port = parts.port
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("its port is not a number from 1 to 65535") from None
+        return "its port is not a number from 1 to 65535, or a bracket is missing"
+    if not host:
+        return "it names no host; write http://HOST[:PORT]"
     if port == 0:
-        raise ValueError("nothing listens on port 0; write the port of the service")
-    if not parts.hostname:
-        raise ValueError("it names no host; write http://HOST[:PORT]")
+        return "nothing listens on port 0; write the port of the service"
     if parts.query or parts.fragment:
-        raise ValueError(f"nothing may stand behind its path; write {text.partition('?')[0].partition('#')[0]}")
-    return parts
+        return "a path is put behind it, so that nothing may stand there after a ? or a #"
+    return ""
+
+
+def not_listened_on(host: str) -> str:
+    """Why an address cannot be listened on, and what to write; "" where it may be."""
+    if _literal(host) is not None:
+        return ""
+    try:
+        _named(host)
+    except ValueError:
+        pass
+    else:
+        if ANY not in host:
+            return ""
+    return f"expected an IP address or a host name alone, as 127.0.0.1, 0.0.0.0 or ::, got {host!r}"
 
 
 def _own_port(scheme: str, port: int | None) -> int | None:

@@ -1,10 +1,11 @@
 """What the configuration asks to serve, held against the catalogue: names that only the catalogue can judge."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge import names
 from bridge.config import Loaded
 from bridge.errors import BridgeError
+from bridge.names import Alias, Names
 from bridge.prompts import SYNONYMS
 from modelfiles import catalog
 from modelfiles.catalog import Catalog, CatalogError, Model, PromptStyle, Task
@@ -39,7 +40,7 @@ def served(loaded: Loaded) -> Served:
         allowed = f"{model.min_dimensions} to {model.dimensions}"
         raise loaded.error("model.dimensions", f"expected {allowed} for {model.id}, got {asked}")
     _check_task(loaded, "prompts.default", settings.prompts.default, tasks)
-    _check_aliases(loaded, model, tasks)
+    _check_aliases(loaded, model, precision, tasks)
     return Served(model, precision, known.styles[settings.prompts.style], tasks)
 
 
@@ -61,21 +62,41 @@ def _model(loaded: Loaded, known: Catalog) -> tuple[Model, str | None]:
     return model, precision
 
 
-def _check_aliases(loaded: Loaded, model: Model, tasks: dict[str, Task]) -> None:
-    bases = {canonical(name) for precision in model.precisions for name in model.names_for(precision)}
-    for alias, target in loaded.settings.model.aliases.items():
+def _check_aliases(loaded: Loaded, model: Model, precision: str | None, tasks: dict[str, Task]) -> None:
+    """Each alias leads to what it says, asked for as a client would: by a name that no other takes."""
+    aliases = loaded.settings.model.aliases
+    served = model.precisions if precision is None else (precision,)
+    worlds = [Names(model.names_for(each), aliases) for each in served]
+    for alias, target in aliases.items():
         key = f"model.aliases.{alias}"
         try:
             parsed = names.parse(target)
         except BridgeError as error:
             raise loaded.error(key, error.message) from error
-        if canonical(parsed.base) not in bases:
-            raise loaded.error(key, f"{parsed.base!r} is not a name of {model.id}, the model served")
+        found = [_comparable(there) for there in (_asked(world, alias) for world in worlds) if there is not None]
+        if not alias.strip() or "@" in alias:
+            raise loaded.error(key, "no request can ask for it: a name is not empty, and has no @ before its options")
+        if not found:
+            serves = f", served as {precision}" if precision else ", the model served"
+            raise loaded.error(key, f"{parsed.base!r} is not a name of {model.id}{serves}")
+        if _comparable(parsed) not in found:
+            raise loaded.error(key, "another alias has this name, but for capitals or `:latest`; remove one of them")
         if parsed.task is not None:
             _check_task(loaded, key, parsed.task, tasks)
         if parsed.dimensions is not None and not model.min_dimensions <= parsed.dimensions <= model.dimensions:
             allowed = f"{model.min_dimensions} to {model.dimensions}"
             raise loaded.error(key, f"expected {allowed} dimensions, got {parsed.dimensions}")
+
+
+def _comparable(name: Alias) -> Alias:
+    return replace(name, base=canonical(name.base))
+
+
+def _asked(known: Names, name: str) -> Alias | None:
+    try:
+        return known.resolve(name)
+    except BridgeError:
+        return None
 
 
 def _check_task(loaded: Loaded, key: str, name: str, tasks: dict[str, Task]) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from bridge import hosts
 from modelfiles.validation import InvalidError
 
 MIB = 1024**2
@@ -56,3 +57,10 @@ def check_key(field: str, key: str | None) -> None:
         problem = f"is longer than {_LONGEST_KEY} bytes"
     if problem:
         raise InvalidError(field, f"the key {problem}, and no header carries that; remove it, or choose another key")
+
+
+def check_url(field: str, url: str | None) -> None:
+    """InvalidError for `field` where nothing can be reached by the URL."""
+    problem = "" if url is None else hosts.not_reached_by(url)
+    if problem:
+        raise InvalidError(field, f"the URL leads nowhere: {problem}")  # not shown: it may have a password

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from bridge import hosts
 from bridge.engine_settings import Engine, Pool
 from bridge.hosts import is_loopback
 from bridge.security_settings import Security
@@ -32,8 +33,10 @@ from bridge.setting_kinds import (
     Style,
     TaskName,
     Url,
+    check_url,
 )
 from modelfiles.catalog import MIN_DIMENSIONS, Task
+from modelfiles.validation import InvalidError
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,6 +48,11 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")] = (
         11435
     )
+
+    def __post_init__(self) -> None:
+        problem = hosts.not_listened_on(self.host)
+        if problem:
+            raise InvalidError("host", problem)
 
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,6 +91,10 @@ class TaskOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     instruction: str | None
     symmetric: bool = False
 
+    def __post_init__(self) -> None:
+        if self.symmetric and self.instruction is None:
+            raise ValueError("symmetric puts an instruction on every text, and there is none; give one, or remove it")
+
 
 class Prompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is put before a text."""
@@ -110,9 +122,24 @@ class Prompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         ),
     ] = True
 
+    def __post_init__(self) -> None:
+        seen: dict[str, str] = {}
+        for name, given in self.tasks.items():
+            key, place = name.lower(), f"tasks.{name}"
+            if not name or name != name.strip():
+                raise InvalidError(
+                    place, f"no request can name the task {name!r}; give it a name without spaces around it"
+                )
+            if key in seen:
+                raise InvalidError(place, f"names are read without capitals, and {seen[key]!r} is the same; remove one")
+            instruction = given.instruction if isinstance(given, TaskOverride) else given
+            if instruction is not None and not instruction.strip():
+                raise InvalidError(place, "its instruction is empty; write null for none")
+            seen[key] = name
+
     def merged(self, built_in: Mapping[str, Task]) -> dict[str, Task]:
         """The catalogue's tasks with ours added. A bare instruction keeps the replaced task's symmetry."""
-        return {**built_in, **{name: self._task(name, built_in.get(name)) for name in self.tasks}}
+        return {**built_in, **{name: self._task(name, built_in.get(name.lower())) for name in self.tasks}}
 
     def _task(self, name: str, replaced: Task | None) -> Task:
         given = self.tasks[name]
@@ -211,6 +238,9 @@ class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         ),
     ] = 600.0
 
+    def __post_init__(self) -> None:
+        check_url("ollama", self.ollama)
+
     @property
     def base_url(self) -> str | None:
         """`ollama` without a trailing slash and without the `/v1` that OpenAI clients put there."""
@@ -270,18 +300,42 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError("engine.kind 'openai' needs engine.url")
         if self.pool.upstreams and self.engine.configured and (self.engine.url or self.engine.kind == "embedded"):
             raise ValueError("pool.upstreams and engine.url (or an embedded engine) are both set; remove one of them")
-        chat = urlsplit(self.passthrough.base_url or "")
-        if chat.port == self.listen.port and is_loopback(chat.hostname or ""):
-            raise ValueError(f"passthrough.ollama ({self.passthrough.ollama}) is where the bridge itself listens")
+        for key, url in self._urls():
+            if self._is_own(url):
+                raise ValueError(f"{key} ({url}) is where the bridge itself listens")
         urls = [upstream.url.rstrip("/") for upstream in self.pool.upstreams]
         if len(set(urls)) < len(urls):
             raise ValueError("pool.upstreams names one URL twice; remove one of the two")
 
+    def _urls(self) -> Iterator[tuple[str, str]]:
+        """Every other service that is asked."""
+        if self.passthrough.base_url is not None:
+            yield "passthrough.ollama", self.passthrough.base_url
+        if self.engine.base_url is not None:
+            yield "engine.url", self.engine.base_url
+        yield from (("pool.upstreams", upstream.url) for upstream in self.pool.upstreams)
+
+    def _is_own(self, url: str) -> bool:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        return port == self.listen.port and is_loopback(parts.hostname or "")
+
     def warnings(self) -> list[str]:
         """What is allowed but deserves a loud line at start."""
+        without_effect = [f"{key} has no effect {where}; remove it" for key, where in self._without_effect()]
         if is_loopback(self.listen.host) or self.security.api_keys:
-            return []
+            return without_effect
         return [
             f"listening on {self.listen.host} without an API key: whoever reaches this port can use the engine. "
-            "Set security.api_keys, or listen on 127.0.0.1"
+            "Set security.api_keys, or listen on 127.0.0.1",
+            *without_effect,
         ]
+
+    def _without_effect(self) -> Iterator[tuple[str, str]]:
+        """Keys that nothing reads beside what else is set, and beside what: harmless, and never what was meant."""
+        if self.trace.text and not self.trace.records:
+            yield "trace.text", "with trace.records 0"
+        if not self.pool.upstreams:
+            yield from ((f"engine.{name}", where) for name, where in self.engine.without_effect())
+        elif self.engine.threads is not None:
+            yield "engine.threads", "with pool.upstreams"

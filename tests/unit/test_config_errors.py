@@ -101,6 +101,34 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "security.api_keys: a name or a key is given twice",
         ),
         ("log: {level: trace}", "log.level: expected 'debug', 'info', 'warning' or 'error', got 'trace'"),
+        ("listen: {host: '127.0.0.1:8080'}", "listen.host: expected an IP address or a host name alone, as 127.0.0.1"),
+        ("listen: {host: '[::1]'}", "listen.host: expected an IP address or a host name alone"),
+        ("listen: {host: '*'}", "listen.host: expected an IP address or a host name alone"),
+        ("listen: {host: 'http://a'}", "listen.host: expected an IP address or a host name alone"),
+        ("listen: {host: ' a'}", "listen.host: expected an IP address or a host name alone"),
+        ("engine: {url: 'http://a:65536'}", "engine.url: the URL leads nowhere: its port is not a number from 1 to"),
+        ("engine: {url: 'http://a:0'}", "engine.url: the URL leads nowhere: nothing listens on port 0"),
+        ("engine: {url: 'http://:8000'}", "engine.url: the URL leads nowhere: it names no host"),
+        ("engine: {url: 'http://[::1'}", "engine.url: the URL leads nowhere: its port is not a number"),
+        ("engine: {url: 'http://a/v1?key=hunter2'}", "engine.url: the URL leads nowhere: a path is put behind it"),
+        ("engine: {url: 'http://a#b'}", "engine.url: the URL leads nowhere: a path is put behind it"),
+        ("pool: {upstreams: ['http://a', 'http://b:x']}", "pool.upstreams[1].url: the URL leads nowhere: its port"),
+        ("passthrough: {ollama: 'http://a:70000'}", "passthrough.ollama: the URL leads nowhere: its port"),
+        (
+            "engine: {url: 'http://127.0.0.1:11435/v1'}",
+            "engine.url (http://127.0.0.1:11435) is where the bridge itself",
+        ),
+        ("listen: {port: 80}\nengine: {url: 'http://localhost'}", "engine.url (http://localhost) is where the bridge"),
+        ("pool: {upstreams: ['http://[::1]:11435']}", "pool.upstreams (http://[::1]:11435) is where the bridge"),
+        ("prompts: {tasks: {' a': x}}", "prompts.tasks. a: no request can name the task ' a'; give it a name"),
+        ("prompts: {tasks: {'': x}}", "prompts.tasks.: no request can name the task ''; give"),
+        ("prompts: {tasks: {Ab: x, aB: y}}", "prompts.tasks.aB: names are read without capitals, and 'Ab' is the same"),
+        ("prompts: {tasks: {a: ' '}}", "prompts.tasks.a: its instruction is empty; write null for none"),
+        ("prompts: {tasks: {a: {instruction: ''}}}", "prompts.tasks.a: its instruction is empty"),
+        (
+            "prompts: {tasks: {a: {instruction: null, symmetric: true}}}",
+            "prompts.tasks.a: symmetric puts an instruction on every text, and there is none",
+        ),
         ("log: {level: info}\nlog: {level: debug}", "line 2, column 1: key 'log' is given twice"),
         ("log: [", "line 1, column 7: "),
         (
@@ -218,3 +246,41 @@ def test_a_variable_takes_wildcards_and_networks_with_commas() -> None:
 
     assert security.allowed_hosts == ("*.internal", "192.168.0.0/16")
     assert security.allowed_origins == ("chrome-extension://*", "https://*.example.org")
+
+
+@pytest.mark.parametrize(
+    ("assignments", "warning"),
+    [
+        (["engine.kind=ollama", "engine.threads=2"], "engine.threads has no effect with an engine at a URL; remove it"),
+        (["engine.kind=ollama", "engine.tokenizer=x"], "engine.tokenizer has no effect with an engine at a URL"),
+        (["engine.url=http://a", "engine.threads=2"], "engine.threads has no effect with an engine at a URL"),
+        (["engine.gguf=x", "engine.model=y"], "engine.model has no effect with the embedded engine"),
+        (["engine.kind=embedded", "engine.api_key=y"], "engine.api_key has no effect with the embedded engine"),
+        (["engine.gguf=x", "engine.tokenizer=y"], "engine.tokenizer has no effect with the embedded engine"),
+        (["pool.upstreams=http://a", "engine.threads=2"], "engine.threads has no effect with pool.upstreams"),
+        (["trace.records=0", "trace.text=true"], "trace.text has no effect with trace.records 0"),
+    ],
+)
+def test_a_value_that_nothing_reads_is_a_line_at_the_start(assignments: list[str], warning: str) -> None:
+    """It does no harm, and is not what its writer thinks it is."""
+    settings = load([part for text in assignments for part in ("--set", text)], {}).settings
+
+    assert [line for line in settings.warnings() if line.startswith(warning)]
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    [
+        ["engine.kind=openai", "engine.url=http://a", "engine.tokenizer=x", "engine.model=y", "engine.api_key=z"],
+        ["engine.kind=embedded", "engine.gguf=x", "engine.threads=2", "engine.context=512"],
+        ["engine.url=http://a", "engine.tokenizer=x", "engine.model=y"],
+        ["pool.upstreams=http://a", "engine.api_key=z", "engine.model=y"],
+        ["engine.threads=2"],
+        ["trace.text=true"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_what_is_read_is_no_line(assignments: list[str]) -> None:
+    """Also where only the engine that is found will tell."""
+    assert load([part for text in assignments for part in ("--set", text)], {}).settings.warnings() == []

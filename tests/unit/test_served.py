@@ -71,6 +71,14 @@ def test_own_tasks_style_and_aliases_are_taken() -> None:
         ),
         ("model.aliases={a: 'qwen3-embedding:4b@9999'}", "model.aliases.a: expected 32 to 2560 dimensions, got 9999"),
         ("model.aliases={a: 'qwen3-embedding:4b@x,y'}", "model.aliases.a: The model name"),
+        ("model.aliases={'a@query': 'qwen3-embedding:4b'}", "model.aliases.a@query: no request can ask for it"),
+        ("model.aliases={'': 'qwen3-embedding:4b'}", "model.aliases.: no request can ask for it"),
+        ("model.aliases={' ': 'qwen3-embedding:4b'}", "model.aliases. : no request can ask for it"),
+        (
+            "model.aliases={Docs: 'qwen3-embedding:4b@query', 'docs:latest': 'qwen3-embedding:4b@document'}",
+            "model.aliases.Docs: another alias has this name, but for capitals or `:latest`; remove one of them",
+        ),
+        ("model.aliases={a: b, b: 'qwen3-embedding:4b'}", "model.aliases.a: 'b' is not a name of qwen3-embedding:4b"),
     ],
 )
 def test_what_the_catalogue_does_not_have_is_refused(assignment: str, problem: str) -> None:
@@ -85,6 +93,26 @@ def test_a_precision_that_contradicts_the_name_is_refused() -> None:
     """A model's name and its precision cannot say two things."""
     with pytest.raises(ConfigError, match=r"'Q4_K_M' contradicts model.id 'qwen3-embedding:4b-q8_0', which is Q8_0"):
         serve("model.id=qwen3-embedding:4b-q8_0", "model.precision=Q4_K_M")
+
+
+def test_an_alias_of_another_precision_is_refused() -> None:
+    """A tag of one precision is no name while another is configured; while the engine has the say, it may be."""
+    alias = "model.aliases={a: 'qwen3-embedding:4b-q8_0@query'}"
+
+    with pytest.raises(ConfigError, match=r"model\.aliases\.a: 'qwen3-embedding:4b-q8_0' is not a name of .*Q4_K_M"):
+        serve("model.precision=Q4_K_M", alias)
+    assert serve("model.precision=Q8_0", alias).precision == "Q8_0"
+    assert serve(alias).precision is None
+
+
+def test_an_alias_may_stand_before_a_served_name() -> None:
+    """For clients that can send nothing else and shall get a role: what it says is what they get."""
+    assert serve("model.aliases={'qwen3-embedding:4b': 'qwen3-embedding:4b@query'}")
+
+
+def test_a_replaced_task_keeps_its_symmetry_in_any_case() -> None:
+    """`STS` is `sts`, as in a request."""
+    assert serve("prompts.tasks={STS: Compare}").tasks["STS"].symmetric
 
 
 def test_a_catalogue_that_cannot_be_read_is_refused() -> None:
