@@ -156,9 +156,11 @@ class DiskStore:
             self._do("cleared", lambda db: db.executescript("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)"), None)
 
     def close(self) -> None:
-        self.flush()
-        self._retry_at = float("inf")
-        self._disconnect()
+        try:
+            self.flush()
+        finally:
+            self._retry_at = float("inf")
+            self._disconnect()
 
     # -- opening -------------------------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ def _opened(path: Path, query: str, most: int | None = None) -> sqlite3.Connecti
         if most is not None:
             _prepare(db, most)
         db.execute("SELECT key, used, value FROM vectors LIMIT 1").fetchall()
-    except sqlite3.Error:
+    except BaseException:
         db.close()
         raise
     return db

@@ -114,8 +114,10 @@ class DiskTier:
         return None if self._write_at is None else max(0.0, self._write_at - time.monotonic())
 
     def end(self) -> None:
-        self._write()
-        self.store.close()
+        try:
+            self._write()
+        finally:
+            self.store.close()
 
     def _find(self, keys: Sequence[bytes]) -> dict[bytes, Row]:
         with self._lock:

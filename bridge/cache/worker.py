@@ -22,7 +22,8 @@ class Duty(Protocol):
     def tick(self) -> float | None:
         """Do what is due; seconds until there is more, None when there is none."""
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """Let go of all that is open, after an exception too."""
 
 
 def _nothing() -> None:
@@ -84,11 +85,13 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            self._duty.begin()
-            while (job := self._next()) is not None:
-                _do(job)
-                self.is_late = False
-            self._duty.end()
+            try:
+                self._duty.begin()
+                while (job := self._next()) is not None:
+                    _do(job)
+                    self.is_late = False
+            finally:
+                self._duty.end()
         except Exception:
             log.exception("the cache on disk failed unexpectedly; it is off until the bridge is started again")
         finally:

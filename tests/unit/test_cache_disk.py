@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,23 @@ def held(store: DiskStore, numbers: range, dimensions: int = DIMENSIONS) -> list
     return there
 
 
+OPENED: list[DiskStore] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed_at_the_end() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
+def closed_at_the_end(store: DiskStore) -> DiskStore:
+    OPENED.append(store)
+    return store
+
+
 def reopened(folder: Path, most: int = BOUND) -> DiskStore:
-    store = DiskStore(folder, most)
+    store = closed_at_the_end(DiskStore(folder, most))
     store.open()
     return store
 
@@ -274,10 +290,9 @@ def _no_database(path: Path) -> None:
 
 def _other_schema(path: Path) -> None:
     path.unlink()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE vectors (something INTEGER)")
         db.execute("PRAGMA user_version = 99")
-    db.close()
 
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
@@ -406,7 +421,7 @@ def test_a_disk_that_is_full_at_the_start_is_tried_again_later(
     folder: Path, clock: Clock, no_room: Callable[[int | None], None]
 ) -> None:
     """No file can be begun; a minute later one can."""
-    store = DiskStore(folder, BOUND, clock=clock)
+    store = closed_at_the_end(DiskStore(folder, BOUND, clock=clock))
     no_room(1000)
     store.open()
     put(store, range(3))

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,8 @@ def test_a_row_is_written_soon_after_it_was_put(tmp_path: Path) -> None:
         cache.put(key(1), row(1))
 
         async def is_written() -> bool:
-            with sqlite3.connect(f"file:{tmp_path / FILE}?mode=ro", uri=True) as db:
+            with closing(sqlite3.connect(f"file:{tmp_path / FILE}?mode=ro", uri=True)) as db:
                 count = db.execute("SELECT COUNT(*) FROM vectors").fetchone()[0]
-            db.close()
             return bool(count == 1)
 
         await until(is_written)
@@ -157,11 +157,10 @@ def test_a_damaged_value_is_a_miss_and_thrown_away(tmp_path: Path, caplog: pytes
         assert (stats.damaged, stats.entries) == (1, 2)
 
     asyncio.run(with_cache(tmp_path, fill))
-    with sqlite3.connect(tmp_path / FILE) as db:
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
         (value,) = db.execute("SELECT value FROM vectors WHERE key = ?", [key(1)]).fetchone()
         flipped = bytes([*value[:99], value[99] ^ 4, *value[100:]])
         db.execute("UPDATE vectors SET value = ? WHERE key = ?", [flipped, key(1)])
-    db.close()
     with caplog.at_level(logging.WARNING):
         asyncio.run(with_cache(tmp_path, look))
     assert "1 damaged vectors are thrown away" in caplog.text
@@ -244,9 +243,12 @@ class BrokenDisk(DiskStore):
 
     def __init__(self, folder: Path, at: str) -> None:
         super().__init__(folder, 8 * MIB)
+        self._at = at
         setattr(self, at, self.fail)
 
     def fail(self, *_: object) -> None:
+        if self._at == "close":
+            super().close()
         raise RuntimeError("unforeseen")
 
 
