@@ -27,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"engines to test against: all, or a comma-separated list of {', '.join((*ALL, *BESIDE))}. "
         "A missing one is an error.",
     )
+    parser.addoption(
+        "--beyond",
+        default="",
+        help="engines whose tests have run: what --engines with these would run is left out (.ci/run: none runs twice)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,8 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell without job control starts what ends in `&` with Ctrl-C ignored, and children inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    _been_through(config)  # a name that is none is refused here, before anything is collected
     missing = [name for name in _asked_for(config) if name != EMBEDDED and locate(name) is None]
-    if missing:
+    if missing and not config.option.collectonly:
         raise pytest.UsageError(f"not installed: {', '.join(missing)}; run `make engines`")
 
 
@@ -54,11 +60,20 @@ def selected(config: pytest.Config) -> tuple[str, ...]:
 
 
 def _asked_for(config: pytest.Config) -> tuple[str, ...]:
-    """UsageError for a name that is none."""
-    given, known = str(config.getoption("--engines")), (*ALL, *BESIDE)
+    return _names("--engines", str(config.getoption("--engines")))
+
+
+def _been_through(config: pytest.Config) -> tuple[str, ...]:
+    given = str(config.getoption("--beyond"))
+    return _names("--beyond", given) if given else ()
+
+
+def _names(option: str, given: str) -> tuple[str, ...]:
+    """In a fixed order. UsageError for a name that is none."""
+    known = (*ALL, *BESIDE)
     names = known if given == "all" else tuple(given.split(","))
     if unknown := set(names) - set(known):
-        raise pytest.UsageError(f"--engines: no such engine: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+        raise pytest.UsageError(f"{option}: no such engine: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     return tuple(name for name in known if name in names)
 
 
@@ -68,11 +83,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What cannot run is not collected at all, so that a skip never hides a check."""
-    here = set(_asked_for(config))
-    missing = [item for item in items if not set(_needs(item)) <= here]
-    config.hook.pytest_deselected(items=missing)
-    items[:] = [item for item in items if item not in set(missing)]
+    """What cannot run is not collected at all, so that a skip never hides a check; nor is what --beyond leaves out."""
+    here, before = frozenset(_asked_for(config)), frozenset(_been_through(config))
+    is_chosen = [_runs_with(item, here) and not (before and _runs_with(item, before)) for item in items]
+    config.hook.pytest_deselected(items=[item for item, chosen in zip(items, is_chosen, strict=True) if not chosen])
+    items[:] = [item for item, chosen in zip(items, is_chosen, strict=True) if chosen]
+
+
+def _runs_with(item: pytest.Item, engines: frozenset[str]) -> bool:
+    """Whether `--engines` with these runs it: one that is bound to an engine has it as a parameter."""
+    bound = getattr(getattr(item, "callspec", None), "params", {}).get("engine")
+    return set(_needs(item)) <= engines and (bound is None or bound in engines)
 
 
 def _needs(item: pytest.Item) -> tuple[str, ...]:

@@ -218,6 +218,84 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert stages == ["setup-dev", "lint", "types", "test", "engines", "test-all", "test-e2e"]
 
 
+def _budgets() -> dict[str, tuple[int, int]]:
+    lines = [line.split(maxsplit=2) for line in _read(".ci/budgets").splitlines() if not line.startswith("#")]
+    return {name: (int(empty), int(warm)) for empty, warm, name in lines}
+
+
+def test_each_stage_of_ci_has_a_budget() -> None:
+    """All together 75 minutes on an empty machine, and 40 where the engines are built."""
+    assert list(_budgets()) == re.findall(r"^stage '([^']*)'", _read(".ci/run"), re.MULTILINE)
+    assert sum(empty for empty, _ in _budgets().values()) <= 75 * 60
+    assert sum(warm for _, warm in _budgets().values()) <= 40 * 60
+
+
+@pytest.fixture
+def ci(tmp_path: Path) -> Path:
+    """`.ci/run` where nothing is installed or run: its commands only write down that they were called."""
+    for folder in (".ci", "bin", "engines"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / ".ci" / "run").write_text(_read(".ci/run"))
+    for name in ("make", "apt-get", "sudo"):
+        program = tmp_path / "bin" / name
+        program.write_text(f'#!/bin/sh\necho "{name} $* $ARGS" >> commands\n[ "$1" != "$FAILS" ]\n')
+        program.chmod(0o755)
+    return tmp_path
+
+
+def _run_ci(folder: Path, *, fails: str = "nothing") -> subprocess.CompletedProcess[str]:
+    path = f"{folder / 'bin'}:/usr/bin:/bin"
+    environment = {"PATH": path, "EMBEDSTACK_ENGINES": str(folder / "engines"), "FAILS": fails}
+    command = ["/usr/bin/env", "bash", ".ci/run"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("machine", ["empty", "warm"])
+def test_ci_says_which_stage_took_longer_than_its_budget(ci: Path, machine: str) -> None:
+    """By the budget of a machine with engines or without; it is a warning, and no failure."""
+    late = {"empty": "types", "warm": "lint"}
+    lines = [f"{-1 if name == 'types' else 900} {-1 if name == 'lint' else 900} {name}" for name in _budgets()]
+    (ci / ".ci" / "budgets").write_text("\n".join(["# seconds", *lines]))
+    if machine == "warm":
+        (ci / "engines" / "one").touch()
+
+    done = _run_ci(ci)
+
+    summary = done.stdout.partition("=== passed\n")[2].splitlines()
+    told = [re.sub(r"^ *\d+ s of +(-?\d+)  ", r"\1 ", line) for line in summary]
+    warning = f"  (warning: over the budget of a machine that is {machine}, .ci/budgets)"
+    assert told == [
+        *(f"-1 {name}{warning}" if name == late[machine] else f"900 {name}" for name in _budgets()),
+        f"{900 * 7 - 1} all",
+    ]
+    assert done.returncode == 0
+
+
+def test_ci_runs_each_test_once(ci: Path) -> None:
+    """`make test` as a person types it; what it has run is left out of `make test-all`, and of nothing else."""
+    (ci / ".ci" / "budgets").write_text(_read(".ci/budgets"))
+
+    assert _run_ci(ci).returncode == 0
+
+    ran = [line.split() for line in (ci / "commands").read_text().splitlines() if line.startswith("make")]
+    assert ran == [
+        *(["make", target] for target in ("setup-dev", "lint", "types", "test", "engines")),
+        ["make", "test-all", "--beyond=embedded"],
+        ["make", "test-e2e"],
+    ]
+
+
+def test_ci_ends_with_the_stage_that_fails(ci: Path) -> None:
+    """Its name and its status stand at the end."""
+    (ci / ".ci" / "budgets").write_text(_read(".ci/budgets"))
+
+    done = _run_ci(ci, fails="types")
+
+    assert done.returncode == 1
+    assert "=== failed in: types (exit status 1)" in done.stdout
+    assert "make test" not in done.stdout
+
+
 def test_ci_installs_what_the_engines_need() -> None:
     """Every system package that an engine's recipe may ask for is one that `.ci/run` brings to an empty machine."""
     installed = set(re.findall(r"missing\+=\(([^)]*)\)", _read(".ci/run")))
