@@ -14,8 +14,9 @@ MODEL ?=
 MODE ?=
 STACK_FLAGS = $(if $(MODEL),--model $(MODEL)) $(if $(MODE),--mode $(MODE))
 # Tried in this order; PYTHON=… names another.
-PYTHONS = $(PYTHON) python3.12 python3.11 python3.13 python3
-USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHONS = $(PYTHON) python3.12 python3.11 python3.13 python3.14 python3
+# As pyproject.toml has it: from 3.15 on some of what is installed has no wheels.
+USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 # The programs in .venv name the folder that they were made in, and a Python: both may have gone, or be another's.
 STALE := $(shell [ ! -e $(VENV)/runtime.stamp ] || { [ -x $(BIN)/python ] && head -n 2 $(BIN)/embedstack 2>/dev/null \
 	| grep -qF -e "$$(pwd -P)/$(BIN)/" -e "$$PWD/$(BIN)/"; } || echo stale)
@@ -114,7 +115,7 @@ for python in $(PYTHONS); do \
 		exec $$python -m venv --clear $(VENV); \
 	fi; \
 done; \
-echo "No Python 3.11 or newer with venv was found (tried: $(strip $(PYTHONS)))." >&2; \
+echo "No Python from 3.11 to 3.14 with venv was found (tried: $(strip $(PYTHONS)))." >&2; \
 echo "Install one (Debian, Ubuntu: apt install python3-venv), or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
 exit 1
 endef

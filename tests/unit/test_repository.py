@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from typer.testing import CliRunner
 
@@ -337,6 +338,28 @@ def test_what_the_requirements_bring_along_is_pinned_too() -> None:
                 waiting.append((wanted, frozenset(wanted.extras)))
 
     assert missing == set()
+
+
+def _versions() -> list[str]:
+    """The Python versions that may be installed on, by pyproject.toml."""
+    wanted = SpecifierSet(_project()["project"]["requires-python"])
+    return [version for version in (f"3.{minor}" for minor in range(30)) if f"{version}.5" in wanted]
+
+
+def test_every_python_that_is_allowed_is_run_in_ci() -> None:
+    """The workflow's matrix, the classifiers, what make looks for and what it takes are one list, with an end."""
+    (workflow,) = [yaml.safe_load(path.read_text()) for path in WORKFLOWS if path.name == "ci.yml"]
+    classifiers = [line.rpartition(" ")[2] for line in _project()["project"]["classifiers"] if "Python :: 3." in line]
+    tried = re.search(r"^PYTHONS = \$\(PYTHON\) (.*) python3$", _read("Makefile"), re.MULTILINE)
+    usable = re.search(r"\((\d+), (\d+)\) <= sys.version_info < \((\d+), (\d+)\)", _read("Makefile"))
+    assert tried
+    assert usable
+
+    assert _versions() == ["3.11", "3.12", "3.13", "3.14"]
+    assert workflow["jobs"]["check"]["strategy"]["matrix"]["python"] == _versions()
+    assert classifiers == _versions()
+    assert sorted(tried[1].split()) == [f"python{version}" for version in _versions()]
+    assert _project()["project"]["requires-python"] == ">={}.{},<{}.{}".format(*usable.groups())
 
 
 def test_the_changelog_knows_this_version() -> None:
