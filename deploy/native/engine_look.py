@@ -61,6 +61,9 @@ def _ask(url: str) -> tuple[str | None, bool]:
     try:
         with direct.open(f"{url}/api/version", timeout=TIMEOUT) as answer:
             found = str(json.load(answer)["version"])
+    except urllib.error.HTTPError as refusal:
+        refusal.close()  # an answer, too, with a connection that is open
+        return None, False
     except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
         return None, False
     # The bridge answers as Ollama does, but for what only it has.
@@ -71,5 +74,8 @@ def _answers(direct: urllib.request.OpenerDirector, url: str) -> bool:
     try:
         with direct.open(url, timeout=TIMEOUT):
             return True
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        return False
     except (urllib.error.URLError, OSError):
         return False

@@ -104,6 +104,9 @@ def _answers(url: str) -> bool:
     try:
         with direct.open(url, timeout=5) as response:
             return bool(response.status == 200)
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        return False
     except (urllib.error.URLError, OSError, http.client.HTTPException):
         return False
 
