@@ -16,7 +16,8 @@ class FirstHeaders(Headers):
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope=scope)
-        self._first: dict[bytes, bytes] = dict(reversed(self._list))
+        self._all: list[tuple[bytes, bytes]] = scope["headers"]
+        self._first: dict[bytes, bytes] = dict(reversed(self._all))
         scope[_SCOPE_KEY] = self
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -25,7 +26,7 @@ class FirstHeaders(Headers):
 
     def repeats(self, key: str) -> bool:
         """Whether a name stands more than once."""
-        return len(self._first) < len(self._list) and len(self.getlist(key)) > 1
+        return len(self._first) < len(self._all) and len(self.getlist(key)) > 1
 
 
 class HeadersRequest(Request):
