@@ -18,6 +18,7 @@ from bridge.api.astray import nothing_at
 from bridge.api.guard import Guard
 from bridge.api.index import IndexDoor
 from bridge.api.intake import INTAKE, Intake
+from bridge.api.keys import accepted
 from bridge.api.ollama import OllamaDoor
 from bridge.api.openai import OpenAIDoor
 from bridge.api.ops import OpsDoor
@@ -26,6 +27,7 @@ from bridge.api.request import HeadersRequest
 from bridge.api.trace import TraceDoor
 from bridge.api.witness import Witness
 from bridge.cache.cache import Cache, open_cache
+from bridge.cache.parts import open_parts
 from bridge.errors import BridgeError, MethodNotAllowed
 from bridge.expectation import Expectation
 from bridge.gate import Gate
@@ -149,7 +151,9 @@ def _road(settings: Settings, what: Served, cache: Cache, telemetry: Telemetry) 
         sizes=range(what.model.min_dimensions, what.model.dimensions + 1),
         document_prefix=prompts.document_prefix,
     )
-    return pool, Pipeline(what.model, settings.model.aliases, prompts, supply, defaults, expectation, telemetry)
+    keys = accepted(settings.security) if settings.cache.scope == "key" else ()
+    parts = open_parts(keys, cache.folder)
+    return pool, Pipeline(what.model, settings.model.aliases, prompts, supply, defaults, expectation, telemetry, parts)
 
 
 def _direct(routes: Sequence[Route], app: ASGIApp, witness: Witness, intake: Intake) -> ASGIApp:

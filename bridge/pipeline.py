@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bridge.cache.parts import Parts
 from bridge.departure import Departure, unless_gone
 from bridge.errors import BadRequest, DimensionsOutOfRange, EngineAnswerInvalid, TooLong, shown
 from bridge.expectation import Expectation
@@ -61,6 +62,7 @@ class Pipeline:
         defaults: Defaults,
         expectation: Expectation,
         telemetry: Telemetry,
+        parts: Parts,
     ) -> None:
         self.model = model
         self.expectation = expectation
@@ -70,6 +72,7 @@ class Pipeline:
         self._prompts = prompts
         self._defaults = defaults
         self._telemetry = telemetry
+        self._parts = parts
         self._names: dict[str, Names] = {}
 
     @property
@@ -94,7 +97,8 @@ class Pipeline:
         lane = request.caller.lane or ("interactive" if plan.prompt.role == QUERY else "bulk")
         keys = [fingerprint.key(text) for text in texts]
         await _others_first(request)
-        wanted = Wanted(texts, keys, lane, request.caller, self._keep_alive(request))
+        own = self._parts.keys(request.caller.key, keys)
+        wanted = Wanted(texts, keys, lane, request.caller, self._keep_alive(request), own)
         supplied = await self.supply.rows(wanted, departure)
         if truncated:
             self._telemetry.observe_truncated(len(truncated))

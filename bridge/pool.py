@@ -273,7 +273,7 @@ class Pool:
             self._telemetry.observe_call(engine.name, "ok", time.perf_counter() - began, len(items))
             self._successes += 1
             self.outage.succeeded(engine)
-            engine.unconfirmed += [item.key for item in items]
+            engine.unconfirmed += [item.cache_key for item in items]
             self.scheduler.pace.measure(sum(item.size + OVERHEAD for item in items), time.perf_counter() - began)
             self._deliver(items, outcomes)
         finally:

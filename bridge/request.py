@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from bridge.security_settings import ApiKey
+
 Vectors = npt.NDArray[np.float32]
 # Of a text that is too long "truncate" keeps the beginning, "truncate_start" the end.
 OnTooLong = Literal["error", "truncate", "truncate_start"]
@@ -38,12 +40,14 @@ NO_HINTS = PromptHints()
 class Caller:
     """Who asks. `flow`: the key's name or the address, and the user behind it; clients take turns by it. `lane` None:
     by the role. `timeout`: seconds after which the client has no use for the answer. `webui`: it looks like Open WebUI.
+    `key`: the one that it has sent.
     """
 
     flow: tuple[str, ...] = ("",)
     lane: Lane | None = None
     timeout: float | None = None
     webui: bool = False
+    key: ApiKey | None = field(default=None, repr=False)
 
 
 ANYONE = Caller()

@@ -202,6 +202,13 @@ class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     folder: Annotated[
         Path | None, Meta(description="Where they are kept. null: embedstack/bridge in the user's cache folder.")
     ] = None
+    scope: Annotated[
+        Literal["shared", "key"],
+        Meta(
+            description="Whether all clients share them, or each of security.api_keys has its own: shared ones tell "
+            "who asks, by X-Embed-Cache and by the time it takes, that somebody has embedded the same text."
+        ),
+    ] = "shared"
 
 
 class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -335,6 +342,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """Keys that nothing reads beside what else is set, and beside what: harmless, and never what was meant."""
         if self.trace.text and not self.trace.records:
             yield "trace.text", "with trace.records 0"
+        if self.cache.scope == "key" and not self.security.api_keys:
+            yield "cache.scope", "without security.api_keys: all clients share the cache"
         if not self.pool.upstreams:
             yield from ((f"engine.{name}", where) for name, where in self.engine.without_effect())
         elif self.engine.threads is not None:

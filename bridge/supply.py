@@ -18,13 +18,20 @@ from bridge.traffic.pace import retry_after
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Final texts, their cache keys, and on whose behalf."""
+    """Final texts, their keys, and on whose behalf. `own`: their keys in the owner's part of the cache, None where it
+    has no parts.
+    """
 
     texts: Sequence[str]
     keys: Sequence[bytes]
     lane: Lane
     caller: Caller
     keep_alive: KeepAlive
+    own: Sequence[bytes] | None = None
+
+    @property
+    def cache_keys(self) -> Sequence[bytes]:
+        return self.keys if self.own is None else self.own
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +58,9 @@ class Supply:
     async def rows(self, wanted: Wanted, departure: Departure | None) -> Supplied:
         """EngineNotReady, QueueFull, DeadlineMissed, ClientGone, TextKillsEngine, or the engine's own error."""
         began = time.perf_counter()
-        rows = [self.cache.get(key) for key in wanted.keys]
+        rows = [self.cache.get(key) for key in wanted.cache_keys]
         if None in rows:
-            await self._from_disk(wanted.keys, rows)
+            await self._from_disk(wanted.cache_keys, rows)
         looked = time.perf_counter() - began
         hits = sum(row is not None for row in rows)
         if hits == len(rows):
@@ -65,10 +72,10 @@ class Supply:
 
     def landed(self, item: Item, row: Row | None) -> None:
         """For the pool: a text is done, with its row or without."""
-        if self._flights.get(item.key) is item:
-            del self._flights[item.key]
+        if self._flights.get(item.cache_key) is item:
+            del self._flights[item.cache_key]
         if row is not None:
-            self.cache.put(item.key, row)
+            self.cache.put(item.cache_key, row)
 
     def forget(self, keys: Sequence[bytes]) -> None:
         """For the pool: these rows may have been another model's."""
@@ -95,10 +102,11 @@ class Supply:
         flow = (*wanted.caller.flow, str(self._requests))
         fresh = []
         for index in missing:
-            item = self._flights.get(wanted.keys[index])
+            key = wanted.cache_keys[index]
+            item = self._flights.get(key)
             if item is None:
-                item = Item(wanted.keys[index], wanted.texts[index], wanted.lane, flow, wanted.keep_alive)
-                self._flights[item.key] = item
+                item = Item(wanted.keys[index], wanted.texts[index], wanted.lane, flow, wanted.keep_alive, key)
+                self._flights[key] = item
                 fresh.append(item)
             elif wanted.lane == "interactive":
                 self.pool.scheduler.promote(item)

@@ -1,21 +1,43 @@
 """Files that only their user may read."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+
+def create(path: Path, content: bytes) -> bytes:
+    """What is in the file: `content` where there was none; of several who create it, the first one's. OSError."""
+    with _partial(path, content, 0o600) as partial:
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            if not path.exists():
+                partial.replace(path)
+    return path.read_bytes()
 
 
 def write(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replace the file in one step: whoever reads it has the old content or the new, never a part. OSError."""
+    with _partial(path, content, mode) as partial:
+        partial.replace(path)
+
+
+@contextlib.contextmanager
+def _partial(path: Path, content: bytes, mode: int) -> Iterator[Path]:
+    """The content under another name beside `path`, on disk; what the block leaves there is removed."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600 from its first moment
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600 from its first moment
+    partial = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)

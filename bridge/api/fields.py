@@ -90,7 +90,7 @@ def caller_of(request: Request) -> Caller:
     owner = f"key {key.name}" if key else str(client[0]) if client else ""
     user = headers.get("x-openwebui-user-id", "")[:_LONGEST_USER]
     lane = _lane(headers.get("x-embed-lane")) or (key.lane if key else None)
-    return Caller((owner, user), lane, _timeout(headers.get("x-request-timeout")), is_webui(headers))
+    return Caller((owner, user), lane, _timeout(headers.get("x-request-timeout")), is_webui(headers), key)
 
 
 def is_webui(headers: Mapping[str, str]) -> bool:

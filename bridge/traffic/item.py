@@ -13,12 +13,26 @@ State = Literal["waiting", "running", "done"]
 
 
 class Item:
-    """One final text on its way, however many requests wait for it. `size` in bytes; `flow` names whose turn it is."""
+    """One final text on its way, however many requests wait for it. `size` in bytes; `flow` names whose turn it is. By
+    `key` it is known to have ended engines, whoever sends it, by `cache_key` in its owner's part of the cache.
+    """
 
-    __slots__ = ("died_at", "flow", "keep_alive", "key", "lane", "rounds", "size", "state", "text", "tickets", "tried")
+    __slots__ = (
+        *("cache_key", "died_at", "flow", "keep_alive", "key", "lane"),
+        *("rounds", "size", "state", "text", "tickets", "tried"),
+    )
 
-    def __init__(self, key: bytes, text: str, lane: Lane, flow: Sequence[str], keep_alive: KeepAlive) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        text: str,
+        lane: Lane,
+        flow: Sequence[str],
+        keep_alive: KeepAlive,
+        cache_key: bytes | None = None,
+    ) -> None:
         self.key = key
+        self.cache_key = key if cache_key is None else cache_key
         self.text = text
         self.size = len(text) if text.isascii() else len(text.encode())
         self.lane: Lane = lane

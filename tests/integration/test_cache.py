@@ -1,5 +1,6 @@
 """Nothing is computed twice, over restarts and kills; and what is kept is never handed to the wrong request."""
 
+import hashlib
 import os
 import signal
 from collections.abc import Iterator
@@ -158,3 +159,59 @@ def test_the_cache_is_an_administrators(recorded: tuple[str, Recorder], method: 
 def _stats(running: Bridge) -> dict[str, dict[str, object]]:
     stats: dict[str, dict[str, object]] = requests.get(f"{running.url}/v1/cache", timeout=30).json()
     return stats
+
+
+def _as(key: str, running: Bridge, *texts: str) -> tuple[str, np.ndarray]:
+    headers = {"Authorization": f"Bearer {key}"}
+    response = running.post("/api/embed", {"model": "demo", "input": list(texts)}, headers=headers)
+    assert response.status_code == 200, response.text
+    return response.headers["X-Embed-Cache"], np.array(response.json()["embeddings"], np.float32)
+
+
+ONE, OTHER, ADMIN = "key-of-one-person", "key-of-another", "key-of-the-boss"
+
+
+def _keys(*keys: str) -> tuple[str, ...]:
+    listed = ", ".join(f"{{name: person{number}, key: {key}}}" for number, key in enumerate(keys))
+    return ("--set", f"security.api_keys=[{listed}]", "--set", f"security.admin_key={ADMIN}")
+
+
+def test_a_shared_cache_tells_what_others_have_embedded(recorded: tuple[str, Recorder], tmp_path: Path) -> None:
+    """Unless it is parted: that is what X-Embed-Cache says."""
+    with bridge("--upstream", recorded[0], *MODEL, *_keys(ONE, OTHER), *at(tmp_path), cached=True) as running:
+        assert [_as(key, running, *TEXTS)[0] for key in (ONE, OTHER, ADMIN)] == ["miss", "hit", "hit"]
+
+
+def test_each_key_has_a_cache_of_its_own(recorded: tuple[str, Recorder], tmp_path: Path) -> None:
+    """In memory and, after another start, on disk; a key that replaces another begins with nothing. No file of the
+    folder holds a key, or a digest that could be looked up."""
+    url, given = recorded
+    parted = ("--upstream", url, *MODEL, *at(tmp_path), "--set", "cache.scope=key")
+    with bridge(*parted, *_keys(ONE, OTHER), cached=True) as running:
+        asked = [_as(key, running, *TEXTS) for key in (ONE, ONE, OTHER, OTHER, ADMIN, ADMIN)]
+        assert [found for found, _ in asked] == ["miss", "hit"] * 3
+        assert len({vectors.tobytes() for _, vectors in asked}) == 1
+        given.clear()
+        both = _as(ONE, running, "a new text", "a new text")[0], _as(OTHER, running, "a new text")[0]
+        assert (both, given.texts) == (("joined=1, miss=1", "miss"), [b"a new text"] * 2)
+        entries = 3 * len(TEXTS) + 2
+        headers = {"Authorization": f"Bearer {ADMIN}"}
+        stats = f"{running.url}/v1/cache"
+        wait_until(
+            lambda: requests.get(stats, headers=headers, timeout=30).json()["disk"]["entries"] == entries,
+            within=20,
+            what="vectors on disk",
+        )
+    content = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for key in (ONE, OTHER, ADMIN):
+        digests = [hashlib.new(kind, key.encode()).digest() for kind in ("sha256", "sha1", "md5", "sha512", "blake2b")]
+        assert not any(part in content for part in (key.encode(), *digests, *(d.hex().encode() for d in digests)))
+    with bridge(*parted, *_keys("key-of-a-third", OTHER), cached=True) as running:
+        assert [_as(key, running, *TEXTS)[0] for key in ("key-of-a-third", OTHER, ADMIN)] == ["miss", "hit", "hit"]
+
+
+def test_without_keys_there_is_nothing_to_part(recorded: tuple[str, Recorder], tmp_path: Path) -> None:
+    """All are one client; the log says so, and what a shared cache has kept is found."""
+    with bridge("--upstream", recorded[0], *MODEL, *at(tmp_path), "--set", "cache.scope=key", cached=True) as running:
+        assert [ask(running, *TEXTS)[0] for _ in range(2)] == ["miss", "hit"]
+        assert "cache.scope has no effect without security.api_keys" in running.log.read_text()

@@ -259,6 +259,7 @@ def test_a_variable_takes_wildcards_and_networks_with_commas() -> None:
         (["engine.gguf=x", "engine.tokenizer=y"], "engine.tokenizer has no effect with the embedded engine"),
         (["pool.upstreams=http://a", "engine.threads=2"], "engine.threads has no effect with pool.upstreams"),
         (["trace.records=0", "trace.text=true"], "trace.text has no effect with trace.records 0"),
+        (["cache.scope=key"], "cache.scope has no effect without security.api_keys: all clients share the cache"),
     ],
 )
 def test_a_value_that_nothing_reads_is_a_line_at_the_start(assignments: list[str], warning: str) -> None:

@@ -85,6 +85,29 @@ def test_identical_texts_in_flight_are_computed_once() -> None:
     run(scenario, ToyEngine())
 
 
+def test_parts_of_the_cache_share_no_flight_but_every_killer() -> None:
+    """A text is on its way once for each part, and found there alone; one that ends engines is known in all."""
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        engine.gate = asyncio.Event()
+        asked = [asyncio.create_task(toys.ask("same", part=part)) for part in ("one", "one", "other", "")]
+        await until(lambda: engine.calls)
+        engine.gate.set()
+        found = [answer.found for answer in await asyncio.gather(*asked)]
+        assert [(one.miss, one.joined) for one in found] == [(1, 0), (0, 1), (1, 0), (1, 0)]
+        assert engine.texts == ["same"] * 3
+        assert [(await toys.ask("same", part=part)).found.hit for part in ("one", "other", "", "third")] == [1, 1, 1, 0]
+        with pytest.raises(TextKillsEngine):
+            await toys.ask("killer", part="one")
+        calls = len(engine.calls)
+        with pytest.raises(TextKillsEngine):
+            await toys.ask("killer", part="other")
+        assert len(engine.calls) == calls
+
+    run(scenario, ToyEngine(killers=frozenset({"killer"})), memory=1 << 20)
+
+
 def test_a_query_takes_a_document_along() -> None:
     """The same text that waits in the bulk lane goes first now, once, and answers both."""
 

@@ -145,9 +145,13 @@ class Toys:
         user: str = "",
         timeout: float | None = None,  # noqa: ASYNC109 -- the client's, which is what is tested
         departure: Departure | None = None,
+        part: str = "",
     ) -> Supplied:
+        """`part`: whose of the cache."""
         keys = [self.pool.fingerprint.key(text) for text in texts]
-        return await self.supply.rows(Wanted(texts, keys, lane, Caller(("a", user), lane, timeout), None), departure)
+        own = [part.encode() + key for key in keys] if part else None
+        wanted = Wanted(texts, keys, lane, Caller(("a", user), lane, timeout), None, own)
+        return await self.supply.rows(wanted, departure)
 
 
 def run(
