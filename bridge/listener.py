@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 
 # Descriptors for engines, the cache's files and what a library opens.
 SPARE = 64
+# Connections that are accepted in one turn of the loop. libuv, under uvloop, accepts one for each listening handle:
+# with one handle, thousands that come at once wait for as many turns, minutes on a machine that is busy.
+ACCEPTS = 8
 # Seconds between two lines about the same.
 AGAIN = 60.0
 
@@ -71,7 +74,13 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._listening = [one.dup() for server in self.servers for one in server.sockets]
+            await self._accept(ACCEPTS - 1)
             self._room.serves(self)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for one in self._listening:
+            one.close()
+        await super().shutdown(sockets)
 
     def pause(self) -> None:
         for server in self.servers:
@@ -80,9 +89,9 @@ class Server(uvicorn.Server):
 
     def resume(self) -> None:
         if not self.should_exit:
-            self._resuming = asyncio.get_running_loop().create_task(self._accept())
+            self._resuming = asyncio.get_running_loop().create_task(self._accept(ACCEPTS))
 
-    async def _accept(self) -> None:
+    async def _accept(self, handles: int) -> None:
         loop, config = asyncio.get_running_loop(), self.config
 
         def connection() -> asyncio.Protocol:
@@ -90,7 +99,7 @@ class Server(uvicorn.Server):
                 config=config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop
             )
 
-        for one in self._listening:
+        for one in self._listening * handles:
             self.servers.append(await loop.create_server(connection, sock=one.dup(), backlog=config.backlog))
 
 
