@@ -76,7 +76,7 @@ def _limits(engine: EngineSettings) -> Limits:
 
 def _backend(engine: EngineSettings, settings: Settings, model: Model, precision: str | None) -> Backend:
     """`precision` None: what the engine says of itself."""
-    eos_id = int(model.header.required["tokenizer.ggml.eos_token_id"])
+    eos_id = model.header.whole("tokenizer.ggml.eos_token_id")
     if engine.kind == "embedded":
         context = engine.context or model.context.recommended
         return EmbeddedBackend(

@@ -49,8 +49,8 @@ async def examine(
     """An engine that will get `concurrency` calls at once. `stored` are golden vectors that it must agree with, made by
     an earlier run or by another engine of the pool. EngineError where it does not answer.
 
-    With n golden texts it takes n + 1 calls, one more where base64 is offered, and 2 * concurrency more where several
-    calls will be in flight.
+    With n golden texts it takes n + 1 calls, one more where base64 is offered, one where the model has trap texts, and
+    2 * concurrency more where several calls will be in flight.
     """
     findings = [_quantisation(facts, precision)]
     reference = model.reference
@@ -78,8 +78,10 @@ async def examine(
     findings += [_scores(vectors, reference.queries, reference.documents, s) for s in reference.scores_for(precision)]
     if beside is not None:
         findings.append(beside)
-    if reference.margin is not None:
+    if reference.margin is not None and reference.compares:
         findings.append(_margin(vectors, reference.queries, reference.documents, reference.margin))
+    if reference.traps:
+        findings.append(await _traps(backend, model))
     examined = Examined(tuple(findings), vectors)
     return examined if stored is None else held_against(examined, stored)
 
@@ -126,6 +128,18 @@ async def _beside_others(backend: Backend, texts: Sequence[str], vectors: Vector
     if any(row.shape != vectors.shape for row in rows):
         return Finding("calls at once", ok=False, detail="answers of another shape")
     return _agreement("calls at once", np.concatenate([vectors] * concurrency), np.concatenate(rows))
+
+
+async def _traps(backend: Backend, model: Model) -> Finding:
+    """Whether numbers are wide enough for this model. Last of all: an engine may make nothing right after a NaN."""
+    traps = model.reference.traps if model.reference else ()
+    advice = f"; take {model.sound}" if model.unsound else ""
+    try:
+        answer = await backend.embed(traps)
+        check(answer.vectors, count=len(traps), dimensions=model.dimensions, unit=True)
+    except EngineAnswerInvalid as error:
+        return Finding("trap texts", ok=False, detail=f"{error.message} Numbers overflow{advice}")
+    return Finding("trap texts", ok=True, detail=f"{len(traps)}, all finite")
 
 
 def _one(answer: Embedded, count: int, dimensions: int) -> Vectors:

@@ -99,9 +99,15 @@ def load(extra: Path | None = None) -> Catalog:
 
 
 def _check_whole(catalog: Catalog, name: str) -> None:
-    """What no part can see by itself: a style that is not there, a name that means two models."""
+    """What no part can see by itself: a style that is not there, a name that means two models, scores of more
+    dimensions than the model has.
+    """
     owners: dict[str, str] = {}
     for model in catalog.models.values():
+        for index, scores in enumerate(model.reference.scores if model.reference else ()):
+            if scores.dimensions > model.dimensions:
+                place = f"models.{model.id}.reference.scores[{index}].dimensions"
+                raise CatalogError(f"{name}: {place}: {scores.dimensions}, but the model has {model.dimensions}")
         if model.style not in catalog.styles:
             hint = validation.did_you_mean(model.style, catalog.styles)
             raise CatalogError(f"{name}: models.{model.id}.style: no style '{model.style}'{hint}")
@@ -119,6 +125,8 @@ def _read(file: Path, name: str) -> dict[str, Any]:
         raise CatalogError(f"{name}: cannot be read: {error.strerror}") from error
     except DamagedFile as error:
         raise CatalogError(f"{name}: {error.detail}") from error
+    except ValueError as error:  # a name that no file can have
+        raise CatalogError(f"{name}: cannot be read: {error}") from error
     if not isinstance(document, dict):
         raise CatalogError(f"{name}: expected a mapping, got {validation.show(document)}")
     return {key: value for key, value in document.items() if not str(key).startswith("x-")}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import string
 from typing import Annotated
 
 import msgspec
@@ -11,7 +14,12 @@ MIN_DIMENSIONS = 32  # "user-defined output dimensions ranging from 32 to ..." (
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", extra={"allowed": "64 hex digits"})]
 Commit = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}\Z", extra={"allowed": "a commit of 40 hex digits"})]
-Positive = Annotated[int, Meta(ge=1)]
+Positive = Annotated[int, Meta(ge=1, le=2**53, extra={"allowed": "an integer from 1"})]  # bytes, parameters
+Size = Annotated[int, Meta(ge=1, le=65536)]  # numbers in a vector
+Tokens = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Cosine = Annotated[float, Meta(ge=-1, le=1, extra={"allowed": "a cosine, from -1 to 1"})]
+Tolerance = Annotated[float, Meta(ge=0)]
+Word = Annotated[str, Meta(min_length=1, extra={"allowed": "text that is not empty"})]
 Scalar = bool | int | float | str
 
 
@@ -62,14 +70,14 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         tags: names of Ollama's library that mean this file and no other.
     """
 
-    quantisation: str
-    repository: str | None
+    quantisation: Word
+    repository: Word | None
     revision: Commit | None
-    file: str
+    file: Word
     bytes: Positive | None
     sha256: Sha256 | None
     reason: str | None = None
-    tags: tuple[str, ...] = ()
+    tags: tuple[Word, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.selectable and self.reason is None:
@@ -92,9 +100,9 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class Safetensors(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The Hugging Face folder that vLLM serves; its precision is part of every name and fingerprint."""
 
-    repository: str
+    repository: Word
     revision: Commit
-    precision: str = "bf16"
+    precision: Word = "bf16"
     sha256: Sha256 | None
     reason: str | None = None
 
@@ -102,8 +110,17 @@ class Safetensors(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Tokens: what the model was trained for, and the `num_ctx` to start an engine with."""
 
-    trained: Positive
-    recommended: Positive
+    trained: Tokens
+    recommended: Tokens
+
+    def __post_init__(self) -> None:
+        if self.recommended > self.trained:
+            raise ValueError(f"recommended is {self.recommended}, more than the {self.trained} of trained")
+
+
+# Endings of the keys whose values are counted with.
+_MOST_F32 = 3.4028234e38
+_WHOLE = ("_count", "_count_kv", "_length", "_token_id", "pooling_type")
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -125,38 +142,61 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     eos: str | None = None
     tensors: Positive | None = None
 
+    def __post_init__(self) -> None:
+        for key, value in self.required.items():
+            if key.endswith(_WHOLE) and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+                raise ValueError(f"required.{key} must be a whole number, got {value!r}")
+        for name in ("required", "forbidden", "expected"):
+            for key, value in getattr(self, name).items():
+                if isinstance(value, float) and math.isfinite(value) and abs(value) > _MOST_F32:
+                    raise ValueError(f"{name}.{key} is {value!r}, more than the f32 of a GGUF header can hold")
+
+    def whole(self, key: str) -> int | None:
+        """A required whole number, None where it is not said."""
+        value = self.required.get(key)
+        return value if isinstance(value, int) else None
+
 
 class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Cosines of `queries` (rows) with `documents` (columns) at one precision and output dimension."""
 
-    precision: str
-    dimensions: Positive
-    matrix: tuple[tuple[float, ...], ...]
+    precision: Word
+    dimensions: Size
+    matrix: tuple[tuple[Cosine, ...], ...]
     source: str
-    tolerance: float | None = None
+    tolerance: Tolerance | None = None
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Golden texts, already rendered: what must reach the engine byte for byte.
 
     Attributes:
-        texts: final texts.
+        texts: final texts, each once.
         tokens: of each text, its one EOS included.
-        queries, documents: indices into `texts`; the rows and columns of every score matrix.
+        queries, documents: indices into `texts`; the rows and columns of every score matrix. None where no scores are
+            known: then an engine is held against its own vectors of another day, and other engines of its pool.
         scores: published or computed, by precision and dimension.
         tolerances: by precision, how far a score may lie from its reference.
-        margin: how far the best document of each query must lie above every other one; None: not asked.
+        traps: short texts that begin with tokens of many kinds, embedded at an engine's start: each must have a finite
+            vector of length 1. For models that overflow by a text's first token where numbers are too narrow.
+        margin: how far the best document of each query, the one at its place, must lie above every other one; None:
+            not asked.
     """
 
     texts: tuple[str, ...]
-    tokens: tuple[int, ...]
-    queries: tuple[int, ...]
-    documents: tuple[int, ...]
+    tokens: tuple[Tokens, ...]
+    queries: tuple[int, ...] = ()
+    documents: tuple[int, ...] = ()
     scores: tuple[Scores, ...] = ()
-    tolerances: dict[str, float] = {}
+    tolerances: dict[str, Tolerance] = {}
+    traps: tuple[Word, ...] = ()
     margin: float | None = None
 
     def __post_init__(self) -> None:
+        if not self.texts:
+            raise ValueError("texts is empty; write at least one text, and its number of tokens under `tokens`")
+        if twice := {text for text in self.texts if self.texts.count(text) > 1}:
+            raise ValueError(f"texts: {min(twice)!r} is given twice")
         if len(self.texts) != len(self.tokens):
             raise ValueError(f"{len(self.texts)} texts but {len(self.tokens)} token counts")
         if any(not 0 <= i < len(self.texts) for i in (*self.queries, *self.documents)):
@@ -164,6 +204,13 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         for scores in self.scores:
             if [len(row) for row in scores.matrix] != [len(self.documents)] * len(self.queries):
                 raise ValueError(f"scores for {scores.precision} are not {len(self.queries)} x {len(self.documents)}")
+        if self.margin is not None and self.compares and len(self.queries) != len(self.documents):
+            raise ValueError(f"margin needs a document for each query, not {len(self.documents)} for them")
+
+    @property
+    def compares(self) -> bool:
+        """Whether there are queries and documents to be held against each other."""
+        return bool(self.queries and self.documents)
 
     def scores_for(self, precision: str) -> tuple[Scores, ...]:
         """What an engine at this precision is held against, each with its tolerance; empty when nothing is known.
@@ -172,7 +219,7 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         scores of the 4B at Q4_K_M were ever published.
         """
         tolerance = self.tolerances.get(precision)
-        if tolerance is None:
+        if tolerance is None or not self.compares:
             return ()
         own = [scores for scores in self.scores if scores.precision == precision]
         nearest = own or [scores for scores in self.scores if scores.precision == self.scores[0].precision]
@@ -188,19 +235,21 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         names: further names that mean it at any precision.
         dimensions: native size of a vector; `min_dimensions` the least a cut may leave.
         kv_bytes_per_token: of the f16 key/value cache, for one token of context.
+        unsound: precision to why its vectors are not to be trusted, whoever made the file.
         reasons: by key, why a figure here is None.
         note: what a person must know before trusting its vectors.
     """
 
-    id: str
-    hub_id: str | None
-    display: str | None = None
-    names: tuple[str, ...] = ()
+    id: Word
+    hub_id: Word | None
+    display: Word | None = None
+    names: tuple[Word, ...] = ()
     parameters: Positive | None
-    dimensions: Positive
-    min_dimensions: Positive = MIN_DIMENSIONS
+    dimensions: Size
+    min_dimensions: Size = MIN_DIMENSIONS
     context: Context
     kv_bytes_per_token: Positive | None
+    unsound: dict[Word, Word] = {}
     reasons: dict[str, str] = {}
     note: str | None = None
     style: str = "qwen3"
@@ -215,6 +264,10 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         for key in ("parameters", "kv_bytes_per_token"):
             if getattr(self, key) is None and key not in self.reasons:
                 raise ValueError(f"{key} is null and `reasons` does not say why")
+        if self.min_dimensions > self.dimensions:
+            raise ValueError(f"min_dimensions is {self.min_dimensions}, more than the {self.dimensions} of dimensions")
+        if self.unsound and not set(self.precisions) - set(self.unsound):
+            raise ValueError("unsound names every precision; at least one must be left")
         if self.default_quantisation not in [f.quantisation for f in self.files if f.selectable]:
             raise ValueError(f"default_quantisation {self.default_quantisation!r} is not a selectable file")
 
@@ -223,6 +276,18 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         """Every precision this model can be served at, the default first."""
         rest = [f.quantisation for f in self.files if f.quantisation != self.default_quantisation]
         return (self.default_quantisation, *rest, *([self.safetensors.precision] if self.safetensors else []))
+
+    @property
+    def sound(self) -> str:
+        """The precisions that can be trusted, and those that cannot: `bf16, Q8_0 or Q4_K_M, not f16`."""
+        good = [name for name in sorted(self.precisions, key=_width) if name not in self.unsound]
+        last = f" or {good[-1]}" if len(good) > 1 else good[-1]
+        return f"{', '.join(good[:-1])}{last}, not {' or '.join(self.unsound)}"
+
+    def unsound_as(self, precision: str) -> str | None:
+        """Why this precision, in whatever spelling (`F16`, `fp16`, `float16`), is not to be trusted; None: it is."""
+        wanted = precision.casefold().replace("float16", "f16").replace("fp16", "f16")
+        return next((why for name, why in self.unsound.items() if name.casefold() == wanted), None)
 
     def precision(self, name: str) -> str:
         """The catalogue's spelling of a precision (`F16`, `fp16` -> `f16`); CatalogError when there is none."""
@@ -252,6 +317,12 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         gguf = [f for f in self.files if f.quantisation == precision]
         special = [name for f in gguf for name in (*f.names, *_repository_names(f))]
         return tuple(dict.fromkeys([*general, *special]))
+
+
+def _width(precision: str) -> tuple[int, str]:
+    """The widest first, by the first number in a name: bf16, Q8_0, Q4_K_M."""
+    digits = "".join(itertools.takewhile(str.isdigit, precision.lstrip(string.ascii_letters)))
+    return (-int(digits or 0), precision)
 
 
 def _repository_names(file: ModelFile) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class EmbeddedBackend:
     offers_base64 = True
 
     def __init__(
-        self, gguf: Path, *, model: str, eos_id: int, context: int, threads: int | None, timeout: float
+        self, gguf: Path, *, model: str, eos_id: int | None, context: int, threads: int | None, timeout: float
     ) -> None:
         self.name = f"embedded {gguf.name}"
         self._gguf = gguf

@@ -28,13 +28,33 @@ _TOO_LONG = (
 _STABLE = ("n_params", "size", "n_embd", "n_vocab", "n_ctx_train", "vocab_type")
 
 
+class NoEndTokenError(EngineRefused):
+    """An empty text is the end token alone, and nobody says which that is."""
+
+    about_text = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An empty text is the model's end token alone, and the catalogue does not say which that is.",
+            "Send no empty text, or add `tokenizer.ggml.eos_token_id` to header.required of the model's entry.",
+        )
+
+
 class OpenAIBackend:
-    """`model` is the name to send; None: the first that /v1/models lists. `eos_id` stands in for an empty text."""
+    """`model` is the name to send; None: the first that /v1/models lists. `eos_id` stands in for an empty text;
+    None: not known, and such a text is refused.
+    """
 
     offers_base64 = True
 
     def __init__(
-        self, client: EngineClient, model: str | None, *, eos_id: int, tokenizer: Path | None, context: int | None
+        self,
+        client: EngineClient,
+        model: str | None,
+        *,
+        eos_id: int | None,
+        tokenizer: Path | None,
+        context: int | None,
     ) -> None:
         self.name = f"openai {client.url}"
         self._client = client
@@ -89,6 +109,8 @@ class OpenAIBackend:
 
     async def _embed_with_empty(self, texts: Sequence[str], *, as_float: bool) -> Embedded:
         """llama-server refuses "" but takes token ids: an empty text is EOS alone, as Ollama embeds it."""
+        if self._eos_id is None:
+            raise NoEndTokenError
         empty = await self._embed([[self._eos_id]], as_float=as_float)
         filled = [text for text in texts if text]
         some = await self._embed(list(filled), as_float=as_float) if filled else empty

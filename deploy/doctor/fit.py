@@ -83,5 +83,4 @@ def _candidates(model: Model, file: ModelFile, wanted_ctx: int) -> Iterator[tupl
 
 
 def _header(model: Model, key: str) -> int:
-    value = model.header.required.get(key, 0)
-    return int(value)
+    return model.header.whole(key) or 0

@@ -77,7 +77,7 @@ def _all(subject: Subject) -> Iterator[tuple[str, Ask]]:
         yield f"scores at {scores.dimensions}", partial(_scores, subject, scores)
     if not known:
         yield "scores", lambda: Verdict(None, f"none is known of {model.id} at {subject.precision}", "")
-    if reference.margin is not None:
+    if reference.margin is not None and reference.compares:
         yield "right document first", partial(_margin, subject, reference.margin)
 
 
