@@ -82,12 +82,7 @@ def from_gguf(path: Path) -> Vocabulary:
 
 def quantisation_of(path: Path) -> str | None:
     """`Q4_K_M`, `F16`, …: general.file_type by its name in llama.cpp; None where the header does not say."""
-    from gguf import LlamaFileType  # 2 MB and 40 ms that a bridge before another engine never needs
-
-    kind = gguf_header.read(path, ["general.file_type"]).get("general.file_type")
-    if not isinstance(kind, int) or kind not in set(LlamaFileType):
-        return None
-    return LlamaFileType(kind).name.removeprefix("MOSTLY_").removeprefix("ALL_")
+    return gguf_header.file_type(gguf_header.read(path, [gguf_header.FILE_TYPE]).get(gguf_header.FILE_TYPE))
 
 
 def load(path: Path) -> Tokenizer:

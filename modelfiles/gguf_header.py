@@ -14,8 +14,9 @@ from modelfiles import gguf_tensors
 from modelfiles.gguf_cursor import ARRAY, UINT32, Cursor, Scalar, Skipped, Value
 from modelfiles.gguf_tensors import Tensor
 
-__all__ = ["Header", "Scalar", "Tensor", "Value", "examine", "read"]
+__all__ = ["Header", "Scalar", "Tensor", "Value", "examine", "file_type", "read"]
 
+FILE_TYPE = "general.file_type"
 ALIGNMENT, EOS_ID, TOKENS = "general.alignment", "tokenizer.ggml.eos_token_id", "tokenizer.ggml.tokens"
 MOST_KEYS = MOST_TENSORS = 2**16
 
@@ -53,6 +54,15 @@ def examine(path: Path, keys: Collection[str]) -> Header:
     """The whole header, with the values of `keys`. OSError where it cannot be read, ValueError where it is damaged."""
     with _opened(path) as data:
         return _Reader(data).examine({*keys, ALIGNMENT, EOS_ID})
+
+
+def file_type(kind: object) -> str | None:
+    """`Q4_K_M`, `F16`, …: a value of general.file_type by its name in llama.cpp; None for what is none."""
+    from gguf import LlamaFileType  # 2 MB and 40 ms that a bridge before another engine never needs
+
+    if not isinstance(kind, int) or kind not in set(LlamaFileType):
+        return None
+    return LlamaFileType(kind).name.removeprefix("MOSTLY_").removeprefix("ALL_")
 
 
 @contextmanager

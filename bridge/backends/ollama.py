@@ -29,7 +29,8 @@ _RUNNER_DOWN = (
 _RUNNER_DIED = ("EOF", "connection reset", "broken pipe", "forcibly closed", "unexpectedly stopped")
 # Go's words for SIGKILL and SIGTERM (os.ProcessState): the out-of-memory killer or a person.
 _RUNNER_KILLED = ("signal: killed", "signal: terminated")
-_NOT_A_NUMBER = "NaN or Inf"
+# The first is Ollama's own; before 0.14 Go's JSON writer said it.
+_NOT_A_NUMBER = ("NaN or Inf", "unsupported value: NaN", "unsupported value: +Inf", "unsupported value: -Inf")
 _TOO_LONG = (
     "exceeds the context length",
     "exceeds maximum context length",
@@ -156,7 +157,7 @@ class OllamaBackend:
             return EngineTimeout(f"A proxy before Ollama gave up waiting: {said}", "Raise its time-out.")
         if any(mark in said for mark in _TOO_LONG):
             return TooLong(f"Ollama finds a text too long: {said}", "Split it, or raise num_ctx of the model.")
-        if _NOT_A_NUMBER in said:
+        if any(mark in said for mark in _NOT_A_NUMBER):
             return BrokenVectors(f"Ollama made a vector that is not finite: {said}", log)
         if any(mark in said for mark in _RUNNER_DOWN):
             return EngineDown(f"Ollama's runner does not start: {said}", log)

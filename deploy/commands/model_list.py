@@ -23,6 +23,7 @@ class Listed:
         default: whether the model's name alone means it.
         path: where it lies on this disk, by its place and size; None where it is not here.
         reason: why it cannot be chosen, None where it can.
+        sound: which precisions of the model can be trusted, None where all of them can.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Listed:
     selectable: bool
     path: Path | None
     reason: str | None
+    sound: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Models:
             precision = f"{file.quantisation}{' *' if file.default else ''}"
             table.add_row(file.model, precision, _size(file), str(file.dimensions), _state(file), style=style)
         notes = [f"{file.name} cannot be chosen: {file.reason}" for file in self.files if not file.selectable]
+        sound = dict.fromkeys((file.model, file.sound) for file in self.files if file.sound)
+        notes += [f"{model}: {told}" for model, told in sound]
         return Group(
             table, "", Text("* what the model's name alone means"), *(Text(note, style="dim") for note in notes)
         )
@@ -76,6 +80,7 @@ def _listed(model: Model, file: ModelFile, source: Source) -> Listed:
         selectable=file.selectable,
         path=_demo() if model.id == "demo" else on_disk(file, source),
         reason=None if file.selectable else file.reason,
+        sound=model.sound if model.unsound else None,
     )
 
 

@@ -20,6 +20,7 @@ from deploy.doctor import (
     neighbours,
     network,
     ports,
+    precision,
     roles,
     stores,
     webui,
@@ -110,6 +111,11 @@ def _engines(intent: Intent, machine: Machine) -> Iterator[Finding]:
         yield from engines.check_docker(machine.daemon)
 
 
+def _precision(intent: Intent, machine: Machine) -> Iterator[Finding]:
+    yield from precision.check_model(intent)
+    yield from precision.check_cache(precision.look(intent, machine))
+
+
 def _network(intent: Intent, machine: Machine) -> Iterator[Finding]:
     yield from network.check_proxy(machine.environ)
     url = intent.engine.url
@@ -169,6 +175,7 @@ CHECKS = (
     Check("ports", _ports),
     Check("GPU", _gpu),
     Check("engines", _engines),
+    Check("precision", _precision),
     Check("network", _network),
     Check("store of vectors", _store),
     Check("limits", _limits),

@@ -8,7 +8,7 @@ from deploy.gates import origins
 from deploy.gates.verdict import ABSENT, Severity, Verdict, judge, told
 from modelfiles import gguf_header
 from modelfiles.catalog import Model
-from modelfiles.gguf_header import EOS_ID, Header, Scalar
+from modelfiles.gguf_header import EOS_ID, FILE_TYPE, Header, Scalar, file_type
 from modelfiles.gguf_tensors import align
 
 ARCHITECTURE = "general.architecture"
@@ -20,7 +20,7 @@ def examine(path: Path, model: Model) -> tuple[Verdict, ...]:
     facts = model.header
     required = _required(model)
     try:
-        header = gguf_header.examine(path, {*required, *facts.forbidden, *facts.expected})
+        header = gguf_header.examine(path, {*required, *facts.forbidden, *facts.expected, FILE_TYPE})
     except ValueError as error:
         why = str(error).removeprefix(f"{path} ")
         return (Verdict("header", why, "that of a whole GGUF", "fail", origins.DAMAGED),)
@@ -33,6 +33,7 @@ def examine(path: Path, model: Model) -> tuple[Verdict, ...]:
         *_equal(header, facts.expected, "warn"),
         *_lengths(header, model),
         *_tensors(header, model),
+        *_precision(header, model),
         _size(header),
     )
 
@@ -74,6 +75,14 @@ def _lengths(header: Header, model: Model) -> Iterator[Verdict]:
 def _tensors(header: Header, model: Model) -> Iterator[Verdict]:
     if model.header.tensors is not None:
         yield judge("tensors", len(header.tensors), model.header.tensors, origins.of_key("tensors"))
+
+
+def _precision(header: Header, model: Model) -> Iterator[Verdict]:
+    """Of a model that is not sound at every one; by the largest part of its tensors, as llama.cpp names the file."""
+    name = file_type(header.values.get(FILE_TYPE))
+    if model.unsound and name is not None:
+        why = model.unsound_as(name)
+        yield Verdict(FILE_TYPE, name, model.sound, "fail" if why else "pass", origins.too_narrow(why or ""))
 
 
 def _size(header: Header) -> Verdict:

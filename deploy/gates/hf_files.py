@@ -35,6 +35,8 @@ class Config(msgspec.Struct, frozen=True):
     head_dim: int | None = None
     rope_theta: float | None = None
     rope_parameters: dict[str, Any] | None = None
+    torch_dtype: str | None = None
+    dtype: str | None = None  # as transformers 5 calls it
 
     @property
     def theta(self) -> Any:

@@ -34,6 +34,11 @@ def of_key(key: str) -> str:
     return next((origin for end, origin in _OF_KEY.items() if key.endswith(end)), _OTHER_MODEL)
 
 
+def too_narrow(why: str) -> str:
+    """Where a file comes from whose numbers are too narrow for its model, and what comes of it."""
+    return f"a conversion to f16 of a model that was trained in bf16: {why}"
+
+
 # Of a Hugging Face folder.
 NO_EOS = "the base model's tokenizer, or a tokenizer.json saved anew by a library that dropped its post-processor"
 POOLING = "a checkout without modules.json and 1_Pooling/config.json, or a model pooled in another way"

@@ -50,6 +50,9 @@ def _config(folder: Path, model: Model) -> Iterator[Verdict]:
     if (kind := wanted.pop("model_type", None)) is not None:
         yield judge("config.json model_type", config.model_type, kind, origins.CONFIG)
         yield _class(config, str(kind))
+    if model.unsound and (dtype := config.dtype or config.torch_dtype):
+        why = model.unsound_as(dtype)
+        yield Verdict("config.json dtype", dtype, model.sound, "fail" if why else "pass", origins.too_narrow(why or ""))
     for key, must in wanted.items():
         value = config.theta if key == "rope_theta" else getattr(config, key)
         yield judge(f"config.json {key}", value, must, origins.CONFIG)

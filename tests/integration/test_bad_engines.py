@@ -91,18 +91,21 @@ def test_vectors_that_stay_broken_are_a_502(front: Front, fault: Fault) -> None:
     front.assert_serves()
 
 
-def test_ollama_that_refuses_its_own_nan_is_reset_too(ollama: Front) -> None:
-    """Ollama's 400 about NaN is the engine's fault, not the client's: the model is unloaded before the retry."""
-    ollama.upstream.play(faults.nan_refused)
+@pytest.mark.parametrize("fault", named("nan_refused", "nan_not_written"))
+def test_ollama_that_refuses_its_own_nan_is_reset_too(ollama: Front, fault: Fault) -> None:
+    """Ollama's 400 about NaN, or an older one's 500, is the engine's fault, not the client's: the model is unloaded
+    before the retry."""
+    ollama.upstream.play(fault)
     ollama.assert_right(ollama.ask(keep_alive="5m"))
     assert [
         {"model": "demo", "input": list(TEXTS), "truncate": False, "keep_alive": "5m"},
         {"model": "demo", "keep_alive": 0},
         {"model": "demo", "input": list(TEXTS), "truncate": False, "keep_alive": "5m"},
     ] == ollama.upstream.received
-    ollama.upstream.play(then=faults.nan_refused)
+    ollama.upstream.play(then=fault)
     assert_error(ollama.ask(), 502, "engine_vectors_broken")
     assert ollama.upstream.sizes == [3, 0, 3, 1, 1, 1]
+    ollama.assert_serves()
 
 
 def test_broken_vectors_name_the_text_as_the_client_counts(front: Front) -> None:

@@ -22,6 +22,7 @@ from tests.reference import gguf_bytes, sparse_4b
 from tests.reference.controls import CONTROLS
 from tests.reference.gguf_bytes import Value
 
+SAFETENSORS = catalog.load().models["qwen3-embedding:8b"].safetensors  # in bf16
 POOLING = "1_Pooling/config.json"  # what the converter lacked
 
 
@@ -297,3 +298,17 @@ def test_the_command_takes_any_name_of_a_model(demo: DemoFiles, random_fixture: 
         check(demo.gguf, "dmo")
     with pytest.raises(ModelRefused, match=r"qwen3\.block_count: 1; it must be 36"):
         check(demo.gguf, "qwen3-embedding:4b")
+
+
+@pytest.mark.parametrize(("kind", "refused"), [(1, True), (7, False), (15, False), (32, False), (0, False)])
+def test_a_precision_at_which_the_model_overflows_is_refused(
+    tmp_path: Path, header: bytes, model: Model, kind: int, refused: bool
+) -> None:
+    """f16 alone of f16, Q8_0, Q4_K_M, bf16 and f32; and only of a model that the catalogue says it of."""
+    narrow = msgspec.structs.replace(model, unsound={"f16": "it overflows"}, safetensors=SAFETENSORS)
+    path = _changed(tmp_path, header, {"general.file_type": kind}, model)
+
+    found = [verdict for verdict in failures(examine(path, narrow)) if verdict.field == "general.file_type"]
+    assert bool(found) is refused
+    assert [verdict.must for verdict in found] == [narrow.sound] * len(found)
+    assert failures(verdict for verdict in examine(path, model) if verdict.field == "general.file_type") == ()

@@ -274,3 +274,17 @@ def test_any_damage_is_a_verdict(
         assert safetensors.examine(folder, model)
     finally:
         (folder / name).write_bytes(whole)
+
+
+@pytest.mark.parametrize("key", ["torch_dtype", "dtype"])
+@pytest.mark.parametrize(("dtype", "refused"), [("float16", True), ("bfloat16", False), ("float32", False)])
+def test_a_folder_in_a_precision_that_overflows_is_refused(
+    folder: Path, model: Model, key: str, dtype: str, refused: bool
+) -> None:
+    """By what config.json says of the weights, as older and newer transformers write it."""
+    bf16 = catalog.load().models["qwen3-embedding:8b"].safetensors
+    narrow = msgspec.structs.replace(model, unsound={"f16": "it overflows"}, safetensors=bf16)
+    _edit(folder / "config.json", lambda config: {**config, "torch_dtype": None, key: dtype})
+
+    failed = [verdict.field for verdict in safetensors.examine(folder, narrow) if verdict.severity == "fail"]
+    assert failed == (["config.json dtype"] if refused else [])

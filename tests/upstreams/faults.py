@@ -92,6 +92,7 @@ infinite = rows(_first(_one(np.inf)))
 too_big_for_float32 = rows(_first(lambda vector: [1e39, *vector.tolist()[1:]]))
 nan = rows(_first(_one(np.nan)))
 nan_refused = error(400, "embedding contains NaN or Inf values")  # Ollama since 0.14
+nan_not_written = error(500, "failed to encode response: json: unsupported value: NaN")  # before that
 half_zero = rows(_first(_half))
 huge = rows(lambda vectors: [vector * np.float32(1e25) for vector in vectors])
 empty_beginning = rows(lambda vectors: [_ending(vector) for vector in vectors])

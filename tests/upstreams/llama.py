@@ -13,9 +13,11 @@ from pathlib import Path
 
 
 @contextmanager
-def llama_child(gguf: Path, *, model: str) -> Iterator[str]:
-    """llama.cpp as the bridge loads it, with `gguf` under the name `model`, until the block ends; yields its URL."""
-    options = {"gguf": str(gguf), "alias": model, "context": 8192, "threads": 1}
+def llama_child(gguf: Path, *, model: str, cache: str = "F16") -> Iterator[str]:
+    """llama.cpp as the bridge loads it, with `gguf` under the name `model`, until the block ends; yields its URL.
+    `cache` is the type of its keys and values, by ggml's name.
+    """
+    options = {"gguf": str(gguf), "alias": model, "context": 8192, "threads": 1, "cache": cache}
     command = [sys.executable, "-m", "tests.upstreams.llama", json.dumps(options)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdout is not None
@@ -28,9 +30,13 @@ def llama_child(gguf: Path, *, model: str) -> Iterator[str]:
 
 
 def _on_a_port() -> None:
+    import xllamacpp
+
     from bridge.backends import llama_child as program
 
-    wanted = program.parameters(json.loads(sys.argv[1]))
+    options = json.loads(sys.argv[1])
+    wanted = program.parameters(options)
+    wanted.cache_type_k = wanted.cache_type_v = xllamacpp.ggml_type[f"GGML_TYPE_{options['cache']}"]
     wanted.hostnames, wanted.port = ["127.0.0.1"], 0
     program.serve(wanted)
     os._exit(0)  # as the bridge's own: nobody waits for requests in flight
