@@ -86,13 +86,21 @@ def _backend(engine: EngineSettings, settings: Settings, model: Model, precision
             context=context,
             threads=engine.threads,
             timeout=engine.timeout,
+            dimensions=model.dimensions,
         )
     client = EngineClient(
         str(engine.base_url), api_key=engine.api_key, timeout=engine.timeout, connect_timeout=engine.connect_timeout
     )
     if engine.kind == "ollama":
-        return OllamaBackend(client, engine.model or _ollama_tag(model, precision))
-    return OpenAIBackend(client, engine.model, eos_id=eos_id, tokenizer=engine.tokenizer, context=engine.context)
+        return OllamaBackend(client, engine.model or _ollama_tag(model, precision), model.dimensions)
+    return OpenAIBackend(
+        client,
+        engine.model,
+        eos_id=eos_id,
+        tokenizer=engine.tokenizer,
+        context=engine.context,
+        dimensions=model.dimensions,
+    )
 
 
 def _ollama_tag(model: Model, precision: str | None) -> str:

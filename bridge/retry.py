@@ -45,7 +45,7 @@ class Resilient:
             raise
         except BridgeError as error:
             if len(texts) == 1:
-                return [error]
+                return [_light(error)]
             log.warning("%s Each of the %d texts is tried alone.", error.message, len(texts))
             return await self._each_alone(texts, keep_alive, error, until)
 
@@ -69,7 +69,7 @@ class Resilient:
             except BridgeError as error:
                 if not error.about_text:
                     return [*outcomes, *[together] * (len(texts) - len(outcomes))]
-                outcomes.append(error)
+                outcomes.append(_light(error))
         return outcomes
 
     async def _attempt(
@@ -104,3 +104,9 @@ class Resilient:
         if len(texts) == 1:
             return [Row(vectors[0], answer.tokens)]
         return [Row(*pair) for pair in zip(vectors, shares(answer.tokens, texts), strict=True)]
+
+
+def _light(error: BridgeError) -> BridgeError:
+    """Without the frames that it went through: they hold the engine's whole answer for as long as the error is kept."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error

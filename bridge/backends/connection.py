@@ -11,7 +11,7 @@ from typing import cast
 
 import httptools
 
-# Far above any answer: 2,048 vectors of 4,096 numbers in JSON are 180 MB.
+# Above any answer: 2,048 vectors of 4,096 numbers in JSON are 180 MB. Whoever asks says how much less may come.
 MOST_BODY = 512 * 1024 * 1024
 MOST_HEAD = 64 * 1024
 
@@ -46,11 +46,16 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Raw] | None = None
         self._touched = False
+        self._most = MOST_BODY
+        self._body: list[bytes] = []
         self._begin()
 
-    async def exchange(self, request: bytes, seconds: float) -> Raw:
-        """BrokenOffError, NonsenseError; TimeoutError after so many seconds. Any error closes the connection."""
+    async def exchange(self, request: bytes, seconds: float, most: int | None = None) -> Raw:
+        """BrokenOffError, NonsenseError where more than `most` bytes come, among other things; TimeoutError after so
+        many seconds. Any error closes the connection.
+        """
         loop = asyncio.get_running_loop()
+        self._most = MOST_BODY if most is None else min(most, MOST_BODY)
         self._begin()
         self._touched = False
         waiter: asyncio.Future[Raw] = loop.create_future()
@@ -67,6 +72,7 @@ class Connection(asyncio.Protocol):
         finally:
             timer.cancel()
             self._waiter = None
+            self._body = []  # an idle connection keeps nobody's answer
 
     @property
     def reusable(self) -> bool:
@@ -96,7 +102,7 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(NonsenseError(f"it is no HTTP: {error}"))
         else:
-            if self._size > MOST_BODY or (not self._in_body and self._size > MOST_HEAD):
+            if self._size > self._most or (not self._in_body and self._size > MOST_HEAD):
                 self._fail(NonsenseError(f"it has more than {self._size} bytes"))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -133,7 +139,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self._size = 0
-        self._body: list[bytes] = []
+        self._body = []
         self._encoding = ""
         self._in_body = self._framed = self._keep_alive = False
 

@@ -39,12 +39,21 @@ class EmbeddedBackend:
     offers_base64 = True
 
     def __init__(
-        self, gguf: Path, *, model: str, eos_id: int | None, context: int, threads: int | None, timeout: float
+        self,
+        gguf: Path,
+        *,
+        model: str,
+        eos_id: int | None,
+        context: int,
+        threads: int | None,
+        timeout: float,
+        dimensions: int | None = None,
     ) -> None:
         self.name = f"embedded {gguf.name}"
         self._gguf = gguf
         self._model = model
         self._eos_id = eos_id
+        self._dimensions = dimensions
         self._timeout = timeout
         options = {"gguf": str(gguf), "alias": model, "context": context, "threads": threads}
         command = own_python.command("-m", "bridge.backends.llama_child", orjson.dumps(options).decode())
@@ -161,7 +170,14 @@ class EmbeddedBackend:
                 timeout=self._timeout,
                 connect_timeout=5,
             )
-            self._engine = OpenAIBackend(client, self._model, eos_id=self._eos_id, tokenizer=self._gguf, context=None)
+            self._engine = OpenAIBackend(
+                client,
+                self._model,
+                eos_id=self._eos_id,
+                tokenizer=self._gguf,
+                context=None,
+                dimensions=self._dimensions,
+            )
             self._url = url
         return self._engine
 

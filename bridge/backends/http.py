@@ -16,10 +16,15 @@ import orjson
 
 from bridge import __version__
 from bridge.backends.base import EngineDied, EngineDown, EngineGarbled, EngineKilled
-from bridge.backends.connection import BrokenOffError, Connection, NonsenseError, Raw
+from bridge.backends.connection import MOST_BODY, BrokenOffError, Connection, NonsenseError, Raw
 from bridge.backends.ending import killed_for_memory
 from bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
 
+# Bytes of an answer that is no vectors: the largest is Ollama's vocabulary, some 10 MB.
+MOST_PAGE = 64 * 1024 * 1024
+# Of one that is: a number in JSON takes up to 25 bytes, and in a list written for people 40. Beside that there is room
+# for words, and for vectors of another model, which are named as that.
+NUMBER, WORDS = 40, 1024 * 1024
 # An engine's error text goes into an answer and a log line: enough to recognise it, not a page of HTML.
 EXCERPT = 300
 # Seconds after which a connection that nobody used is not used again.
@@ -54,6 +59,11 @@ class Answer:
         return self.body[:EXCERPT].decode("utf-8", "replace")
 
 
+def most_of(texts: int, dimensions: int | None) -> int:
+    """Bytes that an answer with so many vectors can have; without a size there is no telling."""
+    return MOST_BODY if dimensions is None else WORDS + texts * dimensions * NUMBER
+
+
 def without_password(url: str) -> str:
     """A URL as it may stand in a log line or an answer: `http://user:secret@host` -> `http://host`."""
     return _CREDENTIALS.sub("//", url)
@@ -80,10 +90,11 @@ class EngineClient:
         self._open: set[Connection] = set()
 
     async def get(self, path: str) -> Answer:
-        return await self._exchange("GET", path, b"")
+        return await self._exchange("GET", path, b"", MOST_PAGE)
 
-    async def post(self, path: str, body: dict[str, Any]) -> Answer:
-        return await self._exchange("POST", path, orjson.dumps(body))
+    async def post(self, path: str, body: dict[str, Any], most: int = MOST_PAGE) -> Answer:
+        """`most` bytes of an answer; EngineGarbled where it has more."""
+        return await self._exchange("POST", path, orjson.dumps(body), most)
 
     async def close(self) -> None:
         self._closed = True
@@ -91,7 +102,7 @@ class EngineClient:
             connection.close()
         self._idle.clear()
 
-    async def _exchange(self, method: str, path: str, body: bytes) -> Answer:
+    async def _exchange(self, method: str, path: str, body: bytes, most: int) -> Answer:
         if self._address is None:
             raise EngineNotReady(f"{self.url} is no address of an engine.", "Correct engine.url.")
         path = f"{self._address.path}{self._prefix}{path}"
@@ -99,7 +110,7 @@ class EngineClient:
         request = head.encode("latin-1") + body
         began = asyncio.get_running_loop().time()
         try:
-            raw = await self._sent(request, began)
+            raw = await self._sent(request, began, most)
         except TimeoutError as error:
             raise EngineTimeout(
                 f"The engine at {self.url} did not answer in {self._timeout:g} s.",
@@ -128,7 +139,7 @@ class EngineClient:
             return EngineKilled(f"{said} {why}", "No text is at fault. Look at `journalctl -k`.")
         return EngineDied(said, "Look at its log.")
 
-    async def _sent(self, request: bytes, began: float) -> Raw:
+    async def _sent(self, request: bytes, began: float, most: int) -> Raw:
         """On a connection that is open; where that ended without a byte of an answer after standing idle, as one does
         that the engine was just closing, once more on a new one.
         """
@@ -136,7 +147,7 @@ class EngineClient:
         if connection is not None:
             idle = began - connection.idle_since
             try:
-                return await self._through(connection, request, self._timeout)
+                return await self._through(connection, request, self._timeout, most)
             except BrokenOffError as error:
                 if error.untouched:
                     self._distrust()
@@ -147,18 +158,18 @@ class EngineClient:
                 fresh = await self._connected()
             except EngineDown as down:
                 raise broken from down  # it was there a moment ago: this request may have ended it
-            return await self._through(fresh, request, self._left(began))
+            return await self._through(fresh, request, self._left(began), most)
         fresh = await self._connected()
-        return await self._through(fresh, request, self._left(began))
+        return await self._through(fresh, request, self._left(began), most)
 
     def _left(self, began: float) -> float:
         """Seconds of the whole exchange that are not used up."""
         return max(0.001, self._timeout - (asyncio.get_running_loop().time() - began))
 
-    async def _through(self, connection: Connection, request: bytes, seconds: float) -> Raw:
+    async def _through(self, connection: Connection, request: bytes, seconds: float, most: int) -> Raw:
         self._open.add(connection)
         try:
-            raw = await connection.exchange(request, seconds)
+            raw = await connection.exchange(request, seconds, most)
         finally:
             self._open.discard(connection)
         now = asyncio.get_running_loop().time()

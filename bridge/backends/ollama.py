@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineFacts, EngineKilled
-from bridge.backends.http import Answer, EngineClient
+from bridge.backends.http import Answer, EngineClient, most_of
 from bridge.backends.wire import to_matrix
 from bridge.checks import BrokenVectors
 from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady, EngineRefused, EngineTimeout, TooLong
@@ -40,14 +40,15 @@ _TOO_LONG = (
 
 
 class OllamaBackend:
-    """`model` is the engine's own name for the model."""
+    """`model` is the engine's own name for the model, `dimensions` what its vectors should have."""
 
     offers_base64 = False
 
-    def __init__(self, client: EngineClient, model: str) -> None:
+    def __init__(self, client: EngineClient, model: str, dimensions: int | None = None) -> None:
         self.name = f"ollama {client.url}"
         self._client = client
         self._model = model
+        self._dimensions = dimensions
         self._uncounted = 0  # tokens of each text
 
     async def start(self) -> None:
@@ -77,7 +78,8 @@ class OllamaBackend:
 
     async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
         body: dict[str, Any] = {"model": self._model, "input": list(texts), "truncate": False}
-        answer = await self._post("/api/embed", _with_keep_alive(body, keep_alive))
+        most = most_of(len(texts), self._dimensions)
+        answer = self._read(await self._client.post("/api/embed", _with_keep_alive(body, keep_alive), most))
         return _embedded(answer, self._uncounted * len(texts))
 
     async def _look_at_counts(self, version: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineFacts
-from bridge.backends.http import Answer, EngineClient
+from bridge.backends.http import Answer, EngineClient, most_of
 from bridge.backends.wire import from_openai, plain_base64
 from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady, EngineRefused, EngineTimeout, TooLong
 from bridge.request import KeepAlive
@@ -42,7 +42,7 @@ class NoEndTokenError(EngineRefused):
 
 class OpenAIBackend:
     """`model` is the name to send; None: the first that /v1/models lists. `eos_id` stands in for an empty text;
-    None: not known, and such a text is refused.
+    None: not known, and such a text is refused. `dimensions`: what its vectors should have.
     """
 
     offers_base64 = True
@@ -55,6 +55,7 @@ class OpenAIBackend:
         eos_id: int | None,
         tokenizer: Path | None,
         context: int | None,
+        dimensions: int | None = None,
     ) -> None:
         self.name = f"openai {client.url}"
         self._client = client
@@ -62,6 +63,7 @@ class OpenAIBackend:
         self._eos_id = eos_id
         self._tokenizer = tokenizer
         self._context = context
+        self._dimensions = dimensions
 
     async def start(self) -> None:
         """An engine at a URL is never the bridge's own."""
@@ -97,7 +99,7 @@ class OpenAIBackend:
     async def _embed(self, inputs: list[Any], *, as_float: bool) -> Embedded:
         encoding = "float" if as_float else "base64"
         body = {"model": self._model, "input": inputs, "encoding_format": encoding}
-        answered = await self._client.post("/v1/embeddings", body)
+        answered = await self._client.post("/v1/embeddings", body, most_of(len(inputs), self._dimensions))
         if answered.status == 200 and (plain := plain_base64(answered.body, len(inputs))):
             return Embedded(*plain)
         answer = self._checked(answered)

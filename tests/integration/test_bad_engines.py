@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import psutil
 import pytest
 
 from modelfiles.demo.build import DemoFiles
@@ -342,6 +343,18 @@ def test_an_answer_without_end_or_sense_kills_nothing(front: Front) -> None:
         assert "more than" in message
     front.upstream.play()
     front.assert_right(front.ask([text]), [text])
+    front.assert_serves()
+
+
+def test_large_bad_answers_leave_nothing_behind(front: Front) -> None:
+    """What is larger than the vectors asked for can be is not read to its end, and memory does not grow with it."""
+    bridge = psutil.Process(front.bridge.pid)
+    before = bridge.memory_info().rss
+    for _ in range(3):
+        front.upstream.play(then=faults.far_too_large)
+        assert "more than" in assert_error(front.ask(TEXTS[:1]), 502, "engine_answer_invalid")
+        wait_until(lambda: front.bridge.ready()["ready"], within=WITHIN, what="the engine is back")
+    assert bridge.memory_info().rss - before < 50e6
     front.assert_serves()
 
 

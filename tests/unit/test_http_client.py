@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bridge.backends import connection as wire
 from bridge.backends import http
-from bridge.backends.base import EngineDied, EngineDown
+from bridge.backends.base import EngineDied, EngineDown, EngineGarbled
 from bridge.backends.http import Answer, EngineClient
 from bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
 from tests.upstreams.server import Connection, Request, serve
@@ -246,6 +246,38 @@ def test_head_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "MOST_HEAD", 1000)
     with upstream(b"HTTP/1.1 200 OK\r\n" + b"X-More: and more\r\n" * 100) as (url, _), pytest.raises(EngineDied):
         post(url)
+
+
+def test_a_body_is_bounded_by_what_was_asked_for() -> None:
+    """Of two vectors of four numbers a megabyte and a little may come, and not two."""
+    assert http.most_of(2, 4) == http.WORDS + 2 * 4 * http.NUMBER
+    with upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + bytes(2_000_000)) as (url, _):
+
+        async def ask(most: int) -> Answer:
+            engine = client(url)
+            try:
+                return await engine.post("/embed", {}, most)
+            finally:
+                await engine.close()
+
+        assert len(run(ask(http.most_of(2, 400_000))).body) == 2_000_000
+        with pytest.raises(EngineGarbled, match="more than"):
+            run(ask(http.most_of(2, 4)))
+
+
+def test_an_idle_connection_keeps_no_answer() -> None:
+    """It may stand idle for half a minute, and there may be many."""
+    with upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + bytes(1000)) as (url, _):
+
+        async def kept() -> list[bytes]:
+            engine = client(url)
+            try:
+                await engine.get("/")
+                return engine._idle[0]._body
+            finally:
+                await engine.close()
+
+        assert run(kept()) == []
 
 
 def test_body_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

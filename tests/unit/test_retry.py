@@ -230,3 +230,14 @@ def test_a_wrong_count_is_an_error_and_no_reason_to_reset(count: int) -> None:
     assert_right(ask(engine, batch(3)), batch(3))
     assert engine.resets == 0
     assert engine.calls == [batch(3), ["text 0"], ["text 1"], ["text 2"]]
+
+
+def test_an_error_that_is_handed_on_holds_no_frames() -> None:
+    """They would keep the engine's whole answer alive with it."""
+    many = ask(ScriptedEngine(script=[broken(math.nan, 3, 1)] * 2 + [None, broken(math.nan, 1, 0)]), batch(3))
+    (one,) = ask(ScriptedEngine(script=[broken(math.nan, 1, 0)] * 2), batch(1))
+
+    for error in (many[1], one):
+        assert isinstance(error, BrokenVectors)
+        assert error.__traceback__ is None
+        assert error.__context__ is None

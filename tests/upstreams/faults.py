@@ -147,6 +147,12 @@ base64_of_odd_length = rows(lambda vectors: ["AAAA"] * len(vectors))
 no_usage = body(lambda answer: {key: value for key, value in answer.items() if key != "usage"})
 
 
+async def far_too_large(_: Call, connection: Connection) -> None:
+    """Forty megabytes where some thousand numbers belong."""
+    rows = b"0.12345678," * 4_000_000
+    await connection.answer(200, b'{"embeddings":[[' + rows + b'1]],"data":[{"index":0,"embedding":[1]}]}')
+
+
 async def runner_eof(call: Call, connection: Connection) -> None:
     """The engine's process ends under the call, as its API shows it."""
     await call.api.die(connection)
