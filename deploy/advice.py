@@ -19,7 +19,8 @@ T = TypeVar("T")
 PROGRAM = "embedstack"
 _COMMAND = re.compile(rf"`{PROGRAM} ([^`]+)`")
 _OF_A_STACK = re.compile(
-    r"(up|down|restart|status|logs|doctor|smoke|trace|webui \S+|cache \S+|config (show|set|secrets|systemd|compose))\b"
+    r"(up|down|restart|status|logs|doctor|smoke|trace|webui (?!uninstall)\S+|cache \S+"
+    r"|config (show|set|secrets|systemd|compose))\b"
 )
 _DEFAULT = StackSettings().name
 OTHER_WAY = {"--webui": "--no-webui", "--cpu": "--gpu", "--offline": "--online"}

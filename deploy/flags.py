@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
-from deploy.errors import FolderNotUsable, InvalidSettings
+from deploy.errors import FileDamaged, FolderNotUsable, InvalidSettings
 from deploy.places import Places
 from modelfiles import private_file
 from modelfiles.configuration.layers import Given, Layer
+from modelfiles.readers import json_file
+from modelfiles.readers.content import DamagedFile
 
 ANEW = "`embedstack up --forget` brings the stack up by the flags that it is given, and by none of before."
 _OF_BEFORE = " of an earlier `up`"
@@ -71,14 +73,19 @@ def told_of(text: str) -> bool:
 
 
 def read(places: Places) -> Remembered:
-    """Nothing where there is no such stack. InvalidSettings for a file that cannot be read."""
+    """Nothing where there is no such stack. FileDamaged, FolderNotUsable."""
     try:
-        return msgspec.json.decode(places.flags.read_bytes(), type=Remembered)
+        return json_file.read(places.flags, Remembered)
     except (FileNotFoundError, NotADirectoryError):
         return Remembered()
-    except (OSError, ValueError) as error:  # ValueError: msgspec's, and a byte that is not UTF-8
-        raise InvalidSettings(
-            f"{places.flags}, which has the flags that the stack was brought up with, cannot be read: {error}.", ANEW
+    except OSError as error:
+        raise FolderNotUsable(
+            f"{places.flags} cannot be read: {error.strerror}.",
+            "Make it yours, or name another folder in EMBEDSTACK_HOME.",
+        ) from error
+    except DamagedFile as error:
+        raise FileDamaged(
+            f"{places.flags}, which has the flags that the stack was brought up with, is damaged: {error.detail}.", ANEW
         ) from error
 
 

@@ -43,6 +43,11 @@ class Places:
         return self.run / "supervisor.sock"
 
     @property
+    def going(self) -> Path:
+        """What an `up` that goes on is at, as JSON."""
+        return self.run / "up.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -180,6 +180,15 @@ def webui_password(
         report.show(command.password(loaded.settings, report, email=email, typed=_typed() if ask else None))
 
 
+@webui.command("uninstall", epilog="Example: embedstack webui uninstall")
+def webui_uninstall(as_json: Json = False) -> None:
+    """Take its program away, 7 GB that all stacks share (native). Documents and accounts stay with their stack."""
+    from deploy.commands import webui_uninstall as command
+
+    with reporting("webui uninstall", as_json=as_json) as report:
+        report.show(command.uninstall(report))
+
+
 def _typed() -> str:
     """What was typed; nothing of it is seen. InvalidSettings where nobody is there to type."""
     try:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from deploy.console import Report
 from deploy.errors import Blocked, EngineNotUsable, FileDamaged
+from deploy.native import webui_environment
 from deploy.places import Places, places
 from deploy.stack import record, runners
 from deploy.stack.result import Down
@@ -57,4 +58,6 @@ def _left(where: Places, *, volumes: bool) -> str:
     if not volumes:
         return f"its data stay in {where.root}"
     where.remove()
-    return "its data are gone too"
+    if not webui_environment.all_folders().is_dir():
+        return "its data are gone too"
+    return "its data are gone too; Open WebUI's program stays for other stacks: `embedstack webui uninstall` removes it"

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import platformdirs
 
-from deploy.console import Report
+from deploy.console import Report, Transfer
 from deploy.errors import CommandFailed, FolderNotUsable, NotEnoughSpace
-from deploy.native import webui_extras, webui_python
+from deploy.native import webui_extras, webui_python, written
 from deploy.settings import WebuiSettings
 from deploy.webui.stores import PACKAGES, Store
 from modelfiles import own_python
@@ -72,6 +72,11 @@ def environment(settings: WebuiSettings) -> WebuiEnvironment:
     return WebuiEnvironment(Path(root) / "open-webui" / settings.version, settings.version, settings.vector_store)
 
 
+def all_folders() -> Path:
+    """Where the environments of all versions are."""
+    return environment(WebuiSettings()).folder.parent
+
+
 def needed_bytes() -> int:
     """What the environment takes on the disk."""
     cpu = os.environ.get("UV_TORCH_BACKEND") == "cpu" or sys.platform == "darwin"
@@ -110,20 +115,20 @@ def _make(wanted: WebuiEnvironment, settings: WebuiSettings, report: Report) -> 
         f"about {needed_bytes() / 1e9:.1f} GB in {wanted.folder}."
     )
     shutil.rmtree(wanted.folder, ignore_errors=True)
-    with report.step(f"Open WebUI {wanted.version}"):
-        for argv in commands(wanted, python, uv):
-            report.command(argv)
-            _run(argv, lambda line: report.say(f"[dim]{line}[/]"))
+    for argv in commands(wanted, python, uv):
+        report.command(argv)
+        with report.transfer(f"Open WebUI {wanted.version}", needed_bytes()) as transfer:
+            _run(argv, lambda line: report.say(f"[dim]{line}[/]"), transfer)
     _stamp(wanted, python)
 
 
 def _extend(wanted: WebuiEnvironment, report: Report) -> None:
     needed = webui_extras.packages(wanted.folder, wanted.store)
     report.say(f"Open WebUI's environment gets what {wanted.store} needs, once: {', '.join(needed)}.")
-    with report.step(f"Open WebUI {wanted.version} for {wanted.store}"):
-        argv = webui_extras.command(wanted.python, webui_python.uv(), wanted.version, needed)
-        report.command(argv)
-        _run(argv, lambda line: report.say(f"[dim]{line}[/]"))
+    argv = webui_extras.command(wanted.python, webui_python.uv(), wanted.version, needed)
+    report.command(argv)
+    with report.transfer(f"Open WebUI {wanted.version} for {wanted.store}") as transfer:
+        _run(argv, lambda line: report.say(f"[dim]{line}[/]"), transfer)
     wanted.store_stamp.touch()
 
 
@@ -149,18 +154,23 @@ def trusting(environ: Mapping[str, str]) -> dict[str, str]:
     return {**dict.fromkeys(known, "true"), **environ}
 
 
-def _run(argv: Sequence[str], tell: Announce) -> None:
-    """Run one command, telling what matters of what it writes. CommandFailed with its last lines."""
+def _run(argv: Sequence[str], tell: Announce, transfer: Transfer) -> None:
+    """Run one command, telling what matters of what it says, and how much it has written to the disk. CommandFailed
+    with its last lines.
+    """
     lines: list[str] = []
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=own_python.environment(trusting(os.environ)),
-    ) as process:
+    with (
+        subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=own_python.environment(trusting(os.environ)),
+        ) as process,
+        written.watched(process.pid, transfer.at),
+    ):
         assert process.stdout is not None  # noqa: S101 -- asked for above
         for line in process.stdout:
             lines.append(line.rstrip())

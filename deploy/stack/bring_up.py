@@ -19,7 +19,7 @@ from deploy.secrets import Secrets
 from deploy.settings import Settings
 from deploy.smoke import run as smoke_run
 from deploy.smoke.proof import Proof, proof
-from deploy.stack import models, ollama_step, planning, preflight_step, record, runners, store_step, webui_step
+from deploy.stack import going, models, ollama_step, planning, preflight_step, record, runners, store_step, webui_step
 from deploy.stack.planning import Looked
 from deploy.stack.result import Planned, Up
 from deploy.stack.runner import Runner
@@ -89,6 +89,12 @@ def carry_out(begun: Begun) -> Up:
     """Bring the stack up, and prove that it answers rightly. Its flags are remembered from the first step on, so that
     an `up` without any goes on from there.
     """
+    with going.told(begun.stack.places, begun.plan) as at:
+        begun.stack.steps.at = at
+        return _carry_out(begun)
+
+
+def _carry_out(begun: Begun) -> Up:
     stack, made = begun.stack, begun.plan
     memory.write(stack.places, begun.remember)
     advice.about(made.settings.stack.name)  # without what was typed: it is known from now on

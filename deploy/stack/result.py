@@ -10,6 +10,7 @@ from rich.text import Text
 
 from deploy.advice import followable
 from deploy.smoke.proof import Proof
+from deploy.stack.going import Going
 from deploy.stack.steps import Step
 from deploy.state import PartState
 
@@ -72,19 +73,23 @@ class Planned:
 
 @dataclass(frozen=True)
 class Status:
-    """How a stack is. `exit_code` 4 where a part is not well."""
+    """How a stack is. `exit_code` 4 where a part is not well. `going`: an `up` that is at it now."""
 
     stack: str
     mode: str
     model: str
     parts: tuple[PartState, ...]
     exit_code: int
+    going: Going | None = None
 
     def __rich__(self) -> Group:
         parts = (
             parts_table(self.parts) if self.parts else Text(followable("It does not run; `embedstack up` starts it."))
         )
-        return Group(Text.assemble((self.stack, "bold"), f": {self.model}, {self.mode}"), parts)
+        head = Text.assemble((self.stack, "bold"), f": {self.model}, {self.mode}")
+        if self.going is None:
+            return Group(head, parts)
+        return Group(head, _going(self.going), *([parts] if self.parts else []))
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,12 @@ class Down:
 
     def __rich__(self) -> Text:
         return Text(f"{self.stack}: {', '.join(self.stopped) or 'nothing'} stopped; {self.left}")
+
+
+def _going(up: Going) -> Text:
+    now = time.time()
+    told = f"`up` goes on: {up.step}, for {_age(now - up.since)}"
+    return Text(f"{told} (process {up.who.pid}, for {_age(now - up.began)} in all)", "yellow")
 
 
 def parts_table(parts: Sequence[PartState]) -> RenderableType:

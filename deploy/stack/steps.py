@@ -1,7 +1,7 @@
 """The steps of `up`, one after the other: each is told, timed, and may find that it was done before."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -38,12 +38,15 @@ class Steps:
 
     def __init__(self, report: Report) -> None:
         self.report = report
+        self.at: Callable[[str], None] = lambda _: None
+        """Called with the name of each step that begins."""
         self._done: list[Step] = []
 
     @contextmanager
     def step(self, name: str) -> Iterator[Doing]:
         """A step of that name; what it raises ends `up`, and nothing that was done before is taken back."""
         began = time.monotonic()
+        self.at(name)
         doing = Doing()
         yield doing
         step = Step(name, time.monotonic() - began, doing.already, doing.detail)

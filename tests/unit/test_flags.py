@@ -185,7 +185,7 @@ def test_a_damaged_file_is_told_and_the_stack_can_still_be_named(content: bytes)
     _up({"model.id": "demo"})
     places("embedstack").flags.write_bytes(content)
 
-    with pytest.raises(InvalidSettings, match=r"flags\.json.*cannot be read") as refused:
+    with pytest.raises(InvalidSettings, match=r"flags\.json.*is damaged") as refused:
         load({}, {})
 
     assert "embedstack up --forget" in refused.value.advice

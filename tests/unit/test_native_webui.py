@@ -2,6 +2,7 @@
 
 import fcntl
 import ssl
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,9 +14,10 @@ import pytest
 
 from deploy.console import Report
 from deploy.errors import Blocked, CommandFailed, FolderNotUsable, NotEnoughSpace
-from deploy.native import webui_environment, webui_extras, webui_python
+from deploy.native import webui_environment, webui_extras, webui_python, written
 from deploy.native.webui_environment import WebuiEnvironment, commands, ensure, environment
 from deploy.settings import WebuiSettings
+from tests.upstreams.load import wait_until
 
 SETTINGS = WebuiSettings(version="9.9.9")
 REPORT = Report("test", as_json=True)
@@ -232,3 +234,16 @@ def test_the_systems_certificates_are_trusted_unless_a_person_says_otherwise(mon
     assert webui_environment.trusting({"UV_SYSTEM_CERTS": "false"})["UV_SYSTEM_CERTS"] == "false"
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: there._replace(cafile=None))
     assert webui_environment.trusting({}) == {}
+
+
+def test_how_much_is_written_is_told_while_it_is_installed() -> None:
+    """By the installer and by what it starts: neither pip nor uv says it in a pipe."""
+    told: list[int] = []
+    writes = "open('/dev/null', 'wb', 0).write(bytes(3_000_000)); input()"
+    argv = ["/bin/sh", "-c", 'if "$@"; then exit; fi', "sh", sys.executable, "-c", writes]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
+        with written.watched(process.pid, told.append, every=0.01):
+            wait_until(lambda: told and told[-1] >= 3_000_000, within=30, what="the bytes to be told")
+        process.communicate(b"\n")
+
+    assert told == sorted(told)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +16,9 @@ from typing import Any
 import pytest
 import requests
 
+from modelfiles.demo.build import default_folder
 from tests.stack_command import StackCommand, stack_command
+from tests.upstreams.load import wait_until
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,33 @@ def test_a_dry_run_says_what_would_stop_up(first: First) -> None:
         advised = re.findall(r"`embedstack (up [^`]+)`", error["advice"])[0]
         followed = first.anywhere(*shlex.split(advised), "--dry-run")
         assert (followed["stack"], followed["model"]) == ("two", "demo")
+
+
+def test_status_says_what_a_first_up_is_at(tmp_path: Path) -> None:
+    """While Open WebUI is installed, which takes minutes, and nothing of the stack runs: the step, since when, and
+    whose process; once that was ended, there is no stack.
+    """
+    cache = tmp_path / "cache"
+    lock = cache / "open-webui" / ".9.9.9.lock"
+    lock.parent.mkdir(parents=True)
+    (cache / "models").symlink_to(default_folder().parent)
+    more = {"EMBEDSTACK_WEBUI_ENABLED": "true", "EMBEDSTACK_WEBUI_VERSION": "9.9.9", "UV_TORCH_BACKEND": "cpu"}
+    with stack_command(tmp_path, EMBEDSTACK_CACHE=str(cache), **more) as command, lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as another command that installs it
+        process = command.start("up")
+        wait_until(lambda: "environment" in command.run("status").stdout, within=60, what="the step to be told")
+
+        done = command.run("status", "--json")
+        told = json.loads(done.stdout)["data"]
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+
+        assert (done.returncode, told["model"], told["parts"]) == (4, "demo", [])
+        assert told["going"]["step"] == "Open WebUI's environment"
+        assert told["going"]["who"]["pid"] == process.pid
+        assert process.returncode == 130
+        assert "embedstack up` continues from here" in said
+        assert command.error("status")["code"] == "not_running"
 
 
 def test_without_the_hub_up_says_so_in_one_screen(tmp_path: Path) -> None:
