@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-all test-e2e engines lint types format bench soak constraints clean
+.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-all test-e2e engines lint types format bench soak fuzz constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -82,6 +82,9 @@ bench: setup-dev ## Measure the bridge beside its alternatives: a quarter of an 
 
 soak: setup-dev ## Half an hour of requests while the engine is killed again and again (ARGS="--minutes 5")
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+fuzz: setup-dev ## What nobody would send, to a bridge and to every reader of files (ARGS="--minutes 5 --seed 1")
+	$(BIN)/python -m benchmarks.fuzz $(ARGS)
 
 constraints: setup-dev ## Pin the newest versions of all dependencies in constraints.txt
 	@{ sed -n '/^#/p' constraints.txt; \

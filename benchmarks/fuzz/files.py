@@ -1,0 +1,195 @@
+"""Damaged files before every reader: each raises what it says it raises, in time, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.fuzz import mutate
+from benchmarks.fuzz.case import Chance
+from bridge import config as bridge_config
+from bridge import vocabulary
+from bridge.expectation import Expectation
+from bridge.golden import GoldenStore
+from deploy import config as stack_config
+from deploy import places, secrets
+from deploy.errors import DeployError
+from deploy.gates import gguf, safetensors
+from deploy.native import record as supervised
+from deploy.stack import record
+from deploy.webui import index_record
+from modelfiles import catalog, gguf_header
+from modelfiles.configuration.layers import ConfigError
+from modelfiles.model import CatalogError
+from modelfiles.readers import json_file, yaml_file
+from modelfiles.readers.content import Damaged
+
+KNOWN = record.Record("embedstack", "native", "demo", "f16", 2560, "embedded", True, None, "http://127.0.0.1:1", None)
+BOUND = 10.0  # seconds for one file
+HEAD = 1_000_000  # bytes of a GGUF that are damaged: its header; of the rest nothing is read here
+CORPUS = (
+    *(
+        "2020-13-45",
+        "0x_",
+        "!!bool x",
+        "!!timestamp x",
+        "&a [*a]",
+        "*b",
+        "<<: {a: 1}",
+        "? [a]\n: b",
+        "- - - a",
+        "!!set {a}",
+    ),
+    *(
+        "'",
+        '"\\ud800"',
+        "|\n  a\n b",
+        ">-\n",
+        "%YAML 1.1\n---",
+        "---\n...\n---",
+        "{a: {b: [1, 2",
+        "a: b: c",
+        "\t",
+        "@",
+        "`",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """`read` is given the damaged content and a folder of its own; `raises` is all that it may raise."""
+
+    good: bytes
+    read: Callable[[bytes, Path], object]
+    raises: tuple[type[Exception], ...]
+
+
+def readers(gguf_file: Path, hf: Path) -> dict[str, Reader]:
+    """By kind."""
+    model = catalog.load().find("demo").model
+    refused = (DeployError,)
+    whole = Path(catalog.__file__).with_name("catalog.yaml").read_bytes()
+    small = b'{"fingerprint":"0123456789abcdef","model":"demo","made":"x"}'
+    parts = json.dumps(
+        {"pid": 1, "parts": [{"spec": {"name": "a", "argv": ["b"]}, "who": None, "restarts": 0}]}
+    ).encode()
+    index = json.dumps({"facts": {}, "complete": True, "store": None}).encode()
+
+    def folder(content: bytes, at: Path, name: str) -> object:
+        shutil.copytree(hf, at / "hf", copy_function=_link)
+        _write(at / "hf" / name, content)
+        return safetensors.examine(at / "hf", model)
+
+    head = gguf_file.read_bytes()[:HEAD]
+    tensors = (hf / "model.safetensors").read_bytes()
+    return {
+        "gguf header": Reader(head, lambda c, at: _gguf(_write(at / "a.gguf", c)), ()),
+        "gguf gate": Reader(head, lambda c, at: gguf.examine(_write(at / "a.gguf", c), model), ()),
+        "safetensors": Reader(tensors[:20_000], lambda c, at: folder(c, at, "model.safetensors"), ()),
+        "hf config": Reader((hf / "config.json").read_bytes(), lambda c, at: folder(c, at, "config.json"), ()),
+        "tokenizer.json": Reader(
+            (hf / "tokenizer.json").read_bytes()[:200_000],
+            lambda c, at: vocabulary.load(_write(at / "tokenizer.json", c)),
+            (ValueError,),
+        ),
+        "yaml": Reader(whole[:3_000], lambda c, _: yaml_file.parse(c.decode("utf-8", "replace")), (Damaged,)),
+        "bridge settings": Reader(
+            b"listen: {port: 1}\nmodel:\n  id: demo\nlimits: {texts: 5}\nsecurity: {api_keys: [a, b]}\n",
+            lambda c, at: bridge_config.load(["--config", str(_write(at / "a.yaml", c))], {}),
+            (ConfigError,),
+        ),
+        "stack settings": Reader(
+            b"stack: {name: a}\nmodel:\n  id: demo\nports: {bridge: 1}\n",
+            lambda c, at: stack_config.load({}, {}, at, file=_write(at / "a.yaml", c)),
+            refused,
+        ),
+        "catalogue": Reader(whole, lambda c, at: catalog.load(_write(at / "a.yaml", c)), (CatalogError,)),
+        "secrets": Reader(
+            b"webui_secret_key: a\nwebui_admin_password: b\nbridge_key: c\nbridge_admin_key: d\n",
+            lambda c, at: secrets.read(places.Places(_write(at / "secrets.yaml", c).parent), lambda _: None),
+            refused,
+        ),
+        "plan": Reader(
+            json.dumps(asdict(KNOWN)).encode(),
+            lambda c, at: record.read(places.Places(_write(at / "plan.json", c).parent)),
+            refused,
+        ),
+        "supervisor": Reader(
+            parts,
+            lambda c, at: supervised.read(places.Places(_write(at / "run" / "supervisor.json", c).parents[1])),
+            (),
+        ),
+        "index record": Reader(index, lambda c, at: index_record.read(_write(at / "i.json", c)), refused),
+        "expected index": Reader(
+            small,
+            lambda c, at: Expectation(_write(at / "index.json", c).parent, None, sizes=range(1), document_prefix=""),
+            (),
+        ),
+        "golden vectors": Reader(
+            b"\0" * 500,
+            lambda c, at: GoldenStore(_write(at / "golden" / f"{'0' * 16}.npy", c).parents[1]).load("0" * 16),
+            (),
+        ),
+        "json": Reader(small, lambda c, _: json_file.decode(c, dict[str, str]), (Damaged,)),
+    }
+
+
+def content(reader: Reader, chance: Chance) -> bytes:
+    """The good content, damaged."""
+    act = chance.random()
+    if act < 0.6:
+        return mutate.damaged(reader.good, chance)
+    if act < 0.8:
+        at = chance.randint(0, len(reader.good))
+        return reader.good[:at] + chance.choice(CORPUS).encode() + reader.good[at:]
+    if act < 0.95:
+        return mutate.encoded(mutate.changed({"a": [1, {"b": "c"}], "models": {}, "listen": {}}, chance), chance)
+    return chance.randbytes(chance.randint(0, 300))
+
+
+def attempt(reader: Reader, damaged: bytes, folder: Path) -> str | None:
+    """What is wrong with how it was read; None where nothing is."""
+    folder.mkdir(parents=True)
+    began = time.monotonic()
+    try:
+        reader.read(damaged, folder)
+    except reader.raises:
+        pass
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return f"{type(error).__name__}: {str(error)[:300]}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    took = time.monotonic() - began
+    return f"it took {took:.1f} s" if took > BOUND else None
+
+
+def _gguf(path: Path) -> None:
+    for read in (
+        lambda: gguf_header.read(path, ["general.architecture", "tokenizer.ggml.tokens"]),
+        lambda: gguf_header.examine(path, ["general.architecture"]),
+        lambda: vocabulary.load(path),
+        lambda: vocabulary.quantisation_of(path),
+    ):
+        try:
+            read()
+        except (OSError, ValueError):
+            continue
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return path
+
+
+def _link(source: str, target: str) -> None:
+    Path(target).symlink_to(source)
