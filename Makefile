@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-all test-e2e engines lint types format bench soak fuzz constraints clean
+.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-all test-e2e engines lint types format bench soak fuzz kill constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -85,6 +85,9 @@ soak: setup-dev ## Half an hour of requests while the engine is killed again and
 
 fuzz: setup-dev ## What nobody would send, to a bridge and to every reader of files (ARGS="--minutes 5 --seed 1")
 	$(BIN)/python -m benchmarks.fuzz $(ARGS)
+
+kill: setup-dev ## Kill parts of running stacks under load: 200 kills, an hour (ARGS="--kills 20 --seed 1 --json")
+	@$(BIN)/python -m benchmarks.kills $(ARGS)
 
 constraints: setup-dev ## Pin the newest versions of all dependencies in constraints.txt
 	@{ sed -n '/^#/p' constraints.txt; \
