@@ -15,7 +15,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from bridge import __main__ as embed_bridge
+from bridge import serve
 from bridge.cache.disk import DiskStore
 from bridge.expectation import Expectation
 from bridge.golden import GoldenStore
@@ -330,7 +330,7 @@ def test_a_flag_is_read_as_a_file_is(key: str, value: str, capsys: pytest.Captur
     if key == "security.api_keys" and "[" not in value and value != "\udcff":
         value = f"[{value}"
 
-    assert embed_bridge.main(["--print-config", "--set", f"{key}={value}"]) == 2
+    assert serve.run(["--print-config", "--set", f"{key}={value}"]) == 2
     assert f"--set: {key}: " in capsys.readouterr().err
 
 
