@@ -196,6 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     engines = ("embedded", "ollama") if has_ollama() else ("embedded",)
     CONSOLE.print(f"seed {given.seed}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # not without taking the stacks down
     if not has_ollama():
         CONSOLE.print("no Ollama is built (`make engines`): it is left out")
     with tempfile.TemporaryDirectory(prefix="embedstack-kills-") as made, ExitStack() as up:
