@@ -12,7 +12,7 @@ from benchmarks.missing import MissingError
 from modelfiles import own_python
 
 # What was measured: another version has other figures.
-VERSION = "1.106.2"
+VERSION = "1.108.7"
 ENVIRONMENT = {
     "LITELLM_MODE": "PRODUCTION",
     "LITELLM_LOG": "ERROR",

@@ -194,7 +194,7 @@ class ImageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         "python:3.12-slim-bookworm"
     )
     pgvector: Annotated[Image, Meta(description="PostgreSQL with pgvector.")] = "pgvector/pgvector:0.8.2-pg17"
-    weaviate: Annotated[Image, Meta(description="Weaviate.")] = "semitechnologies/weaviate:1.33.0"
+    weaviate: Annotated[Image, Meta(description="Weaviate.")] = "semitechnologies/weaviate:1.39.3"
     qdrant: Annotated[Image, Meta(description="Qdrant.")] = "qdrant/qdrant:v1.18.0"
 
 

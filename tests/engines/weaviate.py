@@ -3,7 +3,7 @@
 from tests.engines.recipe import Recipe, Workshop
 from tests.engines.tools import TOOLS, Tools
 
-VERSION = "1.33.0"
+VERSION = "1.39.3"
 MODULE = f"github.com/weaviate/weaviate/cmd/weaviate-server@v{VERSION}"
 PROGRAM = "bin/weaviate-server"
 
