@@ -113,6 +113,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(b"400 Bad Request", msg.encode("ascii"))
         self.end(unread=True)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more may be written."""
+        return self._ended or self.transport.is_closing()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._wait_for_taking()
@@ -125,7 +130,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Close the connection so that its client can read what it was sent. TCP resets one that is closed over bytes
         that nobody has read, and takes back what is on its way: they are read, and thrown away, for a while.
         """
-        if self._ended or self.transport.is_closing():
+        if self.has_ended:
             return
         unread = unread or self._in_body or bool(self._rest)
         self._ended, self._rest = True, b""
@@ -240,12 +245,16 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class _Writer:
-    """A connection as the cycle of a request uses it; its end is the protocol's to choose."""
+    """A connection as the cycle of a request uses it; its end is the protocol's to choose, and nothing follows it."""
 
     def __init__(self, protocol: HttpProtocol) -> None:
+        self._protocol = protocol
         self.write = protocol.transport.write
-        self.is_closing = protocol.transport.is_closing
         self.close = protocol.end
+
+    def is_closing(self) -> bool:
+        """What a cycle asks before it writes `100 Continue`."""
+        return self._protocol.has_ended
 
 
 def protocol(answer_timeout: float, room: Room) -> type[HttpProtocol]:

@@ -434,6 +434,15 @@ def test_several_offers_to_change_the_protocol_are_declined(small: Bridge, offer
     assert [json.loads(body)["texts"][0]["text"] for _, body in found[:2]] == ["Upgrade: h2c\r\nUpgrade: x"] * 2
 
 
+@pytest.mark.parametrize("chunks", ["zz\r\n", "1\r\nabc\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n"])
+def test_a_broken_body_that_came_with_its_expectation_is_refused_once(small: Bridge, chunks: str) -> None:
+    """Nobody is asked to continue behind the 400, and nothing of it is in the log as a fault of the bridge."""
+    sent = head(EMBED, "Expect: 100-continue", "Transfer-Encoding: chunked") + chunks.encode()
+
+    assert [status for status, _ in answers(small, sent)] == [400]
+    assert "Traceback" not in small.log.read_text(errors="replace")
+
+
 @pytest.mark.parametrize("number", [1, 3, 50])
 def test_a_reset_behind_pipelined_requests_harms_nobody(small: Bridge, number: int) -> None:
     """And leaves no traceback in the log, which is looked for at the end."""
