@@ -28,8 +28,9 @@ class Flow(FlowControl):
             self._timer = self._loop.call_later(LOOK, self._look)
 
     def resume_reading(self) -> None:
-        super().resume_reading()
-        self.stop()
+        if self.read_paused:
+            super().resume_reading()
+            self.stop()
 
     def stop(self) -> None:
         """The connection is closed."""

@@ -34,10 +34,10 @@ class Framing:
         self.begun = self.begun or bool(data)
         if (end := self._end(data)) >= 0:
             self.begun, self._at, self._tail = False, "start", b""
-            return _OFFER.sub(b"X-Declined-Upgrade:", data[:end]), data[end:]
+            return _without_offer(data[:end]), data[end:]
         if self._at == "fields":
             end = data.rfind(b"\n") + 1
-            return _OFFER.sub(b"X-Declined-Upgrade:", data[:end]), data[end:]
+            return _without_offer(data[:end]), data[end:]
         end = data.find(b"\n") + 1
         self._at = "fields" if end else "line" if data else "start"
         return (data[:end], data[end:]) if end else (data, b"")
@@ -64,3 +64,7 @@ class Framing:
         if self._at == "fields" and data.startswith(b"\r\n"):
             return 2
         return at + len(_END) if (at := data.find(_END)) >= 0 else -1
+
+
+def _without_offer(lines: bytes) -> bytes:
+    return _OFFER.sub(b"X-Declined-Upgrade:", lines) if b"upgrade" in lines.lower() else lines

@@ -79,19 +79,19 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["departure"] = Departure()  # type: ignore[typeddict-unknown-key]  # no other way leads to the endpoint
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:  # a trailer, behind the chunks, is no header
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         self._in_body = True
         self._stop_waiting()
         super().on_headers_complete()
         self.cycle.transport = self._writer  # type: ignore[assignment]  # all of it that a cycle uses
-        length = next((value for name, value in self.headers if name == b"content-length"), None)
-        self._framing.left = None if length is None else int(length)
+        left = None
+        for name, value in self.headers:
+            if name == b"content-length":
+                left = int(value)
+        self._framing.left = left
         departure: Departure = self.scope["departure"]  # type: ignore[typeddict-item]
-        departure.comes_soon = length is not None and int(length) <= MOST_UNASKED and not self.expect_100_continue
+        departure.comes_soon = left is not None and left <= MOST_UNASKED and not self.expect_100_continue
+        self.headers = []  # a trailer, behind the chunks, is no header: those of the request are in its scope
 
     def on_message_complete(self) -> None:
         self._in_body = False
@@ -105,7 +105,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.server_state.total_requests += 1
             return
         super().on_response_complete()
-        if not self.transport.is_closing():
+        if (self._rest or self._in_body) and not self.transport.is_closing():
             self._advance()
 
     def send_400_response(self, msg: str) -> None:

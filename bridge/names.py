@@ -4,12 +4,15 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bridge.errors import BadRequest, UnknownModel, shown
 from modelfiles.spelling import canonical
 
 # Longer names are nobody's slip of the pen, and looking for the nearest takes time that grows with them.
 _LONGEST_MISTYPED = 200
+# A name may have blanks around its options, and so be of any length.
+_LONGEST_KEPT = 200
 # NVIDIA's way to say a role in the name of a model.
 _SUFFIXES = ("query", "passage")
 # What a list offers of the names with options, of which there are thousands.
@@ -68,9 +71,13 @@ class Names:
         self._bases = {canonical(name): name for name in reversed(names)}
         self._written = dict(aliases)
         self._aliases = {canonical(name): target for name, target in aliases.items()}
+        self._known = lru_cache(maxsize=256)(self._resolved)  # a handful of names is in all requests
 
     def resolve(self, name: str) -> Alias:
         """The alias behind a name. UnknownModel, with the nearest and the known names, where it is another model's."""
+        return self._known(name) if len(name) <= _LONGEST_KEPT else self._resolved(name)
+
+    def _resolved(self, name: str) -> Alias:
         asked = parse(name)
         target = self._target(asked.base) or self._with_suffix(asked)
         if target is None:

@@ -12,8 +12,6 @@ import numpy.typing as npt
 LONGEST_RUN = 32
 # Texts below this many characters cannot hold a run that costs more than milliseconds.
 _WORTH_A_LOOK = 4096
-# Up to so many characters, looking each of them up is faster than asking NumPy about all.
-_FEW = 48
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPECIAL_TOKEN = re.compile(r"<\|([A-Za-z0-9_]+)\|>")
 # Qwen's tokenizer takes these out of a text before it normalises the rest.
@@ -25,7 +23,6 @@ _TAKEN_OUT = re.compile(
 _OVERLAY = "\u0338"
 # Planes 0 and 1 have every mark there is.
 _CODES = 0x20000
-_MARK, _UNUSUAL = 1, 2
 # A surrogate that stands in for no character, but keeps two apart.
 _APART = "\udfff"
 
@@ -43,9 +40,7 @@ def normalise(text: str) -> str:
 
 def _is_unusual(text: str) -> bool:
     """Whether it holds a surrogate, or what Python's NFC and the tokenizer's may see differently."""
-    if len(text) <= _FEW:
-        return not _unusual().isdisjoint(text)
-    return bool((_kinds_of(text) & _UNUSUAL).any())
+    return _suspects().search(text) is not None and not _unusual().isdisjoint(text)
 
 
 def _as_tokenizer(text: str) -> str:
@@ -71,7 +66,7 @@ def _marks_in_order(text: str) -> str:
 
     `unicodedata` sorts a run by insertion: 800 KB of marks would take it minutes, with the interpreter locked.
     """
-    others = np.concatenate([[-1], np.flatnonzero(_kinds_of(text) & _MARK == 0), [len(text)]])
+    others = np.concatenate([[-1], np.flatnonzero(~_are_marks(text)), [len(text)]])
     parts, done = [], 0
     for place in np.flatnonzero(np.diff(others) > LONGEST_RUN):
         start, end = int(others[place]) + 1, int(others[place + 1])
@@ -81,20 +76,28 @@ def _marks_in_order(text: str) -> str:
     return "".join([*parts, text[done:]]) if parts else text
 
 
-def _kinds_of(text: str) -> npt.NDArray[np.uint8]:
-    """For each character, `_MARK` and `_UNUSUAL` where they hold."""
+def _are_marks(text: str) -> npt.NDArray[np.bool_]:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    return _kinds().take(codes, mode="clip")
+    return _marks().take(codes, mode="clip")
 
 
 @cache
-def _kinds() -> npt.NDArray[np.uint8]:
+def _marks() -> npt.NDArray[np.bool_]:
     """By code point, and one place more for all above."""
-    kinds = np.zeros(_CODES + 1, np.uint8)
+    marks = np.zeros(_CODES + 1, np.bool_)
     composed = [0x0F73, 0x0F75, 0x0F81]  # three Tibetan vowels are made of marks, and are none themselves
-    kinds[[code for code in range(_CODES) if unicodedata.combining(chr(code))] + composed] |= _MARK
-    kinds[[ord(char) for char in _unusual()]] |= _UNUSUAL
-    return kinds
+    marks[[code for code in range(_CODES) if unicodedata.combining(chr(code))] + composed] = True
+    return marks
+
+
+@cache
+def _suspects() -> re.Pattern[str]:
+    """Any of the unusual. Of those beyond the first plane, whatever lies between: the matcher has a table for the first
+    plane, and would compare each character with each of the others.
+    """
+    low = "".join(char for char in _unusual() if char <= "\uffff")
+    high = sorted(char for char in _unusual() if char > "\uffff")
+    return re.compile(f"[{re.escape(low)}{high[0]}-{high[-1]}]")
 
 
 @cache

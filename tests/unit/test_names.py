@@ -1,6 +1,7 @@
 """Which model a request means: names, aliases and the options after the @."""
 
 import contextlib
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,20 @@ def test_nvidias_suffixes_are_roles(name: str, task: str, dimensions: int | None
     found = names().resolve(name)
 
     assert (task, dimensions) == (found.task, found.dimensions)
+
+
+def test_a_name_of_any_length_is_found_and_none_is_kept() -> None:
+    """Blanks around an option are no part of it; a client cannot fill the memory with them."""
+    known = names()
+    tracemalloc.start()
+    try:
+        sizes = {known.resolve(f"rag-query@{' ' * 100_000}{size}").dimensions for size in range(64, 164)}
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert sizes == set(range(64, 164))
+    assert kept < 1_000_000
 
 
 def test_a_suffix_and_another_role_are_refused() -> None:

@@ -123,6 +123,14 @@ def test_a_mark_after_a_special_token_leaves_it_whole() -> None:
     assert all(normalise(text).startswith(text[:-3]) for text in texts if text.endswith("|>\u0338b"))
 
 
+@pytest.mark.parametrize("before", ["", "年" * 47, "é" * 4096])
+def test_what_is_seen_differently_is_found_wherever_it_stands(before: str) -> None:
+    """In the first plane and beyond it, in a short text and in a long one, before and behind what is not."""
+    texts = [f"{before}{text}{after}" for text in DIFFERENT for after in ("", "𝐛", "年" * 4096)]
+
+    assert [their_nfc(text) for text in texts] == [normalise(text) for text in texts]
+
+
 def test_a_long_run_of_any_marks_costs_no_minutes() -> None:
     """200,000 marks in the wrong order, some of which the tokenizer does not know, come out as it orders them."""
     text = "a" + "\u0301\u0316\u08d3\u07eb\u0334" * 40_000
