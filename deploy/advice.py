@@ -25,6 +25,12 @@ _OF_A_STACK = re.compile(
 _DEFAULT = StackSettings().name
 OTHER_WAY = {"--webui": "--no-webui", "--cpu": "--gpu", "--offline": "--online"}
 OTHER_WAY |= {off: on for on, off in OTHER_WAY.items()}
+_ELSEWHERE = {
+    "--url": ("status", "apply", "reindex", "demo"),
+    "--bridge": ("status", "apply", "reindex"),
+    "--bridge-here": ("apply", "reindex"),
+}
+"""What names an Open WebUI that no stack started, and the verbs of `webui` that take it."""
 
 
 Words = tuple[str, ...]
@@ -43,6 +49,12 @@ def about(stack: str = _DEFAULT, typed: Sequence[Words] = ()) -> None:
     remembered by nobody.
     """
     Here.stack, Here.typed = stack, tuple(typed)
+
+
+def elsewhere(url: str, bridge: str | None, bridge_here: str | None) -> None:
+    """What is advised for Open WebUI is meant for this one. No key is shown: those stay in their variables."""
+    given = zip(_ELSEWHERE, (url, bridge, bridge_here), strict=True)
+    Here.typed += tuple((flag, value) for flag, value in given if value)
 
 
 def program(argv0: str, cwd: Path, path: str | None) -> str:
@@ -64,10 +76,10 @@ def followable(text: str) -> str:
 def command(words: str, stack: str, typed: Sequence[Words] = ()) -> str:
     """The words after `embedstack`, with the stack and with what was typed, unless they say it themselves.
 
-    An Open WebUI or a bridge that a URL names belongs to no stack.
+    A bridge that a URL names belongs to no stack.
     """
     own = words.split()
-    if not _OF_A_STACK.match(words) or "--url" in own:
+    if not _OF_A_STACK.match(words) or ("--url" in own and own[0] != "webui"):
         return words
     more = [one for one in typed if _goes_with(own, one) and not _said(own, one)]
     if stack != _DEFAULT and "--stack" not in own:
@@ -88,7 +100,11 @@ def everywhere(data: T) -> T:
 
 
 def _goes_with(own: Sequence[str], typed: Words) -> bool:
-    """Short flags are those of `up`; what says how settings are read goes with all that compares them."""
+    """Short flags are those of `up`; what says how settings are read goes with all that compares them, and what names
+    an Open WebUI with the verbs that ask it.
+    """
+    if typed[0] in _ELSEWHERE:
+        return own[0] == "webui" and own[1] in _ELSEWHERE[typed[0]]
     return own[0] == "up" or (own[0] in ("doctor", "webui") and typed[0] in ("--set", "--config"))
 
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from bridge.settings_table import SCHEMA as BRIDGE
+from deploy.config import SCHEMA as STACK
+
 ROOT = Path(__file__).parents[1]
 UNKNOWN = "77"
 """What stands where a text is filled in later: it can be a name, a number and a part of either."""
@@ -17,6 +20,11 @@ _PROGRAMS = ("embedstack", "embed-bridge", "make")
 _SOURCES = ("deploy", "bridge", "modelfiles")
 _DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/*.md", "*.example.yaml")
 _INLINE = re.compile(r"`([^`\n]+)`")
+_NAMES = re.compile(
+    rf"`(?:{'|'.join(_PROGRAMS)}) |^embedstack |(?<![\w-])--[a-z][a-z-]+|\b(?:EMBEDSTACK|EMBED_BRIDGE)_[A-Z]"
+    rf"|(?<![\w/.-])(?:{'|'.join(sorted({*STACK.sections, *BRIDGE.sections}))})\.[a-z][a-z_0-9]*(?![\w/(-]|\.\w)"
+)
+_EXAMPLE = re.compile(r"^Example: (.+)$")
 _TYPED = re.compile(r"^\s*\$ (.+)$", re.MULTILINE)
 
 
@@ -26,6 +34,10 @@ class Text:
 
     where: str
     text: str
+
+    @property
+    def of_document(self) -> bool:
+        return not self.where.endswith(".py")
 
     @property
     def of_bridge(self) -> bool:
@@ -47,15 +59,30 @@ def texts() -> list[Text]:
 
 
 def commands() -> list[Advised]:
-    """Every command line of ours in backticks, and every one that a document has after a prompt."""
+    """Every command line of ours in backticks, those that a document has after a prompt, the examples of --help."""
     found = [
         Advised(text.where, words)
         for text in texts()
-        for quoted in (*_INLINE.findall(text.text), *_TYPED.findall(text.text))
+        for quoted in (*_INLINE.findall(text.text), *_TYPED.findall(text.text), *_EXAMPLE.findall(text.text))
         for words in _simple(quoted)
         if words.partition(" ")[0] in _PROGRAMS and " " in words
     ]
     return list(dict.fromkeys(found))
+
+
+@cache
+def advices() -> list[Text]:
+    """Every text of the sources that names a command, a setting, a flag or a variable of ours; an example of `--help`,
+    and what heads a file that is printed, is none. A text that stands in several places is there once.
+    """
+    named = {text.text: text for text in reversed(list(_messages())) if _NAMES.search(text.text)}
+    return [text for text in reversed(named.values()) if not text.text.startswith(("Example: ", "# "))]
+
+
+def printed(text: str) -> str:
+    """A pattern of the text as it is printed, to the end of its line: filled in, its commands with more words."""
+    wide = re.sub(r"`embedstack [^`]*(?=`)", lambda found: f"{found[0]}{UNKNOWN}", text.strip())
+    return ".*?".join(map(re.escape, wide.split(UNKNOWN))) + r"[^\n]*"
 
 
 def _simple(line: str) -> Iterator[str]:

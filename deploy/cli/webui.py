@@ -1,15 +1,18 @@
 """`embedstack webui …`"""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from deploy import advice
 from deploy.cli.options import Config, Json, Set, Stack
 from deploy.cli.root import app
 from deploy.cli.settings import load
+from deploy.config import Loaded
 from deploy.console import reporting
 from deploy.errors import InvalidSettings
-from deploy.webui.elsewhere import elsewhere
+from deploy.webui.elsewhere import Elsewhere, elsewhere
 
 webui = typer.Typer(
     help="Open WebUI: its embedding settings, its index, its administrator's password.", no_args_is_help=True
@@ -50,6 +53,13 @@ AdminKey = Annotated[
 ]
 
 
+def _load(config: Path | None, settings: list[str] | None, stack: str | None, there: Elsewhere | None) -> Loaded:
+    loaded = load(config, settings, {"stack.name": stack})
+    if there is not None:
+        advice.elsewhere(there.url, there.bridge, there.bridge_here)
+    return loaded
+
+
 @webui.command("status", epilog="Example: embedstack webui status --json")
 def webui_status(
     url: Url = None,
@@ -66,7 +76,7 @@ def webui_status(
 
     with reporting("webui status", as_json=as_json) as report:
         there = elsewhere(url, token, bridge, None, bridge_key)
-        found = command.status(load(config, settings, {"stack.name": stack}), there, report)
+        found = command.status(_load(config, settings, stack, there), there, report)
         report.show(found)
         report.leave(found.exit_code)
 
@@ -93,7 +103,7 @@ def webui_apply(
 
     with reporting("webui apply", as_json=as_json) as report:
         there = elsewhere(url, token, bridge, bridge_here, bridge_key, key)
-        loaded = load(config, settings, {"stack.name": stack})
+        loaded = _load(config, settings, stack, there)
         done = command.apply(loaded, there, report, reindex=reindex, any_version=any_version)
         report.show(done)
         report.leave(done.exit_code)
@@ -121,7 +131,7 @@ def webui_reindex(
     going_on = "Interrupted; Open WebUI may go on by itself. `embedstack webui reindex` goes through all of it again."
     with reporting("webui reindex", as_json=as_json, interrupted=going_on) as report:
         there = elsewhere(url, token, bridge, bridge_here, None, key)
-        loaded = load(config, settings, {"stack.name": stack})
+        loaded = _load(config, settings, stack, there)
         done = command.reindex(loaded, there, report, chat_files=chat_files, any_version=any_version)
         report.show(done)
         report.leave(done.exit_code)
@@ -144,7 +154,7 @@ def webui_demo(
 
     with reporting("webui demo", as_json=as_json) as report:
         there = elsewhere(url, token)
-        loaded = load(config, settings, {"stack.name": stack})
+        loaded = _load(config, settings, stack, there)
         if remove:
             report.show(command.remove(loaded.settings, there, report, any_version=any_version))
         else:

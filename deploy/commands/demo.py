@@ -73,7 +73,7 @@ def _choose(port: int | None, *, once: bool) -> int:
     if port is None and once:
         return ports.free_port()
     chosen = port or PORT
-    ports.ensure_free(chosen, "Stop it, or choose another port: `embedstack demo --port 11500`.")
+    ports.ensure_free(chosen, f"Stop it, or choose another port: `embedstack demo --port {ports.free_port()}`.")
     return chosen
 
 

@@ -98,8 +98,7 @@ def _elsewhere(loaded: Loaded, there: Elsewhere, report: Report, *, reindex: boo
         bridge.index(wanted.model)  # it knows the model, and its trace can be read: else nothing is changed
         bridge.trace(0)
         index = Index(index_record.of_url(there.url), wanted.here, wanted.admin_key)
-        anew = f"{ANEW} --url {there.url}"
-        done = guarded.settle(webui, wanted.must, index, report, anew=anew, reindex=reindex)
+        done = guarded.settle(webui, wanted.must, index, report, anew=ANEW, reindex=reindex)
         with report.step("a document and a question through Open WebUI"):
             proved = proof.prove(webui, bridge)
     whole = done.reindexed is None or not done.reindexed.exit_code

@@ -64,7 +64,8 @@ def _room(needs: list[Need]) -> Iterator[Finding]:
     free, total = needs[0].free or 0, sum(need.bytes for need in needs)
     if free >= total + MARGIN:
         return
-    elsewhere = f"Make room, or name other folders: {', '.join(dict.fromkeys(need.setting for need in needs))}."
+    movable = [need for need in needs if need.bytes] or needs  # naming another folder for what is there helps nobody
+    elsewhere = f"Make room, or name other folders: {', '.join(dict.fromkeys(need.setting for need in movable))}."
     if total == 0:
         yield Finding(
             "DISK-LOW",

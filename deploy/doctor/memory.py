@@ -2,17 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations
 
 import psutil
 
+from deploy.advice import Words
 from deploy.doctor.finding import Finding
 from deploy.doctor.fit import Fit, fit, needed, unknown
 from deploy.doctor.gpu import Gpu
 from deploy.doctor.intent import Intent
 from deploy.doctor.size import gib
 from deploy.ollama.server import Loaded, same_name
+from modelfiles import catalog
+from modelfiles.catalog import CatalogError
+from modelfiles.model import Model, ModelFile
 
 WEBUI = 1_000_000_000  # bytes; Open WebUI 0.12.4 was seen with 0.8 GB resident
+LEAST_CONTEXT = 2048  # tokens
+SMALLEST = "qwen3-embedding:0.6b"
+_NO_WEBUI, _LESS, _SMALLER = ("--no-webui",), ("--num-ctx", str(LEAST_CONTEXT)), ("--model", SMALLEST)
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,7 @@ def check_ram(intent: Intent, memory: Memory, *, on_gpu: bool, running: bool) ->
     """`on_gpu`: the weights go there. `running`: the stack does, and has its share already."""
     if running or intent.elsewhere:
         return
-    weights = 0 if on_gpu else needed(intent.model, intent.file, intent.num_ctx, flash_attention=True)
-    total = weights + (WEBUI if intent.settings.webui.enabled else 0)
+    total = _total(intent, (), on_gpu=on_gpu)
     if total > memory.available:
         yield Finding(
             "MEMORY-SHORT",
@@ -41,9 +48,45 @@ def check_ram(intent: Intent, memory: Memory, *, on_gpu: bool, running: bool) ->
             "There is too little memory",
             f"The stack needs about {gib(total)}; {gib(memory.available)} of {gib(memory.total)} are available.",
             "The machine swaps, or the kernel ends a process of its own choice.",
-            "End something large, go without Open WebUI (`--no-webui`), or take a smaller context (`--num-ctx 2048`) "
-            "or model (`--model qwen3-embedding:0.6b`).",
+            f"End something large{_what_fits(intent, memory.available, on_gpu=on_gpu)}.",
         )
+
+
+def _what_fits(intent: Intent, available: int, *, on_gpu: bool) -> str:
+    """The fewest flags that make the stack small enough, and every choice of them."""
+    ways: list[Words] = [_NO_WEBUI] * intent.settings.webui.enabled
+    if not on_gpu:
+        ways += [_LESS] * (intent.num_ctx > LEAST_CONTEXT)
+        ways += [_SMALLER] * (_smaller(intent) is not None)
+    for count in range(1, len(ways) + 1):
+        some = [flags for flags in combinations(ways, count) if _total(intent, flags, on_gpu=on_gpu) <= available]
+        if some:
+            told = " or ".join(f"`{' '.join(chain(*flags))}`" for flags in some)
+            return f", or take what fits: {told}"
+    return "; no smaller stack would fit either"
+
+
+def _total(intent: Intent, flags: Sequence[Words], *, on_gpu: bool) -> int:
+    """Bytes that the stack needs with these flags."""
+    webui = WEBUI if intent.settings.webui.enabled and _NO_WEBUI not in flags else 0
+    if on_gpu:
+        return webui
+    smaller = _smaller(intent) if _SMALLER in flags else None
+    model, file = smaller or (intent.model, intent.file)
+    recommended = model.context.recommended if smaller else intent.num_ctx
+    num_ctx = LEAST_CONTEXT if _LESS in flags else intent.settings.model.num_ctx or recommended
+    return webui + needed(model, file, num_ctx, flash_attention=True)
+
+
+def _smaller(intent: Intent) -> tuple[Model, ModelFile] | None:
+    """The smallest model and its file, where that is another one; None too where it has no such quantisation."""
+    model = catalog.load().find(SMALLEST).model
+    if (model.parameters or 0) >= (intent.model.parameters or 0):
+        return None
+    try:
+        return model, model.file(intent.settings.model.quantisation)
+    except CatalogError:
+        return None
 
 
 def on_gpu_whole(name: str, num_ctx: int, loaded: Sequence[Loaded]) -> bool:
@@ -96,6 +139,7 @@ def _stepped(intent: Intent, found: Fit, seen: str) -> Finding:
 def _short(intent: Intent, found: Fit, seen: str) -> Finding:
     first, last = found.steps[0], found.steps[-1]
     other = f"`--quantisation {last.quantisation} --num-ctx {last.num_ctx}` fits. " if found.fits else ""
+    smaller = f"take a smaller model (`--model {SMALLEST}`), " if _smaller(intent) else ""
     return Finding(
         "VRAM-SHORT",
         "blocker",
@@ -103,6 +147,5 @@ def _short(intent: Intent, found: Fit, seen: str) -> Finding:
         f"{intent.model.id} at {first.quantisation} needs {gib(first.needed_bytes)} with num_ctx {first.num_ctx}; "
         f"{seen}. The least that was tried is {last.quantisation} with {last.num_ctx}: {gib(last.needed_bytes)}.",
         "A part of the model would go to the CPU, several times slower, or loading it would fail.",
-        f"{other}Free some of it (`nvidia-smi` tells who has it), take a smaller model "
-        "(`--model qwen3-embedding:0.6b`), or `--cpu` if slow is good enough.",
+        f"{other}Free some of it (`nvidia-smi` tells who has it), {smaller}or `--cpu` if slow is good enough.",
     )

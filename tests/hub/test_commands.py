@@ -21,6 +21,7 @@ from deploy.errors import FolderNotUsable, HubUnreachable, InvalidModel, NotEnou
 from deploy.hub import transfer
 from deploy.hub.source import Source
 from modelfiles.demo.build import DemoFiles
+from tests.followed import Said
 from tests.hub.conftest import NAME, entry
 from tests.hub.content import Content, Small
 from tests.hub.server import REPOSITORY, REVISION, Hub
@@ -221,11 +222,13 @@ def test_export_to_where_it_is_leaves_it_there(content: Content, source: Source,
 def test_export_of_what_is_not_here_says_how_to_get_it(
     source: Source, report: Report, own: Path, tmp_path: Path
 ) -> None:
-    """A file that was never fetched cannot be exported."""
+    """A file that was never fetched cannot be exported; fetched by the name in the advice, it can."""
     with pytest.raises(InvalidModel, match="is not in ") as refused:
         model_files.export("toy", None, tmp_path / "stick", source, report, own)
 
-    assert "model pull toy" in refused.value.advice
+    advised = Said(1, refused.value.advice).advised("fetches it, `embedstack model import FILE` takes it from a disk")
+    model_files.pull(advised.command()[-1], None, source, report, own)
+    model_files.export("toy", None, tmp_path / "stick", source, report, own)
 
 
 def test_export_to_where_nobody_may_write(source: Source, report: Report, own: Path, tmp_path: Path) -> None:
@@ -264,7 +267,7 @@ def test_a_file_that_decayed_unseen_is_found_by_verify(
     with pytest.raises(WrongBytes, match="expected is") as refused:
         model_files.verify("toy", None, source, report, own)
 
-    name = refused.value.advice.partition("model pull ")[2].partition("`")[0]
+    name = Said(1, refused.value.advice).advised("replaces a wrong file in the Hub's cache").command()[-1]
     assert not _pulled(model_files.pull(name, None, source, report, own)).already
     assert content.whole() == path.read_bytes()
 

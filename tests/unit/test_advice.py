@@ -16,7 +16,8 @@ from deploy import advice
 from deploy.cli import app
 from deploy.config import SCHEMA
 from tests import advices
-from tests.advices import ROOT, UNKNOWN, Advised
+from tests.advice_list import FOLLOWED, PARSED
+from tests.advices import ROOT, UNKNOWN, Advised, Text
 
 # Of other programs, in texts that name those too.
 _FOREIGN = {
@@ -25,7 +26,7 @@ _FOREIGN = {
     *("--project-name", "--env-file", "--file", "--detach", "--engines", "--pooling", "--embeddings", "--no-deps"),
 }
 _KEY = re.compile(
-    rf"(?<![\w/.-])((?:{'|'.join({*SCHEMA.sections, *BRIDGE.sections})})\.[a-z][a-z_0-9]*)(?![\w/(.-]|\.\w)"
+    rf"(?<![\w/.-])((?:{'|'.join({*SCHEMA.sections, *BRIDGE.sections})})\.[a-z][a-z_0-9]*)(?![\w/(-]|\.\w)"
 )
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 _VARIABLE = re.compile(r"\b(?:EMBEDSTACK|EMBED_BRIDGE)_[A-Z_0-9]+[A-Z0-9]\b")
@@ -133,6 +134,39 @@ def _all_flags() -> set[str]:
     return of(typer.main.get_command(app)) | set(parser._option_string_actions) | {"--help"}
 
 
+# --- whether an advice is followed -----------------------------------------------------------------------------------
+
+
+def _entry(one: Text) -> str:
+    """The longest piece of those listed that is in the text, "" for none."""
+    listed = [piece for table in (FOLLOWED, PARSED) for pieces in table.values() for piece in pieces]
+    return max((piece for piece in listed if piece in one.text), key=len, default="")
+
+
+def test_each_advice_is_followed_or_has_a_reason() -> None:
+    """Of every text that names a command, a setting, a flag or a variable: one that is new has to be listed, and a
+    reason stands only where it is one.
+    """
+    entries = {one.text: _entry(one) for one in advices.advices()}
+    parsed = {piece for pieces in PARSED.values() for piece in pieces}
+    followed = {piece for pieces in FOLLOWED.values() for piece in pieces}
+
+    assert [text for text, entry in entries.items() if not entry] == []
+    assert parsed - set(entries.values()) == set()
+    assert parsed & followed == set()
+
+
+def test_each_piece_that_is_listed_is_one_of_a_text() -> None:
+    """Of one that is printed; and each test that is named has it, or takes the advice in its own way, and exists."""
+    known = [one.text for one in advices.texts() if not one.of_document]
+    pieces = [piece for listed in (FOLLOWED, PARSED) for some in listed.values() for piece in some]
+
+    assert [piece for piece in pieces if not any(piece in text for text in known)] == []
+    for test in FOLLOWED:
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text(), test
+
+
 # --- how an advice is typed here ---------------------------------------------------------------------------------
 
 
@@ -143,7 +177,8 @@ def _all_flags() -> set[str]:
         ("webui apply --reindex", "webui apply --reindex --stack two"),
         ("config secrets", "config secrets --stack two"),
         ("down --stack one", "down --stack one"),
-        ("webui apply --url http://h", "webui apply --url http://h"),
+        ("webui apply --url http://h", "webui apply --url http://h --stack two"),
+        ("cache stats --url http://h", "cache stats --url http://h"),
         ("model list", "model list"),
         ("config example", "config example"),
     ],
@@ -169,6 +204,26 @@ def test_an_advice_goes_with_what_was_typed(words: str, said: str) -> None:
     typed = (("--model", "demo"), ("--no-webui",), ("--set", "ports.bridge=11500"), ("--config", "my file.yaml"))
 
     assert advice.command(words, "embedstack", typed) == said
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        ("webui status", "--url http://h --bridge http://b"),
+        ("webui apply --reindex", "--url http://h --bridge http://b --bridge-here http://i"),
+        ("webui reindex", "--url http://h --bridge http://b --bridge-here http://i"),
+        ("webui demo --remove", "--url http://h"),
+        ("webui password", ""),
+        ("webui uninstall", ""),
+        ("up", ""),
+        ("status", ""),
+    ],
+)
+def test_an_advice_is_for_the_open_webui_that_was_named(words: str, more: str) -> None:
+    """Each verb with what it takes; without the bridge that was named another one would be set."""
+    typed = (("--url", "http://h"), ("--bridge", "http://b"), ("--bridge-here", "http://i"))
+
+    assert advice.command(words, "embedstack", typed) == f"{words} {more}".rstrip()
 
 
 def test_the_program_is_named_as_it_can_be_typed(tmp_path: Path) -> None:

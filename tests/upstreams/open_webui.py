@@ -46,7 +46,7 @@ class Scripted:
             "/api/v1/memories/": [],
             UPDATE: {"status": True},
         }
-        empty = {"items": [], "total": 0}
+        empty = {"items": [], "total": 0, "id": "of-one-that-is-made"}
         return known.get(path, empty if path in ("/api/v1/files/", "/api/v1/knowledge/") else None)
 
 
