@@ -64,7 +64,7 @@ MOMENTS: dict[str, Callable[[Starting], object]] = {
     "started": lambda one: "Started server process" in one.log(),
     "engine starting": lambda one: one.children(),
     "engine loading": lambda one: any("llama_child" in " ".join(child.cmdline()) for child in one.children()),
-    "gate": lambda one: "Uvicorn running" in one.log(),
+    "gate": lambda one: "Application startup complete" in one.log(),
     "ready": lambda one: one.is_ready(),
 }
 
