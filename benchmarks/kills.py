@@ -127,15 +127,11 @@ async def _back(target: Target, truth: Truth, chance: random.Random) -> bool:
     return False
 
 
-async def _chosen(targets: Sequence[Target], ledger: Ledger, chance: random.Random) -> tuple[Target, str, int]:
-    """Who dies next: at random among those that have died least."""
-    here = [
-        (target, name, pid)
-        for target in targets
-        for name, pid in sorted((await asyncio.to_thread(target.hurt.victims)).items())
-    ]
-    least = min(ledger.kills[f"{target.hurt.engine}: {name}"] for target, name, _ in here)
-    return chance.choice([one for one in here if ledger.kills[f"{one[0].hurt.engine}: {one[1]}"] == least])
+async def _chosen(target: Target, ledger: Ledger, chance: random.Random) -> tuple[str, int]:
+    """Who dies next: at random among those of a stack that have died least."""
+    here = sorted((await asyncio.to_thread(target.hurt.victims)).items())
+    least = min(ledger.kills[f"{target.hurt.engine}: {name}"] for name, _ in here)
+    return chance.choice([one for one in here if ledger.kills[f"{target.hurt.engine}: {one[0]}"] == least])
 
 
 async def _kill(target: Target, name: str, pid: int, truth: Truth, ledger: Ledger, chance: random.Random) -> None:
@@ -154,24 +150,35 @@ async def _kill(target: Target, name: str, pid: int, truth: Truth, ledger: Ledge
         ledger.fail(f"{hurt.engine}: after a kill of its {name}: {wrong}")
 
 
-async def _run(stacks: Sequence[Hurt], truth: Truth, kills: int, chance: random.Random) -> Ledger:
-    ledger, done = Ledger(), asyncio.Event()
+async def _hurt(target: Target, truth: Truth, ledger: Ledger, kills: int, chance: random.Random) -> None:
+    """A stack's share of the kills, one after the other; other stacks are hurt meanwhile."""
     whom = random.Random(chance.random())  # noqa: S311 -- of its own, so that a seed repeats the order of victims
-    targets = [Target(hurt) for hurt in stacks]
-    chances = [random.Random(chance.random()) for _ in range(CLIENTS * len(targets))]  # noqa: S311 -- what is asked
-    clients = [
-        asyncio.create_task(_client(targets[number % len(targets)], truth, ledger, one, done))
-        for number, one in enumerate(chances)
-    ]
     for number in range(1, kills + 1):
         await asyncio.sleep(chance.random() * 2)
-        target, name, pid = await _chosen(targets, ledger, whom)
+        name, pid = await _chosen(target, ledger, whom)
         await _kill(target, name, pid, truth, ledger, chance)
-        _grown(target.hurt, ledger, last=number > kills - len(targets))
+        _grown(target.hurt, ledger, last=number == kills)
         CONSOLE.print(
-            f"{number:5} of {kills}  {ledger.right:,} right, {ledger.ended} met a killed bridge, "
+            f"{sum(ledger.kills.values()):5} kills, {ledger.right:,} right, {ledger.ended} met a killed bridge, "
             f"{len(ledger.failures)} failures; {', '.join(f'{key} {n}' for key, n in sorted(ledger.kills.items()))}"
         )
+
+
+async def _run(stacks: Sequence[Hurt], truth: Truth, kills: int, chance: random.Random) -> Ledger:
+    ledger, done = Ledger(), asyncio.Event()
+    targets = [Target(hurt) for hurt in stacks]
+    chances = [random.Random(chance.random()) for _ in range((CLIENTS + 1) * len(targets))]  # noqa: S311 -- what is asked
+    clients = [
+        asyncio.create_task(_client(targets[number % len(targets)], truth, ledger, one, done))
+        for number, one in enumerate(chances[len(targets) :])
+    ]
+    shares = [kills // len(targets) + (place < kills % len(targets)) for place in range(len(targets))]
+    await asyncio.gather(
+        *(
+            _hurt(target, truth, ledger, share, chances[place])
+            for place, (target, share) in enumerate(zip(targets, shares, strict=True))
+        )
+    )
     done.set()
     await asyncio.gather(*clients)
     for target in targets:
