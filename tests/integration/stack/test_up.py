@@ -249,11 +249,12 @@ def test_a_taken_port_is_a_blocker_that_names_its_holder(tmp_path: Path) -> None
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    """Exit status 3 and the variable that names another."""
+    """Exit status 3, before anything is made, and the variable that names another."""
     with stack_command(tmp_path) as command:
         error = command.error("up", EMBEDSTACK_HOME="/proc/no-such-folder")
 
-    assert (error["code"], error["exit_code"]) == ("folder_not_usable", 3)
+    assert (error["code"], error["exit_code"]) == ("blocked", 3)
+    assert "FOLDER-UNWRITABLE" in error["message"]
     assert "EMBEDSTACK_HOME" in error["advice"]
 
 
