@@ -194,8 +194,11 @@ def test_a_vector_that_is_no_vector(stacks: Stacks, demo: DemoFiles, tmp_path: P
     """Where the engine's numbers overflow, Ollama answers 200 and zeros, we a 502 and no vector."""
     upstream = stacks.upstream("ollama")
     ollama_create(upstream, "demo-turned", demo.gguf)
+    ollama_create(upstream, "demo-overflowing", _overflowing(demo.gguf, tmp_path / "overflowing.gguf"))
     with bridge(*_before(upstream.url, "demo-turned")) as running:
-        ollama_create(upstream, "demo-turned", _overflowing(demo.gguf, tmp_path / "overflowing.gguf"))
+        # Copied, which takes no time: a bridge that looks at its engine in between finds out before it is asked.
+        turned = {"source": "demo-overflowing", "destination": "demo-turned"}
+        requests.post(f"{upstream.url}/api/copy", json=turned, timeout=60).raise_for_status()
         answers = Beside(upstream.url, running.url, "demo-turned").post("/api/embed", body_for("/api/embed", "x"))
 
     assert not vectors_of(answers.ollama.json()).any()

@@ -384,3 +384,10 @@ def test_no_file_names_a_persons_machine() -> None:
     place = re.compile(rb"(?<![\w.~$}])/(?:home/(?!someone\b)|Users/|root/|work/)[a-z]")
 
     assert [str(path.relative_to(ROOT)) for path in _files() if place.search(path.read_bytes())] == []
+
+
+def test_each_test_that_stands_for_a_promise_is_there() -> None:
+    """docs/reliability.md names no test that has gone."""
+    named = set(re.findall(r"test_\w+\.py", _read("docs/reliability.md")))
+    assert named
+    assert named - {path.name for path in (ROOT / "tests").rglob("test_*.py")} == set()
