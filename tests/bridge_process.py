@@ -32,6 +32,10 @@ class Bridge:
         answer: dict[str, Any] = requests.get(f"{self.url}/readyz", timeout=60).json()
         return answer
 
+    def index(self) -> dict[str, Any]:
+        answer: dict[str, Any] = requests.get(f"{self.url}/v1/index", timeout=60).json()
+        return answer
+
     def wait_told(self) -> dict[str, Any]:
         """What /readyz says once the first look at the engine is over."""
         until = time.monotonic() + READY_TIMEOUT

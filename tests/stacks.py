@@ -58,6 +58,11 @@ class Stacks:
                 self.versions.add(f"{engine} {own}")
         return self._running[engine]
 
+    def changed(self) -> dict[str, object]:
+        """What a test has left behind in the bridges that all tests share: the index that each expects, if any."""
+        told = {engine: stack.bridge.index()["expected"] for engine, stack in self._running.items()}
+        return {engine: expected for engine, expected in told.items() if expected is not None}
+
     def upstream(self, engine: str) -> Running:
         """An engine with the model under its own name, without a bridge."""
         if engine not in self._upstreams:

@@ -1,5 +1,7 @@
 """The bridge that most of these tests talk to."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.bridge_process import Bridge
@@ -16,3 +18,10 @@ def bridge(stacks: Stacks) -> Bridge:
 def stack(stacks: Stacks, engine: str) -> Stack:
     """Every engine under test in turn, with a bridge before it."""
     return stacks[engine]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_bridges_are_left_as_they_were(stacks: Stacks) -> Iterator[None]:
+    """A module that changes the bridge of all is named here, not the ones after it."""
+    yield
+    assert stacks.changed() == {}

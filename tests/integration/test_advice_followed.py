@@ -133,14 +133,14 @@ def _real(stacks: Stacks) -> str:
 
 
 def test_an_open_webui_of_somebody_else_is_set_by_what_status_advises(
-    stacks: Stacks, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It has a scripted one's settings and the real bridge: what is printed for the one that was named sets that one,
-    with the bridge that was named; done, nothing differs any more.
+    """It has a scripted one's settings and a real bridge: what is printed for the one that was named sets that one,
+    with the bridge that was named, which then expects its index; done, nothing differs any more.
     """
     before = wanted.fields("other", NOWHERE, "", batch=1, concurrency=0) | {"openai_config": {"url": "", "key": ""}}
-    real = stacks[EMBEDDED].bridge.url
-    with scripted(is_set=dict(before)) as server:
+    with bridge("--demo", "--set", "engine.threads=1") as own, scripted(is_set=dict(before)) as server:
+        real = own.url
         words = ("webui", "status", "--bridge", real)
         url = _refused("Name that with --url", *words).flag("--url")
         named = (*words, url, server.url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from benchmarks.fuzz.oracle import judge
 from benchmarks.fuzz.run import Fuzz, Target
 from benchmarks.fuzz.truth import Truth
 from modelfiles.demo.build import DemoFiles
-from tests.stacks import EMBEDDED, Stacks
+from tests.bridge_process import bridge
 from tests.upstreams import wrong_bridge as wrongs
 from tests.upstreams.wrong_bridge import Wrong, wrong_bridge
 
@@ -32,6 +32,13 @@ HEADERS = {"Host": "127.0.0.1:1"}
 @pytest.fixture(scope="module")
 def truth(demo: DemoFiles) -> Truth:
     return Truth.of(demo.hf)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A bridge of its own: among what is tried is what a bridge then remembers, such as the index that it expects."""
+    with bridge("--demo", "--set", "engine.threads=1") as started:
+        yield started.url
 
 
 def _answered(truth: Truth, change: Callable[[Any], Any] = lambda rows: rows, **fields: object) -> str | None:
@@ -124,9 +131,9 @@ def _fuzzed(url: str, truth: Truth, folder: Path, kinds: tuple[str, ...], tries:
     return fuzz.ledger
 
 
-def test_a_right_bridge_is_left_in_peace(stacks: Stacks, truth: Truth, tmp_path: Path) -> None:
+def test_a_right_bridge_is_left_in_peace(url: str, truth: Truth, tmp_path: Path) -> None:
     """Every kind of try, against the real thing: each answer right, nothing kept."""
-    ledger = _fuzzed(stacks[EMBEDDED].bridge.url, truth, tmp_path, tuple(frames.KINDS), 4, wire.BOUND)
+    ledger = _fuzzed(url, truth, tmp_path, tuple(frames.KINDS), 4, wire.BOUND)
 
     assert ledger.findings == []
     assert ledger.statuses[200] > 8
@@ -138,10 +145,10 @@ def test_a_right_bridge_is_left_in_peace(stacks: Stacks, truth: Truth, tmp_path:
     ("wrong", "problem"),
     [(wrongs.other_weights, "cosine"), (wrongs.refuses, "500"), (wrongs.twice_as_long, "length 2")],
 )
-def test_a_wrong_bridge_is_found(wrong: Wrong, problem: str, stacks: Stacks, truth: Truth, tmp_path: Path) -> None:
+def test_a_wrong_bridge_is_found(wrong: Wrong, problem: str, url: str, truth: Truth, tmp_path: Path) -> None:
     """Wrong weights behind a route, a 500, a vector of another length; kept with the command that makes it again."""
-    with wrong_bridge(stacks[EMBEDDED].bridge.url, wrong) as url:
-        ledger = _fuzzed(url, truth, tmp_path, ("split",), 8, 10)
+    with wrong_bridge(url, wrong) as wrong_url:
+        ledger = _fuzzed(wrong_url, truth, tmp_path, ("split",), 8, 10)
 
     assert {problem in finding.problem for finding in ledger.findings} == {True}
     first = ledger.findings[0]

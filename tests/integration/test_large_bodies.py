@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPResponse
 
 import psutil
 import pytest
@@ -120,6 +121,8 @@ def test_a_refused_small_request_keeps_its_connection(keyed: Bridge) -> None:
     body = padded(EMBED, "x", 1000)
     with connect(keyed) as client:
         client.sendall(head(EMBED, f"Content-Length: {len(body)}", key="wrong"))
-        assert client.recv(65536).startswith(b"HTTP/1.1 401 ")
+        with HTTPResponse(client) as refused:
+            refused.begin()
+            assert (refused.status, refused.read()[:9]) == (401, b'{"error":')
         client.sendall(body + head(RENDER, f"Content-Length: {len(body)}", "Connection: close") + body)
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
