@@ -3,7 +3,7 @@
 import numpy as np
 
 from bridge.errors import EngineAnswerInvalid
-from bridge.request import Vectors
+from bridge.mrl import Vectors
 
 # Below this a "vector" is a zero vector with rounding noise: Ollama turns NaN into zeros (llama.cpp #14812).
 SMALLEST_NORM = 1e-6

@@ -9,8 +9,8 @@ from bridge import parity
 from bridge.backends.base import Backend, EngineFacts
 from bridge.fingerprint import Fingerprint
 from bridge.golden import GoldenStore
+from bridge.mrl import Vectors
 from bridge.parity import Examined, Finding
-from bridge.request import Vectors
 from modelfiles.catalog import CatalogError, Model
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bridge.request import Vectors
+from bridge.mrl import Vectors
 from modelfiles import private_file
 from modelfiles.readers import content
 from modelfiles.readers.content import DamagedFile

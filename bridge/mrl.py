@@ -3,9 +3,10 @@
 import base64
 
 import numpy as np
+import numpy.typing as npt
 
-from bridge.request import Vectors
-
+Vectors = npt.NDArray[np.float32]
+"""Rows of (n, d), or one of (d,), float32."""
 LITTLE_ENDIAN_F32 = np.dtype("<f4")
 
 

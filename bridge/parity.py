@@ -13,8 +13,7 @@ import numpy as np
 from bridge.backends.base import Backend, Embedded, EngineFacts
 from bridge.checks import UNIT, check
 from bridge.errors import EngineAnswerInvalid, EngineError
-from bridge.mrl import cut
-from bridge.request import Vectors
+from bridge.mrl import Vectors, cut
 from modelfiles.catalog import Model, Scores
 
 SAME = 0.999  # cosine of one text embedded twice, at any precision (Ollama's own integration tests ask as much)

@@ -13,10 +13,10 @@ from bridge.errors import BadRequest, DimensionsOutOfRange, EngineAnswerInvalid,
 from bridge.expectation import Expectation
 from bridge.index import IndexFacts
 from bridge.length import LengthGuard
-from bridge.mrl import cut
+from bridge.mrl import Vectors, cut
 from bridge.names import Alias, Names
 from bridge.prompts import QUERY, Prompt, Prompts
-from bridge.request import EmbedRequest, EmbedResult, KeepAlive, Meaning, OnTooLong, Row, Vectors
+from bridge.request import EmbedRequest, EmbedResult, KeepAlive, Meaning, OnTooLong, Row
 from bridge.supply import Supply, Wanted
 from bridge.telemetry import Telemetry
 from modelfiles.catalog import Model

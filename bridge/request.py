@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from bridge.mrl import Vectors
 from bridge.security_settings import ApiKey
 
-Vectors = npt.NDArray[np.float32]
 # Of a text that is too long "truncate" keeps the beginning, "truncate_start" the end.
 OnTooLong = Literal["error", "truncate", "truncate_start"]
 KeepAlive = str | int | float | None

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.errors import EngineUnavailable
-from bridge.request import KeepAlive, Vectors
+from bridge.mrl import Vectors
+from bridge.request import KeepAlive
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # 4 MB that most bridges never need

@@ -1,6 +1,6 @@
 """`embedstack up`: the stack, from nothing to a proof."""
 
-from msgspec.structs import replace
+import msgspec
 
 from deploy.config import Loaded
 from deploy.console import Report
@@ -53,4 +53,4 @@ def _in_foreground(settings: Settings) -> Settings:
         raise InvalidSettings(
             "--foreground is for the native mode; Docker restarts its containers by itself.", "Leave it out."
         )
-    return replace(settings, stack=replace(settings.stack, mode="native"))
+    return msgspec.structs.replace(settings, stack=msgspec.structs.replace(settings.stack, mode="native"))

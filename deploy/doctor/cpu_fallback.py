@@ -1,12 +1,57 @@
-"""A large model on the CPU, though nobody asked for that. Pure."""
+"""Whether engines can have the GPU, and a large model that runs on the CPU though nobody asked for that. Pure."""
 
 from collections.abc import Iterator, Sequence
 
+from deploy.docker.daemon import Daemon
 from deploy.doctor.finding import Finding
 from deploy.doctor.gpu import Gpus
 from deploy.doctor.intent import Intent
 from deploy.doctor.size import gib
 from deploy.ollama.server import Loaded
+
+TOOLKIT = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
+
+
+def check(intent: Intent, gpus: Gpus, daemon: Daemon | None) -> Iterator[Finding]:
+    """`daemon` None: not asked, since no container is to run."""
+    if gpus.trouble:
+        yield Finding(
+            "GPU-DRIVER",
+            "warning",
+            "The GPU's driver does not answer",
+            gpus.trouble,
+            "Engines cannot use the GPU and take the CPU without a word.",
+            "Run `nvidia-smi` yourself: after an update of the driver the machine wants a restart.",
+        )
+    if intent.mode == "docker" and daemon is not None and not daemon.why_not and not intent.settings.engine.cpu:
+        yield from _containers(intent, gpus, daemon)
+
+
+def _containers(intent: Intent, gpus: Gpus, daemon: Daemon) -> Iterator[Finding]:
+    kinds = {gpu.kind for gpu in gpus.found}
+    if not intent.engine.managed or intent.engine.kind == "embedded":
+        return
+    if "apple" in kinds:
+        yield Finding(
+            "GPU-APPLE-DOCKER",
+            "blocker" if intent.heavy else "warning",
+            "Containers on a Mac have no GPU",
+            f"{gpus.found[0].name}; Docker runs Linux in a virtual machine, to which Metal is not handed on.",
+            "The engine would compute on the CPU, many times slower.",
+            "Take `--mode native`, or `--cpu` if that is meant.",
+        )
+    elif "nvidia" in kinds and daemon.gpu is None:
+        known = ", ".join(daemon.runtimes) or "none"
+        yield Finding(
+            "GPU-TOOLKIT-MISSING",
+            "blocker" if intent.heavy else "warning",
+            "Docker cannot hand the GPU to a container",
+            f"{gpus.found[0].name}, driver {gpus.found[0].driver}; the daemon's runtimes are {known}, and no CDI "
+            "specification of nvidia.com/gpu was found.",
+            "The engine would compute on the CPU, many times slower.",
+            f"Install the NVIDIA Container Toolkit ({TOOLKIT}), then `sudo nvidia-ctk runtime configure "
+            "--runtime=docker` and restart Docker; or take `--mode native`, or `--cpu`.",
+        )
 
 
 def check_plan(intent: Intent, gpus: Gpus) -> Iterator[Finding]:

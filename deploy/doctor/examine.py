@@ -12,7 +12,6 @@ from deploy.doctor import (
     disk,
     engines,
     exposure,
-    gpu,
     index,
     limits,
     memory,
@@ -100,7 +99,7 @@ def _ports(intent: Intent, machine: Machine) -> Iterator[Finding]:
 
 
 def _gpu(intent: Intent, machine: Machine) -> Iterator[Finding]:
-    yield from gpu.check(intent, machine.gpus, machine.daemon)
+    yield from cpu_fallback.check(intent, machine.gpus, machine.daemon)
     yield from cpu_fallback.check_plan(intent, machine.gpus)
 
 

@@ -1,4 +1,4 @@
-"""Which GPU this machine has, and whether containers can have it."""
+"""Which GPU this machine has."""
 
 from __future__ import annotations
 
@@ -12,15 +12,10 @@ from typing import Literal
 
 import psutil
 
-from deploy.docker.daemon import Daemon
-from deploy.doctor.finding import Finding
-from deploy.doctor.intent import Intent
-
 QUERY = ("--query-gpu=name,memory.total,memory.free,driver_version", "--format=csv,noheader,nounits")
 KFD_NODES = Path("/sys/class/kfd/kfd/topology/nodes")
 TIMEOUT = 15.0  # nvidia-smi wakes the driver, which takes seconds without its persistence daemon
 VRAM_HEAPS = ("1", "2")  # of kfd's topology: device memory that the CPU can see, and that it cannot
-TOOLKIT = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 
 
 @dataclass(frozen=True)
@@ -55,48 +50,6 @@ class Gpus:
     def roomiest(self) -> Gpu | None:
         """Where a model goes: an engine loads one onto one GPU while it fits there."""
         return max(self.found, key=lambda gpu: gpu.usable, default=None)
-
-
-def check(intent: Intent, gpus: Gpus, daemon: Daemon | None) -> Iterator[Finding]:
-    """`daemon` None: not asked, since no container is to run."""
-    if gpus.trouble:
-        yield Finding(
-            "GPU-DRIVER",
-            "warning",
-            "The GPU's driver does not answer",
-            gpus.trouble,
-            "Engines cannot use the GPU and take the CPU without a word.",
-            "Run `nvidia-smi` yourself: after an update of the driver the machine wants a restart.",
-        )
-    if intent.mode == "docker" and daemon is not None and not daemon.why_not and not intent.settings.engine.cpu:
-        yield from _containers(intent, gpus, daemon)
-
-
-def _containers(intent: Intent, gpus: Gpus, daemon: Daemon) -> Iterator[Finding]:
-    kinds = {gpu.kind for gpu in gpus.found}
-    if not intent.engine.managed or intent.engine.kind == "embedded":
-        return
-    if "apple" in kinds:
-        yield Finding(
-            "GPU-APPLE-DOCKER",
-            "blocker" if intent.heavy else "warning",
-            "Containers on a Mac have no GPU",
-            f"{gpus.found[0].name}; Docker runs Linux in a virtual machine, to which Metal is not handed on.",
-            "The engine would compute on the CPU, many times slower.",
-            "Take `--mode native`, or `--cpu` if that is meant.",
-        )
-    elif "nvidia" in kinds and daemon.gpu is None:
-        known = ", ".join(daemon.runtimes) or "none"
-        yield Finding(
-            "GPU-TOOLKIT-MISSING",
-            "blocker" if intent.heavy else "warning",
-            "Docker cannot hand the GPU to a container",
-            f"{gpus.found[0].name}, driver {gpus.found[0].driver}; the daemon's runtimes are {known}, and no CDI "
-            "specification of nvidia.com/gpu was found.",
-            "The engine would compute on the CPU, many times slower.",
-            f"Install the NVIDIA Container Toolkit ({TOOLKIT}), then `sudo nvidia-ctk runtime configure "
-            "--runtime=docker` and restart Docker; or take `--mode native`, or `--cpu`.",
-        )
 
 
 def look() -> Gpus:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bridge.request import Vectors
+from bridge.mrl import Vectors
 from modelfiles.demo.build import DemoFiles
 from tests.bridge_process import Bridge
 from tests.bridge_process import bridge as start

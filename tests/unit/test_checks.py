@@ -5,7 +5,7 @@ import pytest
 
 from bridge.checks import BrokenVectors, check
 from bridge.errors import EngineAnswerInvalid
-from bridge.request import Vectors
+from bridge.mrl import Vectors
 
 
 def unit(count: int, dimensions: int) -> Vectors:

@@ -22,7 +22,8 @@ from bridge.errors import BridgeError
 from bridge.gate import Gate
 from bridge.golden import GoldenStore
 from bridge.length import limit_of
-from bridge.request import KeepAlive, Vectors
+from bridge.mrl import Vectors
+from bridge.request import KeepAlive
 from bridge.settings import Settings
 from deploy.doctor import fit
 from modelfiles import catalog

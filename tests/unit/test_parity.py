@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bridge.backends.base import Backend, Embedded, EngineDown, EngineFacts
-from bridge.mrl import cut
+from bridge.mrl import Vectors, cut
 from bridge.parity import Finding, examine, recheck
-from bridge.request import KeepAlive, Vectors
+from bridge.request import KeepAlive
 from modelfiles.catalog import Context, Header, Model, ModelFile, Reference, Scores
 from tests.unit.toy_backend import ToyBackend
 

@@ -13,7 +13,8 @@ from bridge import retry
 from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown
 from bridge.checks import BrokenVectors
 from bridge.errors import BridgeError, EngineAnswerInvalid, EngineRefused, EngineTimeout, TooLong
-from bridge.request import KeepAlive, Row, Vectors
+from bridge.mrl import Vectors
+from bridge.request import KeepAlive, Row
 from bridge.retry import Outcome, Resilient
 from tests.unit.toy_backend import ToyBackend
 

@@ -15,9 +15,10 @@ from bridge.engine import Limits
 from bridge.errors import BridgeError
 from bridge.gate import Gate
 from bridge.golden import GoldenStore
+from bridge.mrl import Vectors
 from bridge.pool import Member, Pool
 from bridge.quarantine import Quarantine
-from bridge.request import Caller, KeepAlive, Lane, Row, Vectors
+from bridge.request import Caller, KeepAlive, Lane, Row
 from bridge.supply import Supplied, Supply, Wanted
 from bridge.telemetry import Telemetry
 from bridge.traffic.scheduler import Scheduler

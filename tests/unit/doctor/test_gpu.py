@@ -94,12 +94,12 @@ def test_containers_and_the_gpu(
 ) -> None:
     """A GPU that the daemon cannot hand on is a blocker for a model that wants one."""
     stack = intent({"engine": {"cpu": cpu}}, model=model, mode="docker")
-    assert told(gpu.check(stack, found, daemon(gpu=can))) == expected
+    assert told(cpu_fallback.check(stack, found, daemon(gpu=can))) == expected
 
 
 def test_the_toolkits_absence_names_the_step() -> None:
     """What the daemon has, and the command that puts it right."""
-    (found,) = gpu.check(intent(mode="docker"), Gpus((CARD,)), daemon())
+    (found,) = cpu_fallback.check(intent(mode="docker"), Gpus((CARD,)), daemon())
 
     assert "the daemon's runtimes are io.containerd.runc.v2, runc" in found.evidence
     assert "nvidia-ctk runtime configure" in found.next_step
@@ -107,7 +107,7 @@ def test_the_toolkits_absence_names_the_step() -> None:
 
 def test_a_driver_that_does_not_answer() -> None:
     """What it said is told."""
-    (found,) = gpu.check(intent(), Gpus(trouble="nvidia-smi ended with 9: has failed."), None)
+    (found,) = cpu_fallback.check(intent(), Gpus(trouble="nvidia-smi ended with 9: has failed."), None)
     assert (found.id, found.severity, found.evidence) == (
         "GPU-DRIVER",
         "warning",
