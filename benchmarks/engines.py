@@ -14,7 +14,7 @@ from benchmarks.client import many_clients
 from benchmarks.outcome import Outcome, Result
 from benchmarks.shapes import OPENAI_BASE64
 from benchmarks.subjects import ROOT, environ
-from modelfiles import own_python
+from embedstack.host import processes
 from tests.bridge_process import Bridge, bridge
 from tests.engines.process import free_port, process, wait_until_ready
 from tests.upstreams.crowd import Crowd
@@ -100,7 +100,7 @@ def _pool(count: int, known: Path) -> Iterator[tuple[Bridge, list[ExitStack]]]:
 @contextmanager
 def _engine(known: Path, number: int) -> Iterator[str]:
     port, log = free_port(), known.with_name(f"engine-{number}.log")
-    argv = own_python.command("-m", "benchmarks.paced", str(port), str(known), str(SECONDS))
+    argv = processes.command("-m", "benchmarks.paced", str(port), str(known), str(SECONDS))
     with process(argv, env={**environ(), "PYTHONPATH": str(ROOT)}, log=log) as child:
         wait_until_ready(child, f"http://127.0.0.1:{port}/", seconds=30, log=log)
         yield f"http://127.0.0.1:{port}"

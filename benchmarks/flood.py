@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.figures import percentile
 from benchmarks.outcome import Outcome, Points, Result
-from modelfiles.demo.build import build, default_folder
+from embedstack.models.demo.build import build, default_folder
 from tests.bridge_process import bridge
 from tests.engines.run import ollama_create, ollama_server
 from tests.upstreams.crowd import Crowd, Reply

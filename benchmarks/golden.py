@@ -6,7 +6,7 @@ import msgspec
 
 from benchmarks.shapes import MODEL, TEXT
 from benchmarks.upstream import Known
-from modelfiles import catalog
+from embedstack.models import catalog
 from tests.bridge_process import Bridge, bridge
 
 

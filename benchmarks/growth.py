@@ -17,12 +17,12 @@ from benchmarks.outcome import Outcome, Result
 from benchmarks.processes import resident_mb
 from benchmarks.shapes import OPENAI_BASE64
 from benchmarks.subjects import ROOT, environ
-from bridge.cache.disk import DiskStore
-from bridge.cache.record import pack
-from bridge.cache.tier import DiskTier
-from bridge.request import Row
-from bridge.settings import Cache as CacheSettings
-from modelfiles import own_python
+from embedstack.bridge.cache.disk import DiskStore
+from embedstack.bridge.cache.record import pack
+from embedstack.bridge.cache.tier import DiskTier
+from embedstack.bridge.request import Row
+from embedstack.bridge.settings.structs import Cache as CacheSettings
+from embedstack.host import processes
 from tests.bridge_process import Bridge, bridge
 from tests.engines.process import free_port, process, wait_until_ready
 
@@ -66,7 +66,7 @@ def _ask(running: Bridge, start: int, stop: int) -> None:
 def _before_an_upstream(made: Path) -> Iterator[Bridge]:
     known, log, port = made / "known.json", made / "upstream.log", free_port()
     golden.capture(known)
-    argv = own_python.command("-m", "benchmarks.upstream", str(port), str(known))
+    argv = processes.command("-m", "benchmarks.upstream", str(port), str(known))
     settings = ("--set", "engine.kind=openai", "--set", "model.id=demo", "--set", "model.precision=f16")
     with process(argv, env={**environ(), "PYTHONPATH": str(ROOT)}, log=log) as child:
         wait_until_ready(child, f"http://127.0.0.1:{port}/", seconds=30, log=log)

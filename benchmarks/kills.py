@@ -25,7 +25,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.victims import BOUND, Grown, Hurt, has_ollama, stack
-from bridge.mrl import Vectors
+from embedstack.vectors.mrl import Vectors
 from tests.bridge_process import bridge
 from tests.upstreams.crowd import Crowd, Reply
 

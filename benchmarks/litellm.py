@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from benchmarks.missing import MissingError
-from modelfiles import own_python
+from embedstack.host import processes
 
 # What was measured: another version has other figures.
 VERSION = "1.108.7"
@@ -39,7 +39,7 @@ def install() -> Path:
     if not stamp.is_file():
         shutil.rmtree(folder, ignore_errors=True)
         sys.stderr.write(f"installing LiteLLM {VERSION} into {folder} (once, a few minutes)\n")
-        _run(*own_python.command("-m", "venv", str(folder)))
+        _run(*processes.command("-m", "venv", str(folder)))
         _run(str(folder / "bin" / "pip"), "install", "--quiet", f"litellm[proxy]=={VERSION}")
         stamp.touch()
     return folder / "bin" / "litellm"

@@ -20,7 +20,7 @@ from benchmarks.client import many_clients
 from benchmarks.processes import cores, cpu_seconds, pinned
 from benchmarks.shapes import MODEL, OPENAI_BASE64, OPENAI_FLOAT, Shape
 from benchmarks.subjects import CONCURRENCY, ROOT, environ, upstream
-from modelfiles import own_python
+from embedstack.host import processes
 from tests.engines.process import free_port, process, wait_until_ready
 
 REQUESTS = 20_000
@@ -79,7 +79,7 @@ def _measured(shape: Shape) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory(prefix="embedstack-profile-") as made:
         folder = Path(made)
         with upstream(folder, cores()) as engine:
-            seconds = _run(shape, engine.port, folder, ["-m", "bridge"])
+            seconds = _run(shape, engine.port, folder, ["-m", "embedstack.bridge"])
             file = folder / "profile"
             _run(shape, engine.port, folder, ["-m", "benchmarks.profiled", str(file)])
         shares = by_part(pstats.Stats(str(file)))
@@ -107,7 +107,7 @@ def _bridge(engine: int, folder: Path, program: Sequence[str]) -> Iterator[tuple
         "cache.memory": 0,
         "cache.disk": 0,
     }
-    argv = own_python.command(*program)
+    argv = processes.command(*program)
     argv += ["--upstream", f"http://127.0.0.1:{engine}", "--listen", f"127.0.0.1:{port}"]
     argv += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     environment = {**environ(), "PYTHONPATH": str(ROOT)}

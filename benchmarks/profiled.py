@@ -3,7 +3,7 @@
 import cProfile
 import sys
 
-from bridge.__main__ import main
+from embedstack.bridge.__main__ import main
 
 if __name__ == "__main__":
     profile = cProfile.Profile()

@@ -11,7 +11,7 @@ import requests
 
 from benchmarks.flood import chunk
 from benchmarks.outcome import Outcome, Result
-from modelfiles.demo.build import build, default_folder
+from embedstack.models.demo.build import build, default_folder
 from tests.bridge_process import Bridge, bridge
 from tests.engines.run import ollama_create, ollama_server
 from tests.upstreams.crowd import Crowd

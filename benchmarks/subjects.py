@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks import golden, litellm, nginx
 from benchmarks.processes import Cores, pinned
 from benchmarks.shapes import MODEL, OLLAMA, OPENAI, Shape
-from bridge import __version__
-from modelfiles import own_python
+from embedstack import __version__
+from embedstack.host import processes
 from tests.bridge_process import bridge
 from tests.engines.process import free_port, process, wait_until_ready
 
@@ -42,7 +42,7 @@ def upstream(folder: Path, cores: Cores) -> Iterator[Subject]:
     """The scripted upstream, and what asking it directly costs. `folder` gets its vectors and its log."""
     file, log, port = folder / "known.json", folder / "upstream.log", free_port()
     golden.capture(file)
-    argv = own_python.command("-m", "benchmarks.upstream", str(port), str(file))
+    argv = processes.command("-m", "benchmarks.upstream", str(port), str(file))
     environment = {**environ(), "PYTHONPATH": str(ROOT)}
     with pinned(cores.upstream), process(argv, env=environment, log=log) as child:
         wait_until_ready(child, f"http://127.0.0.1:{port}/", seconds=30, log=log)

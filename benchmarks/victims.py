@@ -107,7 +107,7 @@ class Hurt:
         named = str(self.home)
         for one in psutil.process_iter(["cmdline"]):
             words = one.info["cmdline"] or []
-            if "deploy.native" in words and any(named in word for word in words):
+            if "embedstack.deploy.native" in words and any(named in word for word in words):
                 return one
         return None
 

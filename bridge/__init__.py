@@ -1,5 +1,1 @@
 """The bridge: instruction prompts, Matryoshka cuts and checked answers in front of an embedding engine."""
-
-from importlib.metadata import version
-
-__version__ = version("embedstack")

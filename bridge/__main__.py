@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from bridge import signals
+from embedstack.bridge import signals
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     signals.hold()
-    from bridge.serve import run  # takes a second, in which a signal may come
+    from embedstack.bridge.listen.serve import run  # takes a second, in which a signal may come
 
     return run(argv)
 

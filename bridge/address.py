@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bridge.settings import Listen
-from modelfiles.sentences import joined
+from embedstack.bridge.settings.structs import Listen
+from embedstack.sentences import joined
 
 FURTHER = 100  # ports after the wanted one are looked at
 _WHY = {

@@ -13,36 +13,36 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bridge.api.answers import error_answer
-from bridge.api.astray import nothing_at
-from bridge.api.guard import Guard
-from bridge.api.index import IndexDoor
-from bridge.api.intake import INTAKE, Intake
-from bridge.api.keys import accepted
-from bridge.api.ollama import OllamaDoor
-from bridge.api.openai import OpenAIDoor
-from bridge.api.ops import OpsDoor
-from bridge.api.passthrough import PassthroughDoor
-from bridge.api.request import HeadersRequest
-from bridge.api.trace import TraceDoor
-from bridge.api.witness import Witness
-from bridge.cache.cache import Cache, open_cache
-from bridge.cache.parts import open_parts
-from bridge.errors import BridgeError, MethodNotAllowed
-from bridge.expectation import Expectation
-from bridge.gate import Gate
-from bridge.golden import GoldenStore
-from bridge.passthrough import ChatUpstream
-from bridge.pipeline import Defaults, Pipeline
-from bridge.pool import Member, Pool
-from bridge.prompts import Prompts
-from bridge.quarantine import Quarantine
-from bridge.served import Served
-from bridge.settings import Settings
-from bridge.supply import Supply
-from bridge.telemetry import Telemetry
-from bridge.trace import Trace
-from bridge.traffic.scheduler import Scheduler
+from embedstack.bridge.api.answers import error_answer
+from embedstack.bridge.api.asgi import HeadersRequest
+from embedstack.bridge.api.astray import nothing_at
+from embedstack.bridge.api.chat import PassthroughDoor
+from embedstack.bridge.api.guard import Guard
+from embedstack.bridge.api.index import IndexDoor
+from embedstack.bridge.api.intake import INTAKE, Intake
+from embedstack.bridge.api.keys import accepted
+from embedstack.bridge.api.ollama import OllamaDoor
+from embedstack.bridge.api.openai import OpenAIDoor
+from embedstack.bridge.api.ops import OpsDoor
+from embedstack.bridge.api.trace import TraceDoor
+from embedstack.bridge.api.witness import Witness
+from embedstack.bridge.cache.cache import Cache, open_cache
+from embedstack.bridge.cache.parts import open_parts
+from embedstack.bridge.engines.chat import ChatUpstream
+from embedstack.bridge.engines.pool import Member, Pool
+from embedstack.bridge.engines.quarantine import Quarantine
+from embedstack.bridge.errors import BridgeError, MethodNotAllowed
+from embedstack.bridge.index.expectation import Expectation
+from embedstack.bridge.observe.telemetry import Telemetry
+from embedstack.bridge.observe.trace import Trace
+from embedstack.bridge.parity.gate import Gate
+from embedstack.bridge.parity.golden import GoldenStore
+from embedstack.bridge.pipeline import Defaults, Pipeline
+from embedstack.bridge.settings.served import Served
+from embedstack.bridge.settings.structs import Settings
+from embedstack.bridge.supply import Supply
+from embedstack.bridge.text.prompts import Prompts
+from embedstack.bridge.traffic.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 

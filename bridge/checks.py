@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bridge.errors import EngineAnswerInvalid
-from bridge.mrl import Vectors
+from embedstack.bridge.errors import EngineAnswerInvalid
+from embedstack.vectors.mrl import Vectors
 
 # Below this a "vector" is a zero vector with rounding noise: Ollama turns NaN into zeros (llama.cpp #14812).
 SMALLEST_NORM = 1e-6

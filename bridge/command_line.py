@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from bridge.settings_table import ENV_PREFIX, FILE_NAME
-from modelfiles.configuration.layers import ConfigError
+from embedstack.bridge.settings import ENV_PREFIX, FILE_NAME
+from embedstack.configuration.layers import ConfigError
 
 _EPILOG = f"""\
 examples:

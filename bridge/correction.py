@@ -8,7 +8,7 @@ mark and has its second at the beginning of a line; only blanks around the marks
 import re
 from collections.abc import Iterable
 
-from modelfiles.catalog import PromptStyle
+from embedstack.models.catalog import PromptStyle
 
 _BLANKS = " \t"
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from bridge.errors import ClientGone
+from embedstack.bridge.errors import ClientGone
 
 T = TypeVar("T")
 

@@ -1,8 +1,8 @@
 """What is answered for a text that is kept back, and why."""
 
-from bridge.checks import BrokenVectors
-from bridge.errors import BridgeError, TextKillsEngine
-from bridge.quarantine import Quarantine
+from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.engines.quarantine import Quarantine
+from embedstack.bridge.errors import BridgeError, TextKillsEngine
 
 
 def guilty() -> TextKillsEngine:

@@ -6,8 +6,8 @@ import argparse
 import ipaddress
 from typing import Any
 
-from bridge.settings_table import SCHEMA
-from modelfiles.configuration.layers import ConfigError, Given, Layer, from_assignments
+from embedstack.bridge.settings import SCHEMA
+from embedstack.configuration.layers import ConfigError, Given, Layer, from_assignments
 
 
 def from_flags(flags: argparse.Namespace) -> Layer:

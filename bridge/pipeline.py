@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bridge.cache.parts import Parts
-from bridge.departure import Departure, unless_gone
-from bridge.errors import BadRequest, DimensionsOutOfRange, EngineAnswerInvalid, TooLong, shown
-from bridge.expectation import Expectation
-from bridge.index import IndexFacts
-from bridge.length import LengthGuard
-from bridge.mrl import Vectors, cut
-from bridge.names import Alias, Names
-from bridge.prompts import QUERY, Prompt, Prompts
-from bridge.request import EmbedRequest, EmbedResult, KeepAlive, Meaning, OnTooLong, Row
-from bridge.supply import Supply, Wanted
-from bridge.telemetry import Telemetry
-from modelfiles.catalog import Model
+from embedstack.bridge.cache.parts import Parts
+from embedstack.bridge.departure import Departure, unless_gone
+from embedstack.bridge.errors import BadRequest, DimensionsOutOfRange, EngineAnswerInvalid, TooLong, shown
+from embedstack.bridge.index.expectation import Expectation
+from embedstack.bridge.index.facts import IndexFacts
+from embedstack.bridge.observe.telemetry import Telemetry
+from embedstack.bridge.request import EmbedRequest, EmbedResult, KeepAlive, Meaning, OnTooLong, Row
+from embedstack.bridge.supply import Supply, Wanted
+from embedstack.bridge.text.length import LengthGuard
+from embedstack.bridge.text.names import Alias, Names
+from embedstack.bridge.text.prompts import QUERY, Prompt, Prompts
+from embedstack.models.catalog import Model
+from embedstack.vectors.mrl import Vectors, cut
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bridge.mrl import Vectors
-from bridge.security_settings import ApiKey
+from embedstack.bridge.settings.security import ApiKey
+from embedstack.vectors.mrl import Vectors
 
 # Of a text that is too long "truncate" keeps the beginning, "truncate_start" the end.
 OnTooLong = Literal["error", "truncate", "truncate_start"]

@@ -5,15 +5,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.cache.cache import Cache
-from bridge.departure import Departure
-from bridge.errors import ClientGone, DeadlineMissed
-from bridge.guilt import kept_back
-from bridge.pool import Pool
-from bridge.quarantine import Quarantine
-from bridge.request import Caller, Found, KeepAlive, Lane, Row, Stages
-from bridge.traffic.item import Item, Ticket
-from bridge.traffic.pace import retry_after
+from embedstack.bridge.cache.cache import Cache
+from embedstack.bridge.departure import Departure
+from embedstack.bridge.engines.pool import Pool
+from embedstack.bridge.engines.quarantine import Quarantine
+from embedstack.bridge.errors import ClientGone, DeadlineMissed
+from embedstack.bridge.guilt import kept_back
+from embedstack.bridge.request import Caller, Found, KeepAlive, Lane, Row, Stages
+from embedstack.bridge.traffic.item import Item, Ticket
+from embedstack.bridge.traffic.pace import retry_after
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ WORKDIR /build
 RUN python3 -m venv /opt/embedstack
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY compose ./compose
+COPY embedstack ./embedstack
 COPY bridge ./bridge
 COPY deploy ./deploy
 COPY modelfiles ./modelfiles

@@ -1,5 +1,1 @@
 """The toolkit: what a person types to put Qwen3-Embedding to work on their own machine."""
-
-from importlib.metadata import version
-
-__version__ = version("embedstack")

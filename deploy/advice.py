@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from deploy.settings import StackSettings
+from embedstack.deploy.settings import StackSettings
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ from typing import Any
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy import trace_record
-from deploy.errors import PartNotReady
-from deploy.trace_record import TraceRecord
+from embedstack.deploy import trace_record
+from embedstack.deploy.errors import PartNotReady
+from embedstack.deploy.trace_record import TraceRecord
 
 TIMEOUT = 10.0  # seconds: none of these routes waits for an engine
 _ROLE_TEXTS = "embed_bridge_role_texts_total"

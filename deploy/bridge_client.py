@@ -7,7 +7,7 @@ import numpy as np
 import requests
 from numpy.typing import NDArray
 
-from deploy.errors import BridgeRefused
+from embedstack.deploy.errors import BridgeRefused
 
 TIMEOUT = 120.0  # seconds
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deploy.errors import InvalidSettings
-from deploy.plan import Engine
-from modelfiles.readers import yaml_file
-from modelfiles.readers.content import DamagedFile
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.plan.plan import Engine
+from embedstack.readers import yaml_file
+from embedstack.readers.content import DamagedFile
 
 ENGINE = "which engines there are is for the stack to say: engine.url and engine.kind of the stack's own settings"
 ADMIN = "the stack has made a key, which `embedstack config secrets` prints"

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy import flags as memory
-from deploy.advice import OTHER_WAY
-from deploy.errors import InvalidSettings
-from deploy.flags import Flag, Remembered
-from deploy.places import places
-from deploy.settings import ModelSettings, Settings
-from modelfiles.configuration import layers
-from modelfiles.configuration.build import build, sources
-from modelfiles.configuration.layers import ConfigError, Given, Layer
-from modelfiles.configuration.schema import Schema
+from embedstack.configuration import layers
+from embedstack.configuration.build import build, sources
+from embedstack.configuration.layers import ConfigError, Given, Layer
+from embedstack.configuration.schema import Schema
+from embedstack.deploy import flags as memory
+from embedstack.deploy.advice import OTHER_WAY
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.flags import Flag, Remembered
+from embedstack.deploy.places import places
+from embedstack.deploy.settings import ModelSettings, Settings
 
 SCHEMA = Schema(
     Settings,

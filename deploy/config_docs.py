@@ -1,12 +1,12 @@
 """Writes embedstack.example.yaml and the table in docs/stack.md from the settings.
 
-Run `python -m deploy.config_docs` in the repository after a change of `deploy.settings`.
+Run `python -m embedstack.deploy.config_docs` in the repository after a change of `deploy.settings`.
 """
 
 from pathlib import Path
 
-from deploy.config import SCHEMA
-from modelfiles.configuration import reference
+from embedstack.configuration import reference
+from embedstack.deploy.config import SCHEMA
 
 EXAMPLE = Path("embedstack.example.yaml")
 DOCS = Path("docs/stack.md")

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
 
-from deploy import result
-from deploy.advice import about, everywhere, followable
-from deploy.errors import DeployError, Interrupted
+from embedstack.deploy import result
+from embedstack.deploy.advice import about, everywhere, followable
+from embedstack.deploy.errors import DeployError, Interrupted
 
 TOLD_EVERY = 10.0  # seconds between two lines on a transfer, where there is no terminal to draw a bar on
 
@@ -159,7 +159,7 @@ def reporting(command: str, *, as_json: bool, interrupted: str | None = INTERRUP
     report = Report(command, as_json=as_json)
     about()
     warnings = _Warnings(report)
-    files = logging.getLogger("modelfiles")
+    files = logging.getLogger("embedstack.readers")
     files.addHandler(warnings)
     try:
         yield report

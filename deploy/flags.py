@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from deploy.errors import FileDamaged, FolderNotUsable, InvalidSettings
-from deploy.places import Places
-from modelfiles import private_file
-from modelfiles.configuration.layers import Given, Layer
-from modelfiles.readers import json_file
-from modelfiles.readers.content import DamagedFile
+from embedstack.configuration.layers import Given, Layer
+from embedstack.deploy.errors import FileDamaged, FolderNotUsable, InvalidSettings
+from embedstack.deploy.places import Places
+from embedstack.host import files
+from embedstack.readers import json_file
+from embedstack.readers.content import DamagedFile
 
 ANEW = "`embedstack up --forget` brings the stack up by the flags that it is given, and by none of before."
 _OF_BEFORE = " of an earlier `up`"
@@ -93,7 +93,7 @@ def write(places: Places, remembered: Remembered) -> None:
     """0600, since an address may hold a password. FolderNotUsable."""
     try:
         places.create()
-        private_file.write(places.flags, msgspec.json.format(msgspec.json.encode(asdict(remembered))))
+        files.write(places.flags, msgspec.json.format(msgspec.json.encode(asdict(remembered))))
     except OSError as error:
         raise FolderNotUsable(
             f"{places.root} cannot be written: {error.strerror}.", "Name another folder in EMBEDSTACK_HOME."

@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.bridge_client import BridgeClient
-from modelfiles.demo.lexicon import read
+from embedstack.deploy.bridge_client import BridgeClient
+from embedstack.models.demo.lexicon import read
 
 DIMENSIONS = (2560, 1024, 256, 32)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from deploy.errors import FolderNotUsable
+from embedstack.deploy.errors import FolderNotUsable
 
 HOME_VARIABLE = "EMBEDSTACK_HOME"
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 from rich.console import RenderableType
 
-from deploy.errors import DeployError
+from embedstack.deploy.errors import DeployError
 
 SCHEMA = 1
 """Raised when a field changes its meaning or goes; new fields come without notice."""

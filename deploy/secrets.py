@@ -14,11 +14,11 @@ from pathlib import Path
 
 import yaml
 
-from deploy.errors import FileDamaged, FolderNotUsable, InvalidSettings, NotRunning
-from deploy.places import Places
-from modelfiles import private_file
-from modelfiles.readers import content, yaml_file
-from modelfiles.readers.content import Damaged, DamagedFile
+from embedstack.deploy.errors import FileDamaged, FolderNotUsable, InvalidSettings, NotRunning
+from embedstack.deploy.places import Places
+from embedstack.host import files
+from embedstack.readers import content, yaml_file
+from embedstack.readers.content import Damaged, DamagedFile
 
 _HEAD = "# Made once for this stack, and in no other file. `embedstack config secrets` shows them.\n"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -107,7 +107,7 @@ def _read(path: Path, say: Callable[[str], None]) -> dict[str, str]:
 
 
 def _write(path: Path, known: dict[str, str]) -> None:
-    private_file.write(path, (_HEAD + yaml.safe_dump(known, sort_keys=False)).encode())
+    files.write(path, (_HEAD + yaml.safe_dump(known, sort_keys=False)).encode())
 
 
 def _checked(path: Path, data: bytes) -> dict[str, str]:

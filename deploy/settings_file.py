@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import yaml_edit
-from deploy.config import ADVICE, SCHEMA, refusing
-from deploy.errors import FolderNotUsable, InvalidSettings
-from deploy.flags import Remembered, file_to_read
-from modelfiles import private_file
-from modelfiles.configuration import layers
-from modelfiles.configuration.build import build
-from modelfiles.configuration.setting import Setting
-from modelfiles.readers import content, yaml_file
-from modelfiles.readers.content import Damaged, DamagedFile
+from embedstack.configuration import layers, yaml_edit
+from embedstack.configuration.build import build
+from embedstack.configuration.setting import Setting
+from embedstack.deploy.config import ADVICE, SCHEMA, refusing
+from embedstack.deploy.errors import FolderNotUsable, InvalidSettings
+from embedstack.deploy.flags import Remembered, file_to_read
+from embedstack.host import files
+from embedstack.readers import content, yaml_file
+from embedstack.readers.content import Damaged, DamagedFile
 
 SOURCE = "config set"
 _HEAD = "# Settings of the stack. `embedstack config example` prints every one with what it allows.\n\n"
@@ -108,7 +107,7 @@ def _write(file: Path, text: str) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o644
-        private_file.write(place, text.encode(), mode)
+        files.write(place, text.encode(), mode)
     except OSError as error:
         raise FolderNotUsable(
             f"{file} cannot be written: {error.strerror}.", "Name another file with --config, or in EMBEDSTACK_CONFIG."

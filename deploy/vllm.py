@@ -2,7 +2,7 @@
 
 import json
 
-from deploy.plan import Plan, Served
+from embedstack.deploy.plan.plan import Plan, Served
 
 ALONE, BESIDE = 0.9, 0.45  # share of the GPU's memory, alone and beside Ollama
 SIZES = (32, 64, 128, 256, 512, 768, 1024, 1536, 2048, 2560, 4096)  # what clients cut vectors to

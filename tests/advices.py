@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bridge.settings_table import SCHEMA as BRIDGE
-from deploy.config import SCHEMA as STACK
+from embedstack.bridge.settings import SCHEMA as BRIDGE
+from embedstack.deploy.config import SCHEMA as STACK
 
 ROOT = Path(__file__).parents[1]
 UNKNOWN = "77"
 """What stands where a text is filled in later: it can be a name, a number and a part of either."""
 
 _PROGRAMS = ("embedstack", "embed-bridge", "make")
-_SOURCES = ("deploy", "bridge", "modelfiles")
+_SOURCES = ("deploy", "bridge", "embedstack")
 _DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/*.md", "*.example.yaml")
 _INLINE = re.compile(r"`([^`\n]+)`")
 _NAMES = re.compile(

@@ -85,7 +85,7 @@ def bridge(
         url = f"http://127.0.0.1:{(port := free_port())}"
         own = [f"cache.folder={Path(folder) / 'cache'}"] if cached else ["cache.memory=0", "cache.disk=0"]
         sets = [part for setting in own for part in ("--set", setting)]
-        command = [sys.executable, "-m", "bridge", *sets, *arguments, "--listen", f"127.0.0.1:{port}"]
+        command = [sys.executable, "-m", "embedstack.bridge", *sets, *arguments, "--listen", f"127.0.0.1:{port}"]
         passed = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_BRIDGE_", "OLLAMA"))}
         with log.open("wb") as output:
             process = subprocess.Popen(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modelfiles.demo.build import DemoFiles, build, default_folder
+from embedstack.models.demo.build import DemoFiles, build, default_folder
 from tests.engines.locate import ENGINES, RECIPES, locate
 from tests.engines.run import STARTED
 from tests.random_fixture import RandomFixture, make

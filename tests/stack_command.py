@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.config import SCHEMA
+from embedstack.deploy.config import SCHEMA
 from tests.engines.process import free_port
 
 TIMEOUT = 900.0  # seconds

@@ -15,7 +15,7 @@ from benchmarks.fuzz import file_work
 from benchmarks.fuzz.ledger import Ledger
 from benchmarks.fuzz.run import Fuzz, Target
 from benchmarks.fuzz.truth import Truth
-from modelfiles.demo.build import build, default_folder
+from embedstack.models.demo.build import build, default_folder
 from tests.bridge_process import bridge
 
 CONSOLE = Console(stderr=True, highlight=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.fuzz import files
 from benchmarks.fuzz.case import chance
 from benchmarks.fuzz.files import Reader
-from modelfiles.demo.build import build, default_folder
+from embedstack.models.demo.build import build, default_folder
 
 _readers: dict[str, Reader] = {}
 _folder = Path()
@@ -53,7 +53,7 @@ def _prepare(home: str) -> None:
     demo = build(default_folder())
     shutil.copytree(demo.hf, _folder / "hf")  # another release's command may build its own where this one lies
     _readers.update(files.readers(demo.gguf, _folder / "hf"))
-    for name in ("modelfiles", "bridge"):  # of each file they say that it was set aside
+    for name in ("embedstack",):  # of each file they say that it was set aside
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

@@ -11,22 +11,22 @@ from pathlib import Path
 
 from benchmarks.fuzz import mutate
 from benchmarks.fuzz.case import Chance
-from bridge import config as bridge_config
-from bridge import vocabulary
-from bridge.expectation import Expectation
-from bridge.golden import GoldenStore
-from deploy import config as stack_config
-from deploy import places, secrets
-from deploy.errors import DeployError
-from deploy.gates import gguf, safetensors
-from deploy.native import record as supervised
-from deploy.stack import record
-from deploy.webui import index_record
-from modelfiles import catalog, gguf_header
-from modelfiles.configuration.layers import ConfigError
-from modelfiles.model import CatalogError
-from modelfiles.readers import json_file, yaml_file
-from modelfiles.readers.content import Damaged
+from embedstack.bridge.index.expectation import Expectation
+from embedstack.bridge.parity.golden import GoldenStore
+from embedstack.bridge.settings import load as bridge_config
+from embedstack.bridge.text import vocabulary
+from embedstack.configuration.layers import ConfigError
+from embedstack.deploy import config as stack_config
+from embedstack.deploy import places, record, secrets
+from embedstack.deploy.errors import DeployError
+from embedstack.deploy.gates import gguf, safetensors
+from embedstack.deploy.native import record as supervised
+from embedstack.deploy.webui.index import record as index_record
+from embedstack.models import catalog
+from embedstack.models.gguf import header
+from embedstack.models.model import CatalogError
+from embedstack.readers import json_file, yaml_file
+from embedstack.readers.content import Damaged
 
 KNOWN = record.Record("embedstack", "native", "demo", "f16", 2560, "embedded", True, None, "http://127.0.0.1:1", None)
 BOUND = 10.0  # seconds for one file
@@ -73,7 +73,7 @@ def readers(gguf_file: Path, hf: Path) -> dict[str, Reader]:
     """By kind."""
     model = catalog.load().find("demo").model
     refused = (DeployError,)
-    whole = Path(catalog.__file__).with_name("catalog.yaml").read_bytes()
+    whole = (catalog.DATA / "catalog.yaml").read_bytes()
     small = b'{"fingerprint":"0123456789abcdef","model":"demo","made":"x"}'
     parts = json.dumps(
         {"pid": 1, "parts": [{"spec": {"name": "a", "argv": ["b"]}, "who": None, "restarts": 0}]}
@@ -172,8 +172,8 @@ def attempt(reader: Reader, damaged: bytes, folder: Path) -> str | None:
 
 def _gguf(path: Path) -> None:
     for read in (
-        lambda: gguf_header.read(path, ["general.architecture", "tokenizer.ggml.tokens"]),
-        lambda: gguf_header.examine(path, ["general.architecture"]),
+        lambda: header.read(path, ["general.architecture", "tokenizer.ggml.tokens"]),
+        lambda: header.examine(path, ["general.architecture"]),
         lambda: vocabulary.load(path),
         lambda: vocabulary.quantisation_of(path),
     ):

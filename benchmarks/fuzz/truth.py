@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelfiles import catalog
+from embedstack.models import catalog
 from tests.reference.numpy_qwen3 import Floats, NumpyQwen3, cut
 
 SAME = 0.9999

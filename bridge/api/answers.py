@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from bridge.api.astray import speaks_openai
-from bridge.api.long_answer import LONG, SLICE, LongAnswer, pieces
-from bridge.api.witness import Witness
-from bridge.errors import BridgeError
-from bridge.request import EmbedRequest, EmbedResult, Found, Stages
+from embedstack.bridge.api.astray import speaks_openai
+from embedstack.bridge.api.long_answer import LONG, SLICE, LongAnswer, pieces
+from embedstack.bridge.api.witness import Witness
+from embedstack.bridge.errors import BridgeError
+from embedstack.bridge.request import EmbedRequest, EmbedResult, Found, Stages
 
 JSON = "application/json; charset=utf-8"
 # A header that names thousands of texts would be refused by clients and proxies (8 KiB is a common bound).

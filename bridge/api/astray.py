@@ -2,7 +2,7 @@
 
 import re
 
-from bridge.errors import NotFound
+from embedstack.bridge.errors import NotFound
 
 CHAT = ("/api/chat", "/api/generate", "/v1/chat/completions")
 # What changes the models of an Ollama, or sends them elsewhere.

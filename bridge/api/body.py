@@ -10,12 +10,12 @@ import orjson
 from starlette.requests import Request
 from starlette.types import Receive
 
-from bridge.api.intake import INTAKE, Intake
-from bridge.api.unicode import refuse_fields
-from bridge.api.whole import Whole
-from bridge.departure import Departure
-from bridge.errors import BadRequest, BodyTimeout, TooLarge, UnsupportedEncoding, shown
-from bridge.settings import Limits
+from embedstack.bridge.api.intake import INTAKE, Intake
+from embedstack.bridge.api.unicode import refuse_fields
+from embedstack.bridge.api.whole import Whole
+from embedstack.bridge.departure import Departure
+from embedstack.bridge.errors import BadRequest, BodyTimeout, TooLarge, UnsupportedEncoding, shown
+from embedstack.bridge.settings.structs import Limits
 
 Object = dict[str, Any]
 _NOTHING = re.compile(rb"[ \t\n\r\v\f]*")

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bridge.backends.base import EngineFacts
-from bridge.length import limit_of
-from bridge.pipeline import Pipeline
-from bridge.request import EmbedRequest
+from embedstack.bridge.backends.base import EngineFacts
+from embedstack.bridge.pipeline import Pipeline
+from embedstack.bridge.request import EmbedRequest
+from embedstack.bridge.text.length import limit_of
 
 # The Ollama whose API the bridge keeps; told to clients that ask an engine which is not Ollama.
 OLLAMA_API = "0.34.4"

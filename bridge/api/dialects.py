@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from bridge.api.body import Object
-from bridge.errors import BadRequest, DimensionsOutOfRange, shown
-from bridge.prompts import ROLE_FIELDS
-from modelfiles.catalog import Model
+from embedstack.bridge.api.body import Object
+from embedstack.bridge.errors import BadRequest, DimensionsOutOfRange, shown
+from embedstack.bridge.text.prompts import ROLE_FIELDS
+from embedstack.models.catalog import Model
 
 # Our own fields under the names that others give them, and who they are.
 SAME: Mapping[str, Mapping[str, str]] = MappingProxyType(

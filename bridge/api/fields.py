@@ -7,15 +7,15 @@ from typing import Any
 
 from starlette.requests import Request
 
-from bridge.api.body import Object
-from bridge.errors import BadRequest, DimensionsOutOfRange, TooLarge, shown
-from bridge.expectation import FINGERPRINT
-from bridge.prompts import ROLE_FIELDS
-from bridge.request import Caller, KeepAlive, Lane, OnTooLong, PromptHints
-from bridge.security_settings import ApiKey
-from bridge.setting_kinds import WEEK
-from bridge.settings import Limits
-from modelfiles.catalog import Model
+from embedstack.bridge.api.body import Object
+from embedstack.bridge.errors import BadRequest, DimensionsOutOfRange, TooLarge, shown
+from embedstack.bridge.index.expectation import FINGERPRINT
+from embedstack.bridge.request import Caller, KeepAlive, Lane, OnTooLong, PromptHints
+from embedstack.bridge.settings.kinds import WEEK
+from embedstack.bridge.settings.security import ApiKey
+from embedstack.bridge.settings.structs import Limits
+from embedstack.bridge.text.prompts import ROLE_FIELDS
+from embedstack.models.catalog import Model
 
 # Go's time.ParseDuration, which is what Ollama reads a keep_alive string with.
 _DURATION = re.compile(

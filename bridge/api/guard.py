@@ -10,15 +10,15 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bridge import hosts
-from bridge.api import keys
-from bridge.api.answers import error_answer
-from bridge.api.request import FirstHeaders
-from bridge.api.unicode import refuse_head
-from bridge.departure import Departure
-from bridge.errors import BadRequest, BridgeError, Forbidden, Unauthorized, shown
-from bridge.security_settings import ApiKey, Security
-from bridge.telemetry import Telemetry
+from embedstack.bridge.api import keys
+from embedstack.bridge.api.answers import error_answer
+from embedstack.bridge.api.asgi import FirstHeaders
+from embedstack.bridge.api.unicode import refuse_head
+from embedstack.bridge.departure import Departure
+from embedstack.bridge.errors import BadRequest, BridgeError, Forbidden, Unauthorized, shown
+from embedstack.bridge.observe.telemetry import Telemetry
+from embedstack.bridge.settings import hosts
+from embedstack.bridge.settings.security import ApiKey, Security
 
 log = logging.getLogger("bridge.access")
 

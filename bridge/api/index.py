@@ -7,14 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.api import fields
-from bridge.api.answers import json_answer
-from bridge.api.body import read_object
-from bridge.api.keys import Admins
-from bridge.errors import BadRequest, IndexMismatch, shown
-from bridge.expectation import FINGERPRINT
-from bridge.pipeline import Pipeline
-from bridge.settings import Settings
+from embedstack.bridge.api import fields
+from embedstack.bridge.api.answers import json_answer
+from embedstack.bridge.api.body import read_object
+from embedstack.bridge.api.keys import Admins
+from embedstack.bridge.errors import BadRequest, IndexMismatch, shown
+from embedstack.bridge.index.expectation import FINGERPRINT
+from embedstack.bridge.pipeline import Pipeline
+from embedstack.bridge.settings.structs import Settings
 
 
 class IndexDoor:

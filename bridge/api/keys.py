@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 
-from bridge.api.local import outsider
-from bridge.errors import Forbidden
-from bridge.security_settings import ApiKey, Security
+from embedstack.bridge.api.local import outsider
+from embedstack.bridge.errors import Forbidden
+from embedstack.bridge.settings.security import ApiKey, Security
 
 
 def given(headers: Mapping[str, str]) -> str:

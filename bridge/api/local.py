@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from starlette.requests import Request
 
-from bridge.hosts import is_loopback
+from embedstack.bridge.settings.hosts import is_loopback
 
 # Pages cannot keep a browser from sending these, and nothing but a browser sends them: every name that begins with
 # `Sec-` is the browser's own (Fetch, 2.2.2), as Sec-Fetch-Site.

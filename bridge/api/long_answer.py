@@ -12,7 +12,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from bridge.departure import Departure
+from embedstack.bridge.departure import Departure
 
 # Numbers in a slice: a millisecond of orjson's time, 1.3 MB of JSON.
 SLICE = 65_536

@@ -7,18 +7,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from bridge import __version__
-from bridge.api import fields
-from bridge.api.answers import embed_answer, ignored_note, json_answer
-from bridge.api.body import Object, read_object, read_sent
-from bridge.api.card import ModelCard
-from bridge.api.dialects import understood
-from bridge.api.witness import ASKED, Witness
-from bridge.errors import BadRequest, UnknownModel, shown
-from bridge.passthrough import ChatUpstream
-from bridge.pipeline import Pipeline
-from bridge.request import EmbedRequest
-from bridge.settings import Limits
+from embedstack import __version__
+from embedstack.bridge.api import fields
+from embedstack.bridge.api.answers import embed_answer, ignored_note, json_answer
+from embedstack.bridge.api.body import Object, read_object, read_sent
+from embedstack.bridge.api.card import ModelCard
+from embedstack.bridge.api.dialects import understood
+from embedstack.bridge.api.witness import ASKED, Witness
+from embedstack.bridge.engines.chat import ChatUpstream
+from embedstack.bridge.errors import BadRequest, UnknownModel, shown
+from embedstack.bridge.pipeline import Pipeline
+from embedstack.bridge.request import EmbedRequest
+from embedstack.bridge.settings.structs import Limits
 
 DOOR = "ollama"
 

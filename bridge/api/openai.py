@@ -6,18 +6,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.api import fields
-from bridge.api.answers import embed_answer, is_long, json_answer
-from bridge.api.body import Object, read_sent
-from bridge.api.card import ModelCard
-from bridge.api.dialects import understood
-from bridge.api.witness import ASKED, Witness
-from bridge.errors import BadRequest, UnknownModel, shown
-from bridge.mrl import to_base64
-from bridge.passthrough import ChatUpstream
-from bridge.pipeline import Pipeline
-from bridge.request import EmbedRequest, EmbedResult
-from bridge.settings import Limits
+from embedstack.bridge.api import fields
+from embedstack.bridge.api.answers import embed_answer, is_long, json_answer
+from embedstack.bridge.api.body import Object, read_sent
+from embedstack.bridge.api.card import ModelCard
+from embedstack.bridge.api.dialects import understood
+from embedstack.bridge.api.witness import ASKED, Witness
+from embedstack.bridge.engines.chat import ChatUpstream
+from embedstack.bridge.errors import BadRequest, UnknownModel, shown
+from embedstack.bridge.pipeline import Pipeline
+from embedstack.bridge.request import EmbedRequest, EmbedResult
+from embedstack.bridge.settings.structs import Limits
+from embedstack.vectors.mrl import to_base64
 
 DOOR = "openai"
 

@@ -8,17 +8,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge import __version__
-from bridge.api import fields
-from bridge.api.answers import json_answer
-from bridge.api.body import read_sent
-from bridge.api.dialects import understood
-from bridge.api.keys import Admins
-from bridge.engine import Engine
-from bridge.pipeline import Pipeline
-from bridge.request import EmbedRequest, Lane
-from bridge.settings import Settings
-from bridge.telemetry import Telemetry
+from embedstack import __version__
+from embedstack.bridge.api import fields
+from embedstack.bridge.api.answers import json_answer
+from embedstack.bridge.api.body import read_sent
+from embedstack.bridge.api.dialects import understood
+from embedstack.bridge.api.keys import Admins
+from embedstack.bridge.engines.engine import Engine
+from embedstack.bridge.observe.telemetry import Telemetry
+from embedstack.bridge.pipeline import Pipeline
+from embedstack.bridge.request import EmbedRequest, Lane
+from embedstack.bridge.settings.structs import Settings
 
 
 class OpsDoor:

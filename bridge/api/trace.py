@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.api.answers import json_answer
-from bridge.api.keys import Admins
-from bridge.errors import BadRequest, shown
-from bridge.security_settings import Security
-from bridge.trace import Trace
+from embedstack.bridge.api.answers import json_answer
+from embedstack.bridge.api.keys import Admins
+from embedstack.bridge.errors import BadRequest, shown
+from embedstack.bridge.observe.trace import Trace
+from embedstack.bridge.settings.security import Security
 
 _MOST = 100_000
 

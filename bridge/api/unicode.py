@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.types import Scope
 
-from bridge.errors import BadRequest, encodable, shown
+from embedstack.bridge.errors import BadRequest, encodable, shown
 
 # A surrogate as UTF-8 would write it; in Latin-1 these are a letter and two control characters, which no text has.
 _ENCODED = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")

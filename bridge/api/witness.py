@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from bridge.errors import BridgeError
-from bridge.pipeline import Pipeline
-from bridge.request import EmbedRequest, EmbedResult
-from bridge.roles import RoleWatch, origin
-from bridge.telemetry import Telemetry
-from bridge.trace import Trace
+from embedstack.bridge.errors import BridgeError
+from embedstack.bridge.observe.telemetry import Telemetry
+from embedstack.bridge.observe.trace import Trace
+from embedstack.bridge.pipeline import Pipeline
+from embedstack.bridge.request import EmbedRequest, EmbedResult
+from embedstack.bridge.roles import RoleWatch, origin
 
 # Where a door leaves, in the ASGI scope, what it has understood of a request.
 ASKED = "asked"

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bridge.errors import EngineUnavailable
-from bridge.mrl import Vectors
-from bridge.request import KeepAlive
+from embedstack.bridge.errors import EngineUnavailable
+from embedstack.bridge.request import KeepAlive
+from embedstack.vectors.mrl import Vectors
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # 4 MB that most bridges never need

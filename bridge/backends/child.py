@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from bridge.backends.ending import Ending, killed_for_memory
-from bridge.errors import EngineNotReady
-from modelfiles import own_python
+from embedstack.bridge.backends.ending import Ending, killed_for_memory
+from embedstack.bridge.errors import EngineNotReady
+from embedstack.host import processes
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Child:
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
-            env=own_python.environment(os.environ),
+            env=processes.environment(os.environ),
             start_new_session=True,
         )
         self._last_lines.clear()

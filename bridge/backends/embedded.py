@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bridge.backends.base import Embedded, EngineDied, EngineDown, EngineFacts, EngineKilled
-from bridge.backends.child import Child
-from bridge.backends.ending import Ending
-from bridge.backends.http import EngineClient
-from bridge.backends.openai import OpenAIBackend
-from bridge.backends.socket_folder import SocketFolder
-from bridge.errors import EngineNotReady, EngineRefused, EngineTimeout
-from bridge.request import KeepAlive
-from modelfiles import own_python
+from embedstack.bridge.backends.base import Embedded, EngineDied, EngineDown, EngineFacts, EngineKilled
+from embedstack.bridge.backends.child import Child
+from embedstack.bridge.backends.ending import Ending
+from embedstack.bridge.backends.http import EngineClient
+from embedstack.bridge.backends.openai import OpenAIBackend
+from embedstack.bridge.backends.socket_folder import SocketFolder
+from embedstack.bridge.errors import EngineNotReady, EngineRefused, EngineTimeout
+from embedstack.bridge.request import KeepAlive
+from embedstack.host import processes
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # 4 MB that most bridges never need
@@ -56,7 +56,7 @@ class EmbeddedBackend:
         self._dimensions = dimensions
         self._timeout = timeout
         options = {"gguf": str(gguf), "alias": model, "context": context, "threads": threads}
-        command = own_python.command("-m", "bridge.backends.llama_child", orjson.dumps(options).decode())
+        command = processes.command("-m", "embedstack.bridge.backends.llama_child", orjson.dumps(options).decode())
         self._child = Child(command, start_timeout=START_TIMEOUT, beginning=self._new_access)
         self._folder: SocketFolder | None = None
         self._access: dict[str, str] = {}
@@ -75,7 +75,9 @@ class EmbeddedBackend:
             self._child.kill()  # somebody has tidied up: the next one gets a new folder
 
     async def facts(self) -> EngineFacts:
-        from bridge import vocabulary  # it loads `tokenizers`, for which a bridge before another engine has no use
+        from embedstack.bridge.text import (
+            vocabulary,  # it loads `tokenizers`, for which a bridge before another engine has no use
+        )
 
         facts = await (await self._serving()).facts()
         try:
@@ -122,7 +124,7 @@ class EmbeddedBackend:
         return f"{self._gguf} {stat.st_size} {stat.st_mtime_ns}"
 
     async def tokenizer(self) -> "Tokenizer":
-        from bridge import vocabulary
+        from embedstack.bridge.text import vocabulary
 
         try:
             return await asyncio.to_thread(vocabulary.load, self._gguf)

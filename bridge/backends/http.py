@@ -14,11 +14,11 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 
-from bridge import __version__
-from bridge.backends.base import EngineDied, EngineDown, EngineGarbled, EngineKilled
-from bridge.backends.connection import MOST_BODY, BrokenOffError, Connection, NonsenseError, Raw
-from bridge.backends.ending import killed_for_memory
-from bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
+from embedstack import __version__
+from embedstack.bridge.backends.base import EngineDied, EngineDown, EngineGarbled, EngineKilled
+from embedstack.bridge.backends.connection import MOST_BODY, BrokenOffError, Connection, NonsenseError, Raw
+from embedstack.bridge.backends.ending import killed_for_memory
+from embedstack.bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
 
 # Bytes of an answer that is no vectors: the largest is Ollama's vocabulary, some 10 MB.
 MOST_PAGE = 64 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""llama.cpp in a process of its own: `python -P -m bridge.backends.llama_child '{"gguf": …}'`.
+"""llama.cpp in a process of its own: `python -P -m embedstack.bridge.backends.llama_child '{"gguf": …}'`.
 
 Where and for whom it serves stands in the first line of its standard input, as `Access`: a command line can be read by
 everybody. It serves OpenAI's API there, prints one line of JSON with its address when the model is loaded, and ends,

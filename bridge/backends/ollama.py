@@ -4,13 +4,20 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineFacts, EngineKilled
-from bridge.backends.http import Answer, EngineClient, most_of
-from bridge.backends.wire import to_matrix
-from bridge.checks import BrokenVectors
-from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady, EngineRefused, EngineTimeout, TooLong
-from bridge.request import KeepAlive
-from modelfiles.ollama_version import PROBE, uncounted, uncounted_by
+from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineFacts, EngineKilled
+from embedstack.bridge.backends.http import Answer, EngineClient, most_of
+from embedstack.bridge.backends.wire import to_matrix
+from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.errors import (
+    BridgeError,
+    EngineAnswerInvalid,
+    EngineNotReady,
+    EngineRefused,
+    EngineTimeout,
+    TooLong,
+)
+from embedstack.bridge.request import KeepAlive
+from embedstack.host.ollama_version import PROBE, uncounted, uncounted_by
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # 4 MB that most bridges never need
@@ -94,7 +101,9 @@ class OllamaBackend:
         await self._post("/api/embed", {"model": self._model, "keep_alive": 0})
 
     async def tokenizer(self) -> "Tokenizer":
-        from bridge.vocabulary import Vocabulary  # it loads `tokenizers`, for which most bridges have no use
+        from embedstack.bridge.text.vocabulary import (
+            Vocabulary,  # it loads `tokenizers`, for which most bridges have no use
+        )
 
         info = _object(await self._show(verbose=True), "model_info")
         try:

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineFacts
-from bridge.backends.http import Answer, EngineClient, most_of
-from bridge.backends.wire import from_openai, plain_base64
-from bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady, EngineRefused, EngineTimeout, TooLong
-from bridge.request import KeepAlive
+from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineFacts
+from embedstack.bridge.backends.http import Answer, EngineClient, most_of
+from embedstack.bridge.backends.wire import from_openai, plain_base64
+from embedstack.bridge.errors import (
+    BridgeError,
+    EngineAnswerInvalid,
+    EngineNotReady,
+    EngineRefused,
+    EngineTimeout,
+    TooLong,
+)
+from embedstack.bridge.request import KeepAlive
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # 4 MB that most bridges never need
@@ -147,7 +154,7 @@ class OpenAIBackend:
                 f"The engine at {self._client.url} has no vocabulary that the bridge could count with.",
                 "Set engine.tokenizer to the model's folder, tokenizer.json or GGUF, or split long texts.",
             )
-        from bridge import vocabulary  # it loads `tokenizers`, for which most bridges have no use
+        from embedstack.bridge.text import vocabulary  # it loads `tokenizers`, for which most bridges have no use
 
         try:
             return await asyncio.to_thread(vocabulary.load, self._tokenizer)

@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bridge.errors import EngineAnswerInvalid
-from bridge.mrl import LITTLE_ENDIAN_F32, Vectors, from_base64
+from embedstack.bridge.errors import EngineAnswerInvalid
+from embedstack.vectors.mrl import LITTLE_ENDIAN_F32, Vectors, from_base64
 
 _ADVICE = "Look at the engine's log, and check that engine.url is the engine's own address."
 

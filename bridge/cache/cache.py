@@ -6,11 +6,11 @@ from pathlib import Path
 
 import platformdirs
 
-from bridge.cache.disk import DiskStore
-from bridge.cache.memory import MemoryTier
-from bridge.cache.tier import DiskStats, DiskTier
-from bridge.request import Row
-from bridge.settings import Cache as CacheSettings
+from embedstack.bridge.cache.disk import DiskStore
+from embedstack.bridge.cache.memory import MemoryTier
+from embedstack.bridge.cache.tier import DiskStats, DiskTier
+from embedstack.bridge.request import Row
+from embedstack.bridge.settings.structs import Cache as CacheSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from bridge.cache.file import PAGE, error_name, journal_bytes, open_file
+from embedstack.bridge.cache.file import PAGE, error_name, journal_bytes, open_file
 
 log = logging.getLogger(__name__)
 

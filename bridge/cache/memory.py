@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from bridge.request import Row
+from embedstack.bridge.request import Row
 
 # What an entry takes besides its numbers: key, row, array and table, and what the allocator rounds up. Measured.
 ENTRY_OVERHEAD = 1536

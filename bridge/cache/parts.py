@@ -12,8 +12,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bridge.security_settings import ApiKey
-from modelfiles import private_file
+from embedstack.bridge.settings.security import ApiKey
+from embedstack.host import files
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +52,11 @@ def _salt(folder: Path | None) -> bytes:
         return fresh
     path = folder / SALT
     try:
-        kept = private_file.create(path, fresh)
+        kept = files.create(path, fresh)
         if len(kept) == _BYTES:
             return kept
         log.warning("%s is damaged and made new: vectors that keys have in the cache are computed once more", path)
-        private_file.write(path, fresh)
+        files.write(path, fresh)
     except OSError as error:
         log.warning(
             "%s cannot be kept: what keys have in the cache is theirs until the next start alone (%s)", path, error

@@ -5,9 +5,9 @@ import zlib
 
 import numpy as np
 
-from bridge.checks import UNIT
-from bridge.mrl import LITTLE_ENDIAN_F32
-from bridge.request import Row
+from embedstack.bridge.checks import UNIT
+from embedstack.bridge.request import Row
+from embedstack.vectors.mrl import LITTLE_ENDIAN_F32
 
 _HEAD = struct.Struct("<III")  # checksum of what follows it, dimensions, tokens
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.cache.disk import DiskStore
-from bridge.cache.filter import KeyFilter
-from bridge.cache.record import pack, unpack
-from bridge.cache.worker import Worker
-from bridge.request import Row
+from embedstack.bridge.cache.disk import DiskStore
+from embedstack.bridge.cache.filter import KeyFilter
+from embedstack.bridge.cache.record import pack, unpack
+from embedstack.bridge.cache.worker import Worker
+from embedstack.bridge.request import Row
 
 log = logging.getLogger(__name__)
 

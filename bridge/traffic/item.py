@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from bridge.errors import BridgeError
-from bridge.request import KeepAlive, Lane, Row
+from embedstack.bridge.errors import BridgeError
+from embedstack.bridge.request import KeepAlive, Lane, Row
 
 State = Literal["waiting", "running", "done"]
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from bridge.traffic.item import Ticket
+from embedstack.bridge.traffic.item import Ticket
 
 
 class Patience:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from bridge.errors import QueueFull
-from bridge.request import Lane
-from bridge.traffic.item import Item
-from bridge.traffic.pace import OVERHEAD, Pace, retry_after
-from bridge.traffic.turns import Turns
+from embedstack.bridge.errors import QueueFull
+from embedstack.bridge.request import Lane
+from embedstack.bridge.traffic.item import Item
+from embedstack.bridge.traffic.pace import OVERHEAD, Pace, retry_after
+from embedstack.bridge.traffic.turns import Turns
 
 # How many items that were taken back may lie about before they are looked for.
 _MOST_DEAD = 1_000

@@ -4,11 +4,11 @@ import os
 import signal
 import sys
 
-from deploy.cli import about, cache, config, demo, model, stack, trace, webui
-from deploy.cli.root import app
-from deploy.commands import completion as completion_command
+from embedstack.deploy.cli import bridge, cache, config, demo, model, stack, trace, webui
+from embedstack.deploy.cli.verb import app
+from embedstack.deploy.commands import completion as completion_command
 
-__all__ = ["about", "app", "cache", "config", "demo", "main", "model", "stack", "trace", "webui"]
+__all__ = ["app", "bridge", "cache", "config", "demo", "main", "model", "stack", "trace", "webui"]
 
 
 def main() -> None:

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.options import BRIDGE_URL, Config, Json, Stack
-from deploy.cli.root import app
-from deploy.cli.settings import stack_name
-from deploy.console import reporting
+from embedstack.deploy.cli.options import BRIDGE_URL, Config, Json, Stack
+from embedstack.deploy.cli.settings import stack_name
+from embedstack.deploy.cli.verb import app
+from embedstack.deploy.console import reporting
 
 cache = typer.Typer(help="The vectors that a running bridge keeps.", no_args_is_help=True)
 app.add_typer(cache, name="cache")
@@ -24,8 +24,8 @@ def cache_stats(
     url: Url = None, key: Key = None, stack: Stack = None, config: Config = None, as_json: Json = False
 ) -> None:
     """Say how many vectors are kept, where, and how the disk is."""
-    from deploy.commands import cache as cache_command
-    from deploy.stack.bridge_access import access
+    from embedstack.deploy import bridge_verbs as cache_command
+    from embedstack.deploy.stack.bridge_access import access
 
     with reporting("cache stats", as_json=as_json) as report:
         where = access(stack_name(config, None, stack), url, key, otherwise=BRIDGE_URL)
@@ -37,8 +37,8 @@ def cache_clear(
     url: Url = None, key: Key = None, stack: Stack = None, config: Config = None, as_json: Json = False
 ) -> None:
     """Forget every vector, and what the model was known by: after a change of weights under one name."""
-    from deploy.commands import cache as cache_command
-    from deploy.stack.bridge_access import access
+    from embedstack.deploy import bridge_verbs as cache_command
+    from embedstack.deploy.stack.bridge_access import access
 
     with reporting("cache clear", as_json=as_json) as report:
         where = access(stack_name(config, None, stack), url, key, otherwise=BRIDGE_URL)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.options import Config, Json, Set, Stack
-from deploy.cli.root import app
-from deploy.cli.settings import load, stack_name
-from deploy.console import reporting
+from embedstack.deploy.cli.options import Config, Json, Set, Stack
+from embedstack.deploy.cli.settings import load, stack_name
+from embedstack.deploy.cli.verb import app
+from embedstack.deploy.console import reporting
 
 config = typer.Typer(help="The settings, and what is made from them.", no_args_is_help=True)
 app.add_typer(config, name="config")
@@ -24,7 +24,7 @@ def config_show(
     as_json: Json = False,
 ) -> None:
     """Show every setting."""
-    from deploy.commands import config as config_command
+    from embedstack.deploy import config_verbs as config_command
 
     with reporting("config show", as_json=as_json) as report:
         report.show(config_command.show(load(file, settings, {"stack.name": stack}), with_sources=sources))
@@ -38,7 +38,7 @@ def config_set(
     as_json: Json = False,
 ) -> None:
     """Write settings into embedstack.yaml, and leave all else in it as it stands."""
-    from deploy.commands import config as config_command
+    from embedstack.deploy import config_verbs as config_command
 
     with reporting("config set", as_json=as_json) as report:
         report.show(config_command.set_values(words, os.environ, Path.cwd(), file=file, stack=stack))
@@ -47,7 +47,7 @@ def config_set(
 @config.command("example", epilog="Example: embedstack config example > embedstack.yaml")
 def config_example(as_json: Json = False) -> None:
     """Print a settings file with every key, its default and what it allows."""
-    from deploy.commands import config as config_command
+    from embedstack.deploy import config_verbs as config_command
 
     with reporting("config example", as_json=as_json) as report:
         report.show(config_command.example())
@@ -56,7 +56,7 @@ def config_example(as_json: Json = False) -> None:
 @config.command("secrets", epilog="Example: embedstack config secrets")
 def config_secrets(stack: Stack = None, file: Config = None, settings: Set = None, as_json: Json = False) -> None:
     """Show what nobody else may know: Open WebUI's first password, and the bridge's key."""
-    from deploy.commands import config as config_command
+    from embedstack.deploy import config_verbs as config_command
 
     with reporting("config secrets", as_json=as_json) as report:
         name = stack_name(file, settings, stack)
@@ -69,7 +69,7 @@ def config_secrets(stack: Stack = None, file: Config = None, settings: Set = Non
 )
 def config_systemd(stack: Stack = None, file: Config = None, settings: Set = None, as_json: Json = False) -> None:
     """Print a systemd user unit that keeps the stack running (native)."""
-    from deploy.commands import config as config_command
+    from embedstack.deploy import config_verbs as config_command
 
     with reporting("config systemd", as_json=as_json) as report:
         loaded = load(file, settings, {"stack.name": stack})
@@ -79,7 +79,7 @@ def config_systemd(stack: Stack = None, file: Config = None, settings: Set = Non
 @config.command("compose", epilog="Example: embedstack config compose > compose.yaml")
 def config_compose_file(stack: Stack = None, file: Config = None, settings: Set = None, as_json: Json = False) -> None:
     """Print the Compose file that comes of all layers, without secrets (docker)."""
-    from deploy.commands import config_compose as compose_command
+    from embedstack.deploy.commands import config_compose as compose_command
 
     with reporting("config compose", as_json=as_json) as report:
         given = {"stack.name": stack, "stack.mode": "docker"}

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.options import Json
-from deploy.cli.root import app
-from deploy.console import STOPPED, reporting
+from embedstack.deploy.cli.options import Json
+from embedstack.deploy.cli.verb import app
+from embedstack.deploy.console import STOPPED, reporting
 
 
 @app.command(epilog="Example: embedstack demo --once")
@@ -19,7 +19,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """See the bridge at work: a stand-in model, a question, a ranking; then it serves until Ctrl-C."""
-    from deploy.commands import demo as demo_command
+    from embedstack.deploy.demo import command as demo_command
 
     with reporting("demo", as_json=as_json, interrupted=STOPPED) as report:
         demo_command.run(report, once=once, port=port)

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from deploy.cli.options import Config, Json, Set
-from deploy.cli.root import app
-from deploy.cli.settings import load, ollama_url
-from deploy.console import reporting
-from deploy.settings import Settings
+from embedstack.deploy.cli.options import Config, Json, Set
+from embedstack.deploy.cli.settings import load, ollama_url
+from embedstack.deploy.cli.verb import app
+from embedstack.deploy.console import reporting
+from embedstack.deploy.settings import Settings
 
 model = typer.Typer(help="The models.", no_args_is_help=True)
 app.add_typer(model, name="model")
@@ -29,8 +29,8 @@ _AGAIN = "Interrupted; the same command goes on where it stopped."
 @model.command("list", epilog="Example: embedstack model list --json")
 def model_list_(config: Config = None, settings: Set = None, as_json: Json = False) -> None:
     """List the models and files of the catalogue, and which are on this disk."""
-    from deploy.commands import model_list
-    from deploy.hub.source import source
+    from embedstack.deploy.commands import model_list
+    from embedstack.deploy.hub.source import source
 
     with reporting("model list", as_json=as_json) as report:
         ours = load(config, settings, {}).settings
@@ -51,8 +51,8 @@ def model_pull(
     as_json: Json = False,
 ) -> None:
     """Fetch a model's file and verify it; a download that was cut goes on."""
-    from deploy.commands import model_files, model_pull_ollama
-    from deploy.hub.source import source
+    from embedstack.deploy.hub.source import source
+    from embedstack.deploy.models import files, pull_ollama
 
     with reporting("model pull", as_json=as_json, interrupted=_AGAIN) as report:
         ours = _settings(config, settings, endpoint, offline)
@@ -60,13 +60,13 @@ def model_pull(
             url, keep = ollama_url(ours), ours.model.kept
             own = ours.model.catalog
             report.show(
-                model_pull_ollama.pull(
+                pull_ollama.pull(
                     name, quantisation, ours.model.num_ctx, url=url, keep_alive=keep, report=report, own=own
                 )
             )
             return
         where = source(ours.hub, os.environ)
-        report.show(model_files.pull(name, quantisation, where, report, ours.model.catalog))
+        report.show(files.pull(name, quantisation, where, report, ours.model.catalog))
 
 
 @model.command("verify", epilog="Example: embedstack model verify qwen3-embedding:4b")
@@ -78,13 +78,13 @@ def model_verify(
     as_json: Json = False,
 ) -> None:
     """Read a file on this disk to its last byte, and compare its sha256 with the catalogue's."""
-    from deploy.commands import model_files
-    from deploy.hub.source import source
+    from embedstack.deploy.hub.source import source
+    from embedstack.deploy.models import files
 
     with reporting("model verify", as_json=as_json) as report:
         ours = _settings(config, settings, None, None)
         where = source(ours.hub, os.environ)
-        report.show(model_files.verify(what, quantisation, where, report, ours.model.catalog))
+        report.show(files.verify(what, quantisation, where, report, ours.model.catalog))
 
 
 @model.command("import", epilog="Example: embedstack model import /media/stick/Qwen3-Embedding-4B-Q4_K_M.gguf")
@@ -95,12 +95,12 @@ def model_import(
     as_json: Json = False,
 ) -> None:
     """Take a model's file from a disk, for a machine without a network."""
-    from deploy.commands import model_files
-    from deploy.hub.source import source
+    from embedstack.deploy.hub.source import source
+    from embedstack.deploy.models import files
 
     with reporting("model import", as_json=as_json) as report:
         ours = _settings(config, settings, None, None)
-        report.show(model_files.import_(file, source(ours.hub, os.environ), report, ours.model.catalog))
+        report.show(files.import_(file, source(ours.hub, os.environ), report, ours.model.catalog))
 
 
 @model.command("export", epilog="Example: embedstack model export qwen3-embedding:4b /media/stick")
@@ -113,13 +113,13 @@ def model_export(
     as_json: Json = False,
 ) -> None:
     """Put a model's verified file into a folder, to be carried to a machine without a network."""
-    from deploy.commands import model_files
-    from deploy.hub.source import source
+    from embedstack.deploy.hub.source import source
+    from embedstack.deploy.models import files
 
     with reporting("model export", as_json=as_json) as report:
         ours = _settings(config, settings, None, None)
         where = source(ours.hub, os.environ)
-        report.show(model_files.export(name, quantisation, target, where, report, ours.model.catalog))
+        report.show(files.export(name, quantisation, target, where, report, ours.model.catalog))
 
 
 @model.command("check", epilog="Example: embedstack model check ./my.gguf --model qwen3-embedding:4b")
@@ -131,7 +131,7 @@ def model_check_(
     as_json: Json = False,
 ) -> None:
     """Say whether an engine would make the right vectors of these files, by their headers alone."""
-    from deploy.commands import model_check
+    from embedstack.deploy.commands import model_check
 
     with reporting("model check", as_json=as_json) as report:
         ours = load(config, settings, {}).settings
@@ -152,14 +152,14 @@ def model_create_(
     as_json: Json = False,
 ) -> None:
     """Make a model in Ollama from its verified file, or leave it alone where it is that already; check its vectors."""
-    from deploy.commands import model_create
-    from deploy.hub.source import source
+    from embedstack.deploy.hub.source import source
+    from embedstack.deploy.models import create
 
     with reporting("model create", as_json=as_json, interrupted=_AGAIN) as report:
         given = {"engine.url": url, "model.num_ctx": num_ctx, "hub.endpoint": endpoint, "hub.offline": offline}
         ours = load(config, settings, given).settings
         report.show(
-            model_create.create(
+            create.create(
                 name,
                 quantisation,
                 gguf,
@@ -182,7 +182,7 @@ def model_remove_(
     as_json: Json = False,
 ) -> None:
     """Take a model out of Ollama. The file that it was made from stays."""
-    from deploy.commands import model_remove
+    from embedstack.deploy.commands import model_remove
 
     with reporting("model remove", as_json=as_json) as report:
         ours = load(config, settings, {"engine.url": url}).settings
@@ -199,17 +199,17 @@ def model_show_(
     as_json: Json = False,
 ) -> None:
     """Show what the catalogue knows of a model, and what Ollama says of it."""
-    from deploy.commands import model_show
+    from embedstack.deploy.models import show
 
     with reporting("model show", as_json=as_json) as report:
         ours = load(config, settings, {"engine.url": url}).settings
-        report.show(model_show.show(name, quantisation, ollama_url(ours), ours.model.catalog))
+        report.show(show.show(name, quantisation, ollama_url(ours), ours.model.catalog))
 
 
 @model.command("demo", epilog="Example: embedstack model demo --json")
 def model_demo(as_json: Json = False) -> None:
     """Build the demo model, a small stand-in that needs no download, and say where it lies."""
-    from deploy import demo_model
+    from embedstack.deploy.demo import model as demo_model
 
     with reporting("model demo", as_json=as_json) as report:
         report.show(demo_model.demo(report))
@@ -225,7 +225,7 @@ def model_modelfile(
     as_json: Json = False,
 ) -> None:
     """Print the Modelfile with which Ollama takes a GGUF as it should."""
-    from deploy.commands import model as model_command
+    from embedstack.deploy.commands import model as model_command
 
     with reporting("model modelfile", as_json=as_json) as report:
         report.show(model_command.modelfile(gguf, name, num_ctx))

@@ -4,12 +4,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy import advice
-from deploy.config import SCHEMA, Loaded, flag_of
-from deploy.config import load as load_config
-from deploy.config import stack_name as find_stack_name
-from deploy.ollama.address import address
-from deploy.settings import Settings
+from embedstack.deploy import advice
+from embedstack.deploy.config import SCHEMA, Loaded, flag_of
+from embedstack.deploy.config import load as load_config
+from embedstack.deploy.config import stack_name as find_stack_name
+from embedstack.deploy.ollama.address import address
+from embedstack.deploy.settings import Settings
 
 
 def load(

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.options import Config, Json, Set, Stack
-from deploy.cli.root import app
-from deploy.cli.settings import load, stack_name
-from deploy.console import INTERRUPTED, STOPPED, reporting
+from embedstack.deploy.cli.options import Config, Json, Set, Stack
+from embedstack.deploy.cli.settings import load, stack_name
+from embedstack.deploy.cli.verb import app
+from embedstack.deploy.console import INTERRUPTED, STOPPED, reporting
 
 Parts = Annotated[list[str] | None, typer.Argument(help="Which parts; all where none is named.")]
 
@@ -63,7 +63,7 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Bring the stack up: model, engine, bridge, Open WebUI. Done again it changes nothing."""
-    from deploy.commands import up as up_command
+    from embedstack.deploy.stack import up as up_command
 
     with reporting("up", as_json=as_json, interrupted=STOPPED if foreground else _GOES_ON) as report:
         given = _given(model, quantisation, num_ctx, stack, mode, expose, engine, cpu, webui)
@@ -94,7 +94,7 @@ def down(
     as_json: Json = False,
 ) -> None:
     """Stop what `up` started. An Ollama that ran before is left alone, and so are models and documents."""
-    from deploy.commands import down as down_command
+    from embedstack.deploy.stack import running as down_command
 
     with reporting("down", as_json=as_json) as report:
         name = stack_name(config, settings, stack)
@@ -116,7 +116,7 @@ def restart(
     parts: Parts = None, stack: Stack = None, config: Config = None, settings: Set = None, as_json: Json = False
 ) -> None:
     """Start parts anew. Exit status 4 where one of the stack is not well."""
-    from deploy.commands import restart as restart_command
+    from embedstack.deploy.commands import restart as restart_command
 
     with reporting("restart", as_json=as_json) as report:
         name = stack_name(config, settings, stack)
@@ -128,7 +128,7 @@ def restart(
 @app.command(epilog="Example: embedstack status --json")
 def status(stack: Stack = None, config: Config = None, settings: Set = None, as_json: Json = False) -> None:
     """Say how each part is. Exit status 4 where one is not well, or there is no stack."""
-    from deploy.commands import status as status_command
+    from embedstack.deploy.commands import status as status_command
 
     with reporting("status", as_json=as_json) as report:
         name = stack_name(config, settings, stack)
@@ -153,7 +153,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Say what is in the way on this machine, or will be, and what to do about it. Exit status 3 where it is."""
-    from deploy.commands import doctor as doctor_command
+    from embedstack.deploy.stack import diagnose as doctor_command
 
     with reporting("doctor", as_json=as_json) as report:
         given = _given(model, quantisation, num_ctx, stack, mode, expose, engine, cpu, webui)
@@ -173,7 +173,7 @@ def logs(
     as_json: Json = False,
 ) -> None:
     """Show what the parts have written."""
-    from deploy.commands import logs as logs_command
+    from embedstack.deploy.commands import logs as logs_command
 
     with reporting("logs", as_json=as_json, interrupted=None if follow else INTERRUPTED) as report:
         name = stack_name(config, settings, stack)

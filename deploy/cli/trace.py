@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.options import BRIDGE_URL, Config, Json, Set, Stack
-from deploy.cli.root import app
-from deploy.cli.settings import stack_name
-from deploy.console import INTERRUPTED, reporting
+from embedstack.deploy.cli.options import BRIDGE_URL, Config, Json, Set, Stack
+from embedstack.deploy.cli.settings import stack_name
+from embedstack.deploy.cli.verb import app
+from embedstack.deploy.console import INTERRUPTED, reporting
 
 
 @app.command(epilog="Example: embedstack trace --last 20")
@@ -28,8 +28,8 @@ def trace(
 ) -> None:
     """Follow what clients ask the bridge for: which role, where it came from, tokens, cache, times. Never a text,
     unless the bridge was started with `trace.text`. --json writes an object a line; with --once, one document."""
-    from deploy.commands import trace as trace_command
-    from deploy.stack.bridge_access import access
+    from embedstack.deploy.commands import trace as trace_command
+    from embedstack.deploy.stack.bridge_access import access
 
     with reporting("trace", as_json=as_json, interrupted=INTERRUPTED if once else None) as report:
         name = stack_name(config, settings, stack)

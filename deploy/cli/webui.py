@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from deploy import advice
-from deploy.cli.options import Config, Json, Set, Stack
-from deploy.cli.root import app
-from deploy.cli.settings import load
-from deploy.config import Loaded
-from deploy.console import reporting
-from deploy.errors import InvalidSettings
-from deploy.webui.elsewhere import Elsewhere, elsewhere
+from embedstack.deploy import advice
+from embedstack.deploy.cli.options import Config, Json, Set, Stack
+from embedstack.deploy.cli.settings import load
+from embedstack.deploy.cli.verb import app
+from embedstack.deploy.config import Loaded
+from embedstack.deploy.console import reporting
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.webui.verbs.elsewhere import Elsewhere, elsewhere
 
 webui = typer.Typer(
     help="Open WebUI: its embedding settings, its index, its administrator's password.", no_args_is_help=True
@@ -72,7 +72,7 @@ def webui_status(
     as_json: Json = False,
 ) -> None:
     """Say of each setting what it is, what it should be, and where both came from. Exit status 1 where one differs."""
-    from deploy.commands import webui_status as command
+    from embedstack.deploy.webui.verbs import status as command
 
     with reporting("webui status", as_json=as_json) as report:
         there = elsewhere(url, token, bridge, None, bridge_key)
@@ -99,7 +99,7 @@ def webui_apply(
     as_json: Json = False,
 ) -> None:
     """Set what differs; done again it changes nothing. Exit status 1 where a text's role does not reach the bridge."""
-    from deploy.commands import webui_apply as command
+    from embedstack.deploy.webui.verbs import apply as command
 
     with reporting("webui apply", as_json=as_json) as report:
         there = elsewhere(url, token, bridge, bridge_here, bridge_key, key)
@@ -126,7 +126,7 @@ def webui_reindex(
     as_json: Json = False,
 ) -> None:
     """Embed anew all that is indexed, count it and ask it. Exit status 1 where a file failed."""
-    from deploy.commands import webui_reindex as command
+    from embedstack.deploy.webui.verbs import reindex as command
 
     going_on = "Interrupted; Open WebUI may go on by itself. `embedstack webui reindex` goes through all of it again."
     with reporting("webui reindex", as_json=as_json, interrupted=going_on) as report:
@@ -150,7 +150,7 @@ def webui_demo(
     as_json: Json = False,
 ) -> None:
     """See it find what is meant: a handbook in a knowledge base, a question, the paragraph that answers it."""
-    from deploy.commands import webui_demo as command
+    from embedstack.deploy.webui.verbs import demo as command
 
     with reporting("webui demo", as_json=as_json) as report:
         there = elsewhere(url, token)
@@ -164,7 +164,7 @@ def webui_demo(
 @webui.command("open", epilog="Example: embedstack webui open")
 def webui_open(stack: Stack = None, config: Config = None, settings: Set = None, as_json: Json = False) -> None:
     """Open it in the browser, and say its address."""
-    from deploy.commands import webui_open as command
+    from embedstack.deploy.webui.verbs import open as command
 
     with reporting("webui open", as_json=as_json) as report:
         loaded = load(config, settings, {"stack.name": stack})
@@ -183,7 +183,7 @@ def webui_password(
     as_json: Json = False,
 ) -> None:
     """Give an administrator a new password, shown once: for when the old one is lost. Whoever has it is signed out."""
-    from deploy.commands import webui_password as command
+    from embedstack.deploy.webui.verbs import password as command
 
     with reporting("webui password", as_json=as_json) as report:
         loaded = load(config, settings, {"stack.name": stack})
@@ -193,7 +193,7 @@ def webui_password(
 @webui.command("uninstall", epilog="Example: embedstack webui uninstall")
 def webui_uninstall(as_json: Json = False) -> None:
     """Take its program away, 7 GB that all stacks share (native). Documents and accounts stay with their stack."""
-    from deploy.commands import webui_uninstall as command
+    from embedstack.deploy.webui.verbs import uninstall as command
 
     with reporting("webui uninstall", as_json=as_json) as report:
         report.show(command.uninstall(report))

@@ -5,16 +5,16 @@ from typing import ClassVar
 
 from rich.text import Text
 
-from deploy.console import Report
-from deploy.docker import daemon as daemons
-from deploy.docker.daemon import Daemon
-from deploy.docker.machine import machine
-from deploy.docker.runner import PlannedContainers
-from deploy.docker.written import Hidden
-from deploy.places import Places, places
-from deploy.plan import Plan
-from deploy.settings import Settings
-from deploy.stack import planning
+from embedstack.deploy.console import Report
+from embedstack.deploy.docker import daemon as daemons
+from embedstack.deploy.docker.daemon import Daemon
+from embedstack.deploy.docker.machine import machine
+from embedstack.deploy.docker.runner import PlannedContainers
+from embedstack.deploy.docker.written import Hidden
+from embedstack.deploy.places import Places, places
+from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.stack import planning
 
 
 @dataclass(frozen=True)

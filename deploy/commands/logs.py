@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from deploy.console import Report
-from deploy.places import places
-from deploy.stack import record, runners
+from embedstack.deploy import record
+from embedstack.deploy.console import Report
+from embedstack.deploy.places import places
+from embedstack.deploy.stack import runners
 
 
 def logs(stack: str, names: Sequence[str], report: Report, *, lines: int, follow: bool) -> None:

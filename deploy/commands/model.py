@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.console import Group
 from rich.text import Text
 
-from deploy.errors import InvalidModel
-from modelfiles import catalog
-from modelfiles.catalog import CatalogError
-from modelfiles.modelfile import render
+from embedstack.deploy.errors import InvalidModel
+from embedstack.models import catalog
+from embedstack.models.catalog import CatalogError
+from embedstack.models.modelfile import render
 
 
 @dataclass(frozen=True)

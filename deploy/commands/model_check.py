@@ -6,11 +6,11 @@ from pathlib import Path
 from rich.console import Group
 from rich.text import Text
 
-from deploy.errors import InvalidModel
-from deploy.gates.gate import accept
-from deploy.gates.verdict import Severity, Verdict
-from modelfiles import catalog
-from modelfiles.catalog import CatalogError
+from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.gates.gate import accept
+from embedstack.deploy.gates.verdict import Severity, Verdict
+from embedstack.models import catalog
+from embedstack.models.catalog import CatalogError
 
 MARKS: dict[Severity, tuple[str, str]] = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 

@@ -7,11 +7,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.model_files import load
-from deploy.hub.fetch import on_disk
-from deploy.hub.source import Source
-from modelfiles.demo.build import GGUF, default_folder
-from modelfiles.model import Model, ModelFile
+from embedstack.deploy.hub.fetch import on_disk
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.models.files import load
+from embedstack.models.demo.build import GGUF, default_folder
+from embedstack.models.model import Model, ModelFile
 
 
 @dataclass(frozen=True)

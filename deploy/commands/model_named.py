@@ -1,8 +1,8 @@
 """The file that a person's words mean, for every verb that puts one into an Ollama."""
 
-from deploy.errors import InvalidModel
-from modelfiles.catalog import Catalog, CatalogError
-from modelfiles.model import Model, ModelFile
+from embedstack.deploy.errors import InvalidModel
+from embedstack.models.catalog import Catalog, CatalogError
+from embedstack.models.model import Model, ModelFile
 
 
 def named(known: Catalog, name: str, quantisation: str | None) -> tuple[Model, ModelFile]:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from deploy.errors import InvalidModel
-from deploy.ollama import made
-from deploy.ollama.server import Ollama
+from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.ollama import made
+from embedstack.deploy.ollama.server import Ollama
 
 
 @dataclass(frozen=True)

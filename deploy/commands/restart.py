@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from deploy.console import Report
-from deploy.places import places
-from deploy.stack import record, runners
-from deploy.stack.result import Status
-from deploy.state import exit_code
+from embedstack.deploy import record
+from embedstack.deploy.console import Report
+from embedstack.deploy.places import places
+from embedstack.deploy.stack import runners
+from embedstack.deploy.stack.result import Status
+from embedstack.deploy.state import exit_code
 
 
 def restart(stack: str, names: Sequence[str], report: Report) -> Status:

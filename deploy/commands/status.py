@@ -1,11 +1,12 @@
 """`embedstack status`: how each part of a stack is."""
 
-from deploy.console import Report
-from deploy.errors import NotRunning
-from deploy.places import places
-from deploy.stack import going, record, runners
-from deploy.stack.result import Status
-from deploy.state import NOT_WELL, exit_code
+from embedstack.deploy import record
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import NotRunning
+from embedstack.deploy.places import places
+from embedstack.deploy.stack import going, runners
+from embedstack.deploy.stack.result import Status
+from embedstack.deploy.state import NOT_WELL, exit_code
 
 
 def status(stack: str, report: Report) -> Status:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from rich.console import Group
 
-from deploy.bridge_api import BridgeApi
-from deploy.console import Report
-from deploy.stack.bridge_access import Access
-from deploy.trace_record import TraceRecord, head
+from embedstack.deploy.bridge_api import BridgeApi
+from embedstack.deploy.console import Report
+from embedstack.deploy.stack.bridge_access import Access
+from embedstack.deploy.trace_record import TraceRecord, head
 
 POLL = 0.5  # seconds between two looks
 

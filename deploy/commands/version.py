@@ -3,7 +3,7 @@
 import platform
 from dataclasses import dataclass
 
-from deploy import __version__
+from embedstack import __version__
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import docker
 from docker.errors import DockerException
 
-from deploy.errors import CommandFailed, EngineNotUsable
+from embedstack.deploy.errors import CommandFailed, EngineNotUsable
 
 TIMEOUT_S = 20
 DEFAULT = "unix:///var/run/docker.sock"

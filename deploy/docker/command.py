@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from deploy.console import Report
-from deploy.docker import client
-from deploy.errors import CommandFailed, EngineNotUsable
+from embedstack.deploy.console import Report
+from embedstack.deploy.docker import client
+from embedstack.deploy.errors import CommandFailed, EngineNotUsable
 
 LAST_LINES = 20
 

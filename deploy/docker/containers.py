@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from docker import DockerClient
 
-from deploy.state import PartState
+from embedstack.deploy.state import PartState
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"

@@ -6,9 +6,9 @@ import shutil
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.docker import client, gpu
-from deploy.docker.overlays import Gpu
-from deploy.errors import DeployError, EngineNotUsable
+from embedstack.deploy.docker import client, gpu
+from embedstack.deploy.docker.compose import Gpu
+from embedstack.deploy.errors import DeployError, EngineNotUsable
 
 COMPOSE_LEAST = (2, 20)
 

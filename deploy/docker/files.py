@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.errors import DeployError
+from embedstack.deploy.errors import DeployError
 
-CHECKOUT = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parents[2]
+CHECKOUT = PACKAGE.parent
 # pyproject.toml puts what a checkout has beside the packages here (force-include).
 WHEEL = Path(__file__).parent / "files"
 
@@ -21,9 +22,9 @@ def beside() -> Path:
     )
 
 
-def packages() -> Path:
-    """The folder in which the packages bridge, deploy and modelfiles lie."""
-    return CHECKOUT
+def package() -> Path:
+    """The folder of the package embedstack: in a checkout with links in it."""
+    return PACKAGE
 
 
 def compose(names: tuple[str, ...]) -> tuple[Path, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.docker.overlays import Gpu
+from embedstack.deploy.docker.compose import Gpu
 
 NVIDIA_CDI = "nvidia.com/gpu"
 

@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from deploy.docker import files
-from deploy.errors import DeployError
+from embedstack.deploy.docker import files
+from embedstack.deploy.errors import DeployError
 
 LABEL = "embedstack.sources"
-PACKAGES = ("bridge", "deploy", "modelfiles")
+LINKED = ("bridge", "deploy", "modelfiles")
+"""Folders of the package that stand beside it in a checkout, as they do in what is staged."""
 BESIDE = ("pyproject.toml", "constraints.txt", "README.md", "LICENSE")
 # What the bridge is made of: a change in the toolkit, which the wheel holds as well, is no reason to build again.
-DECISIVE = ("bridge", "modelfiles", "pyproject.toml", "constraints.txt", "compose/bridge.Dockerfile")
+DECISIVE = ("bridge", "modelfiles", "embedstack", "pyproject.toml", "constraints.txt", "compose/bridge.Dockerfile")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.py[co]", "files")
 
 
 def stage(context: Path) -> str:
     """Copy to `context`, an empty folder, what the image is built from; its digest. DeployError, OSError."""
-    beside, packages = files.beside(), files.packages()
+    beside, package = files.beside(), files.package()
     shutil.copytree(beside / "compose", context / "compose", ignore=_LEFT_OUT)
-    for name in PACKAGES:
-        shutil.copytree(packages / name, context / name, ignore=_LEFT_OUT)
+    shutil.copytree(package, context / "embedstack", ignore=_without_links(package))
+    for name in LINKED:
+        shutil.copytree(package / name, context / name, ignore=_LEFT_OUT)
+        (context / "embedstack" / name).symlink_to(Path("..", name))
     for name in BESIDE:
         if not (beside / name).is_file():
             raise DeployError(f"{beside / name} is missing, which the bridge's image is built from.", "Install again.")
         shutil.copy2(beside / name, context / name)
     return digest(context)
+
+
+def _without_links(package: Path) -> Callable[[str, list[str]], set[str]]:
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return {*_LEFT_OUT(folder, names), *(LINKED if Path(folder) == package else ())}
+
+    return ignored
 
 
 def digest(folder: Path) -> str:

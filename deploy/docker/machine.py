@@ -7,7 +7,7 @@ import socket
 
 import psutil
 
-from deploy.docker.variables import Machine
+from embedstack.deploy.docker.variables import Machine
 
 DESCRIPTORS = 65536
 """Enough for the thousands of connections that Open WebUI opens for one document, in each part."""

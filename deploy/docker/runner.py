@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.console import Report
-from deploy.docker import argv, client, command, containers, image, overlays, written
-from deploy.docker.containers import Container
-from deploy.docker.overlays import Gpu
-from deploy.docker.variables import Machine
-from deploy.environment import WebuiSecrets
-from deploy.errors import CommandFailed, NotRunning, PartNotReady
-from deploy.places import Places
-from deploy.plan import Plan
-from deploy.state import PartState
-from modelfiles import own_python
+from embedstack.deploy.console import Report
+from embedstack.deploy.docker import cli as argv
+from embedstack.deploy.docker import client, command, compose, containers, image, written
+from embedstack.deploy.docker.compose import Gpu
+from embedstack.deploy.docker.containers import Container
+from embedstack.deploy.docker.variables import Machine
+from embedstack.deploy.errors import CommandFailed, NotRunning, PartNotReady
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.environment import WebuiSecrets
+from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.state import PartState
+from embedstack.host import processes
 
 LAST_LINES = 20
 RESTART_TIMEOUT = 300.0  # seconds: a model is read into memory again before its engine is healthy
@@ -117,7 +118,7 @@ class PlannedContainers(Containers):
     def in_webui(self, script: str, argument: str) -> str:
         """What a Python script prints in a container of Open WebUI's image, with its variables. CommandFailed."""
         project = written.write(self.plan, self.secrets, self.folder, self.gpu, self.machine)
-        argv = own_python.command("-c", script, argument, program="python3")
+        argv = processes.command("-c", script, argument, program="python3")
         return command.run(project.run("open-webui", *argv), self.report)
 
     def config(self) -> str:
@@ -125,7 +126,7 @@ class PlannedContainers(Containers):
         with tempfile.TemporaryDirectory(prefix="embedstack-") as folder:
             scratch = Path(folder) / "compose"
             project = written.write(written.hidden(self.plan), written.Hidden(), scratch, self.gpu, self.machine)
-            told = command.run(project.config(overlays.services(self.plan)), self.report)
+            told = command.run(project.config(compose.services(self.plan)), self.report)
         return told.replace(str(scratch), str(self.folder))
 
     @property
@@ -150,13 +151,13 @@ class PlannedContainers(Containers):
         return bool(found)
 
     def _identities(self) -> dict[str, tuple[str, str]]:
-        planned = overlays.services(self.plan)
+        planned = compose.services(self.plan)
         found = {containers.service(container): containers.identity(container) for container in self._look()}
         return {name: identity for name, identity in found.items() if name in planned}
 
     def _drop_unplanned(self) -> None:
         """Remove what an earlier plan had and this one has not, as Ollama after a change of engine; volumes stay."""
-        planned = overlays.services(self.plan)
+        planned = compose.services(self.plan)
         names = [str(one["Name"]).lstrip("/") for one in self._look() if containers.service(one) not in planned]
         if names:
             command.run(argv.remove(names), self.report)

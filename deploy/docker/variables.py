@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from deploy import environment, vllm
-from deploy.environment import WebuiSecrets
-from deploy.errors import InvalidSettings
-from deploy.plan import Engine, Plan, Served
-from deploy.webui.stores import Server
+from embedstack.deploy import vllm
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.plan import environment
+from embedstack.deploy.plan.environment import WebuiSecrets
+from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.plan.stores import Server
 
 BRIDGE_PORT = 11435
 CACHE = "/var/cache/embed-bridge"

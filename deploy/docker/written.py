@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy.docker import files, overlays, variables
-from deploy.docker.argv import Project
-from deploy.docker.overlays import Gpu
-from deploy.docker.variables import GIVEN, Machine
-from deploy.environment import WebuiSecrets
-from deploy.errors import FolderNotUsable, InvalidSettings
-from deploy.plan import Plan
-from modelfiles import private_file
+from embedstack.deploy.docker import compose as overlays
+from embedstack.deploy.docker import files, variables
+from embedstack.deploy.docker.cli import Project
+from embedstack.deploy.docker.compose import Gpu
+from embedstack.deploy.docker.variables import GIVEN, Machine
+from embedstack.deploy.errors import FolderNotUsable, InvalidSettings
+from embedstack.deploy.plan.environment import WebuiSecrets
+from embedstack.deploy.plan.plan import Plan
+from embedstack.host import files as private_file
 
 SECRET = 0o600
 # What is mounted into the bridge is read by a user without a name here. The folder above it, 0700, keeps others out.

@@ -2,20 +2,22 @@
 
 from typing import Any
 
-from deploy.bridge_api import BridgeApi, IndexFacts
-from deploy.doctor import http
-from deploy.doctor.exposure import Accounts
-from deploy.doctor.intent import Intent
-from deploy.doctor.machine import Machine
-from deploy.native import parts
-from deploy.places import Places
-from deploy.plan import Plan
-from deploy.secrets import Secrets
-from deploy.webui import at_rest, guard, index_record, library, wanted
-from deploy.webui import version as versions
-from deploy.webui.client import Webui
-from deploy.webui.guard import Indexed
-from deploy.webui.index_record import IndexRecord
+from embedstack.deploy.bridge_api import BridgeApi, IndexFacts
+from embedstack.deploy.doctor import http
+from embedstack.deploy.doctor.exposure import Accounts
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.native import parts
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.secrets import Secrets
+from embedstack.deploy.webui import at_rest, library, wanted
+from embedstack.deploy.webui import version as versions
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.index import guard
+from embedstack.deploy.webui.index import record as index_record
+from embedstack.deploy.webui.index.guard import Indexed
+from embedstack.deploy.webui.index.record import IndexRecord
 
 PART = parts.WEBUI
 BRIDGE_IN_DOCKER = "http://bridge:11435"

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from deploy.doctor.finding import Finding
-from deploy.errors import DeployError
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.errors import DeployError
 
 # What the checks say of the engine that stands in for the one that is missing, so that they can go on.
 OF_THE_STAND_IN = ("GPU-WITHOUT-ENGINE", "CPU-UNASKED")

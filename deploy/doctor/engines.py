@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from deploy.docker.daemon import COMPOSE_LEAST, Daemon
-from deploy.docker.daemon import version as numbers
-from deploy.doctor.finding import Finding
-from deploy.doctor.ollama import Ollama
-from deploy.errors import EngineNotUsable
-from deploy.ollama.version import judge, needs_llama_server
-from modelfiles.ollama_version import TESTED
+from embedstack.deploy.docker.daemon import COMPOSE_LEAST, Daemon
+from embedstack.deploy.docker.daemon import version as numbers
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.doctor.ollama import Ollama
+from embedstack.deploy.errors import EngineNotUsable
+from embedstack.deploy.ollama.version import judge, needs_llama_server
+from embedstack.host.ollama_version import TESTED
 
 DOCKER_LEAST = (20, 10)
 INSTALL = "https://ollama.com/download"

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from deploy import secrets
-from deploy.bridge_api import BridgeApi
-from deploy.doctor import (
+from embedstack.deploy import secrets
+from embedstack.deploy.bridge_api import BridgeApi
+from embedstack.deploy.doctor import (
     accounts,
-    cpu_fallback,
     disk,
     engines,
     exposure,
+    gpu,
     index,
     limits,
     memory,
@@ -24,10 +24,10 @@ from deploy.doctor import (
     stores,
     webui,
 )
-from deploy.doctor.finding import Finding, worst_first
-from deploy.doctor.intent import Intent
-from deploy.doctor.machine import Machine
-from deploy.errors import DeployError
+from embedstack.deploy.doctor.finding import Finding, worst_first
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.errors import DeployError
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def _ports(intent: Intent, machine: Machine) -> Iterator[Finding]:
 
 
 def _gpu(intent: Intent, machine: Machine) -> Iterator[Finding]:
-    yield from cpu_fallback.check(intent, machine.gpus, machine.daemon)
-    yield from cpu_fallback.check_plan(intent, machine.gpus)
+    yield from gpu.check(intent, machine.gpus, machine.daemon)
+    yield from gpu.check_plan(intent, machine.gpus)
 
 
 def _engines(intent: Intent, machine: Machine) -> Iterator[Finding]:
@@ -135,7 +135,7 @@ def _exposure(intent: Intent, machine: Machine) -> Iterable[Finding]:
 
 
 def _loaded(intent: Intent, machine: Machine) -> Iterable[Finding]:
-    return cpu_fallback.check_loaded(intent, machine.gpus, machine.ollama.loaded) if machine.ollama else ()
+    return gpu.check_loaded(intent, machine.gpus, machine.ollama.loaded) if machine.ollama else ()
 
 
 def _webui_version(intent: Intent, machine: Machine) -> Iterable[Finding]:

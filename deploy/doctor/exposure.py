@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deploy.doctor.finding import Finding
-from deploy.doctor.intent import Intent
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.doctor.intent import Intent
 
 
 @dataclass(frozen=True)

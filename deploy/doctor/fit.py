@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from modelfiles.model import Model, ModelFile
+from embedstack.models.model import Model, ModelFile
 
 CONTEXTS = (8192, 4096, 2048)  # tokens; the context is stepped down before the quantisation is
 F32 = 4  # bytes

@@ -1,111 +1,102 @@
-"""Which GPU this machine has."""
+"""Whether engines can have the GPU, and a large model that runs on the CPU though nobody asked for that. Pure."""
 
-from __future__ import annotations
+from collections.abc import Iterator, Sequence
 
-import platform
-import shutil
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from embedstack.deploy.docker.daemon import Daemon
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.doctor.size import gib
+from embedstack.deploy.machine.gpu import Gpus
+from embedstack.deploy.ollama.server import Loaded
 
-import psutil
-
-QUERY = ("--query-gpu=name,memory.total,memory.free,driver_version", "--format=csv,noheader,nounits")
-KFD_NODES = Path("/sys/class/kfd/kfd/topology/nodes")
-TIMEOUT = 15.0  # nvidia-smi wakes the driver, which takes seconds without its persistence daemon
-VRAM_HEAPS = ("1", "2")  # of kfd's topology: device memory that the CPU can see, and that it cannot
+TOOLKIT = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 
 
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU. `free` is None where nobody tells it; Apple's shares the machine's memory."""
-
-    kind: Literal["nvidia", "rocm", "apple"]
-    name: str
-    total: int
-    free: int | None = None
-    driver: str = ""
-
-    @property
-    def usable(self) -> int:
-        """Bytes that a model may take, as far as is known."""
-        return self.total if self.free is None else self.free
-
-
-@dataclass(frozen=True)
-class Gpus:
-    """All GPUs of the machine; `trouble` is what kept one from being asked."""
-
-    found: tuple[Gpu, ...] = ()
-    trouble: str = ""
-
-    @property
-    def largest(self) -> Gpu | None:
-        """By all of its memory, whatever has it now: what a plan goes by, so that it is the same every time."""
-        return max(self.found, key=lambda gpu: gpu.total, default=None)
-
-    @property
-    def roomiest(self) -> Gpu | None:
-        """Where a model goes: an engine loads one onto one GPU while it fits there."""
-        return max(self.found, key=lambda gpu: gpu.usable, default=None)
-
-
-def look() -> Gpus:
-    """The GPUs of this machine. Never raises: what went wrong is in `trouble`."""
-    nvidia = _nvidia()
-    if nvidia.found or nvidia.trouble:
-        return nvidia
-    if platform.system() == "Darwin" and platform.machine() == "arm64":
-        memory = psutil.virtual_memory()
-        return Gpus((Gpu("apple", "Apple GPU (Metal)", memory.total, memory.available),))
-    return Gpus(tuple(rocm(KFD_NODES)) if Path("/dev/kfd").exists() else ())
-
-
-def parse_nvidia_smi(text: str, *, shared: int = 0) -> tuple[Gpu, ...]:
-    """GPUs of nvidia-smi's CSV: name, MiB, MiB, driver a line; ValueError for anything else.
-
-    Memory is `[N/A]` where it is the CPU's as well, as on a DGX Spark: `shared` bytes then.
-    """
-    return tuple(_card(line, shared) for line in filter(None, map(str.strip, text.splitlines())))
-
-
-def _card(line: str, shared: int) -> Gpu:
-    fields = [field.strip() for field in line.rsplit(",", 3)]
-    if len(fields) != 4:
-        raise ValueError(f"nvidia-smi printed {line!r:.200}, which is not name, total, free, driver")
-    name, total, free, driver = fields
-    if total.startswith("["):
-        return Gpu("nvidia", name, shared, None, driver)
-    return Gpu("nvidia", name, int(total) * 2**20, int(free) * 2**20, driver)
-
-
-def _nvidia() -> Gpus:
-    if (program := shutil.which("nvidia-smi")) is None:
-        return Gpus()
-    try:
-        done = subprocess.run(
-            [program, *QUERY], capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False
+def check(intent: Intent, gpus: Gpus, daemon: Daemon | None) -> Iterator[Finding]:
+    """`daemon` None: not asked, since no container is to run."""
+    if gpus.trouble:
+        yield Finding(
+            "GPU-DRIVER",
+            "warning",
+            "The GPU's driver does not answer",
+            gpus.trouble,
+            "Engines cannot use the GPU and take the CPU without a word.",
+            "Run `nvidia-smi` yourself: after an update of the driver the machine wants a restart.",
         )
-        if done.returncode:
-            told = (done.stdout or done.stderr).strip()
-            return Gpus(trouble=f"nvidia-smi ended with {done.returncode}: {told:.300}")
-        return Gpus(parse_nvidia_smi(done.stdout, shared=psutil.virtual_memory().total))
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        return Gpus(trouble=f"nvidia-smi cannot be asked: {error}")
+    if intent.mode == "docker" and daemon is not None and not daemon.why_not and not intent.settings.engine.cpu:
+        yield from _containers(intent, gpus, daemon)
 
 
-def rocm(nodes: Path) -> Iterator[Gpu]:
-    """AMD's, as the kernel's kfd tells them: a node without SIMD units is a CPU."""
-    for node in sorted(nodes.glob("*")):
-        if int(_properties(node / "properties").get("simd_count", "0")):
-            banks = map(_properties, sorted(node.glob("mem_banks/*/properties")))
-            total = sum(int(bank["size_in_bytes"]) for bank in banks if bank.get("heap_type") in VRAM_HEAPS)
-            if total:
-                yield Gpu("rocm", f"AMD GPU (kfd node {node.name})", total)
+def _containers(intent: Intent, gpus: Gpus, daemon: Daemon) -> Iterator[Finding]:
+    kinds = {gpu.kind for gpu in gpus.found}
+    if not intent.engine.managed or intent.engine.kind == "embedded":
+        return
+    if "apple" in kinds:
+        yield Finding(
+            "GPU-APPLE-DOCKER",
+            "blocker" if intent.heavy else "warning",
+            "Containers on a Mac have no GPU",
+            f"{gpus.found[0].name}; Docker runs Linux in a virtual machine, to which Metal is not handed on.",
+            "The engine would compute on the CPU, many times slower.",
+            "Take `--mode native`, or `--cpu` if that is meant.",
+        )
+    elif "nvidia" in kinds and daemon.gpu is None:
+        known = ", ".join(daemon.runtimes) or "none"
+        yield Finding(
+            "GPU-TOOLKIT-MISSING",
+            "blocker" if intent.heavy else "warning",
+            "Docker cannot hand the GPU to a container",
+            f"{gpus.found[0].name}, driver {gpus.found[0].driver}; the daemon's runtimes are {known}, and no CDI "
+            "specification of nvidia.com/gpu was found.",
+            "The engine would compute on the CPU, many times slower.",
+            f"Install the NVIDIA Container Toolkit ({TOOLKIT}), then `sudo nvidia-ctk runtime configure "
+            "--runtime=docker` and restart Docker; or take `--mode native`, or `--cpu`.",
+        )
 
 
-def _properties(path: Path) -> dict[str, str]:
-    pairs = (line.split(maxsplit=1) for line in path.read_text().splitlines())
-    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+def check_plan(intent: Intent, gpus: Gpus) -> Iterator[Finding]:
+    """Before anything is started."""
+    if intent.settings.engine.cpu or not intent.heavy or intent.elsewhere:
+        return
+    if (gpu := gpus.roomiest) is None:
+        yield Finding(
+            "CPU-UNASKED",
+            "warning",  # a GPU of another make, as Intel's through Vulkan, is not seen here, and Ollama uses it
+            f"{intent.model.id} will run on the CPU",
+            "No NVIDIA, AMD or Apple GPU was found here.",
+            "A page of text takes seconds, a document minutes.",
+            "`--cpu` says that it is meant; else a smaller model (`--model qwen3-embedding:0.6b`), or an engine on "
+            "another machine (`--set engine.url=http://HOST:11434`).",
+        )
+    elif intent.engine.kind == "embedded" and gpu.kind != "apple":
+        yield Finding(
+            "GPU-WITHOUT-ENGINE",
+            "blocker",
+            "There is a GPU, and no engine that uses it",
+            f"{gpu.name}, {gib(gpu.total)}; the embedded engine computes on the CPU ({intent.engine.reason}).",
+            f"{intent.model.id} would be many times slower than it could be.",
+            "Install Ollama (https://ollama.com/download) and say `embedstack up` again, or take `--mode docker`; "
+            "`--cpu` if the CPU is meant.",
+        )
+
+
+def check_loaded(intent: Intent, gpus: Gpus, loaded: Sequence[Loaded]) -> Iterator[Finding]:
+    """While it runs: Ollama loses a GPU without a word, also hours later (ollama#14658)."""
+    gpu = gpus.roomiest
+    if gpu is None or intent.settings.engine.cpu or intent.elsewhere:
+        return
+    for model in loaded:
+        if model.size_vram >= model.size:
+            continue
+        where = "all" if model.size_vram == 0 else gib(model.size - model.size_vram)
+        yield Finding(
+            "CPU-FALLBACK",
+            "warning",
+            "Ollama computes on the CPU although there is a GPU",
+            f"{model.name}: {where} of its {gib(model.size)} on the CPU, {gib(model.size_vram)} on the GPU "
+            f"({gpu.name}, {gib(gpu.usable)} free).",
+            "Vectors are the same, many times slower.",
+            "Restart Ollama (`embedstack restart ollama`, `sudo systemctl restart ollama`); its log tells what it "
+            'found. In containers, if it comes back: "exec-opts": ["native.cgroupdriver=cgroupfs"] in '
+            "/etc/docker/daemon.json.",
+        )

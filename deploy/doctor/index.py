@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from deploy.bridge_api import IndexFacts
-from deploy.doctor.finding import Finding
-from deploy.webui import guard
-from deploy.webui.guard import Indexed
-from deploy.webui.index_record import IndexRecord
+from embedstack.deploy.bridge_api import IndexFacts
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.webui.index import guard
+from embedstack.deploy.webui.index.guard import Indexed
+from embedstack.deploy.webui.index.record import IndexRecord
 
 
 def check(record: IndexRecord | None, now: IndexFacts, indexed: Indexed, store: str) -> Iterator[Finding]:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from deploy.plan import Engine, Mode, Plan
-from deploy.settings import Settings
-from modelfiles.model import Model, ModelFile
+from embedstack.deploy.plan.plan import Engine, Mode, Plan
+from embedstack.deploy.settings import Settings
+from embedstack.models.model import Model, ModelFile
 
 LIGHT = 1_000_000_000  # parameters: the 0.6B is usable on a CPU, the 4B (seconds for a page) is not
 BF16_BYTES = 2

@@ -4,7 +4,7 @@ import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deploy.doctor.finding import Finding
+from embedstack.deploy.doctor.finding import Finding
 
 LEAST = 4096  # Open WebUI opens one connection a text, thousands for one document
 

@@ -6,16 +6,16 @@ from itertools import chain, combinations
 
 import psutil
 
-from deploy.advice import Words
-from deploy.doctor.finding import Finding
-from deploy.doctor.fit import Fit, fit, needed, unknown
-from deploy.doctor.gpu import Gpu
-from deploy.doctor.intent import Intent
-from deploy.doctor.size import gib
-from deploy.ollama.server import Loaded, same_name
-from modelfiles import catalog
-from modelfiles.catalog import CatalogError
-from modelfiles.model import Model, ModelFile
+from embedstack.deploy.advice import Words
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.doctor.fit import Fit, fit, needed, unknown
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.doctor.size import gib
+from embedstack.deploy.machine.gpu import Gpu
+from embedstack.deploy.ollama.server import Loaded, same_name
+from embedstack.models import catalog
+from embedstack.models.catalog import CatalogError
+from embedstack.models.model import Model, ModelFile
 
 WEBUI = 1_000_000_000  # bytes; Open WebUI 0.12.4 was seen with 0.8 GB resident
 LEAST_CONTEXT = 2048  # tokens

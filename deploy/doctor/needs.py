@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.docker import client
-from deploy.doctor.disk import CREATE_COPIES, Need, look
-from deploy.doctor.intent import Intent
-from deploy.doctor.machine import Machine
-from deploy.hub.fetch import on_disk
-from deploy.hub.source import Source, source
-from deploy.native import webui_environment
-from deploy.ollama import made
-from deploy.ollama.server import same_name
+from embedstack.deploy.docker import client
+from embedstack.deploy.doctor.disk import CREATE_COPIES, Need, look
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.hub.fetch import on_disk
+from embedstack.deploy.hub.source import Source, source
+from embedstack.deploy.ollama import made
+from embedstack.deploy.ollama.server import same_name
+from embedstack.deploy.webui import install
 
 CACHE_SETTING = "`--set hub.cache=FOLDER`"
 OLLAMA_SETTING = "OLLAMA_MODELS"
@@ -52,8 +52,8 @@ def _native(intent: Intent, machine: Machine) -> Iterator[Need]:
         # One that runs already may be another user's: where it keeps its models is then not ours to write.
         yield look("Ollama's copy of it", folder, OLLAMA_SETTING, _copies(intent, machine), ours=intent.engine.managed)
     if intent.settings.webui.enabled:
-        there = webui_environment.environment(intent.settings.webui)
-        missing = 0 if there.installed else webui_environment.needed_bytes()
+        there = install.environment(intent.settings.webui)
+        missing = 0 if there.installed else install.needed_bytes()
         yield look("Open WebUI", there.folder, "EMBEDSTACK_CACHE, or --no-webui", missing)
 
 
@@ -64,7 +64,7 @@ def _containers(intent: Intent, machine: Machine) -> Iterator[Need]:
     copies = _copies(intent, machine) if intent.engine.kind == "ollama" and intent.engine.managed else 0
     image = intent.settings.images.webui
     absent = intent.settings.webui.enabled and client.output(["docker", "image", "inspect", image]) is None
-    total = copies + (webui_environment.WITH_CUDA if absent else 0)
+    total = copies + (install.WITH_CUDA if absent else 0)
     yield look("images and volumes", Path(daemon.root), "`data-root` in /etc/docker/daemon.json", total, ours=False)
 
 

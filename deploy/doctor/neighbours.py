@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from deploy.errors import DeployError
-from deploy.native import record as native_record
-from deploy.places import Places, home
-from deploy.stack import record
+from embedstack.deploy import record
+from embedstack.deploy.errors import DeployError
+from embedstack.deploy.native import record as native_record
+from embedstack.deploy.places import Places, home
 
-SUPERVISOR = "deploy.native"
+SUPERVISORS = {"embedstack.deploy.native", "deploy.native"}
+"""What `-m` runs; the second in a stack that was brought up before the package was called embedstack."""
 _OF_DOCKER = ("docker-proxy", "com.docker", "rootlesskit", "vpnkit")
 
 
@@ -92,6 +93,6 @@ def _supervised(pids: Collection[int]) -> Iterator[Owner]:
             argv = psutil.Process(pid).cmdline()
         except psutil.Error:
             continue
-        if SUPERVISOR in argv and "--root" in argv[:-1]:
+        if SUPERVISORS.intersection(argv) and "--root" in argv[:-1]:
             root = PurePath(argv[argv.index("--root") + 1])
             yield Owner(root.name, "" if root.parent == home() / "stacks" else str(root.parents[1]))

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from deploy.docker.daemon import Daemon
-from deploy.doctor.finding import Finding
-from deploy.doctor.intent import Intent, local
+from embedstack.deploy.docker.daemon import Daemon
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.doctor.intent import Intent, local
 
 PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 LOOPBACK = ("localhost", "127.0.0.1")

@@ -5,10 +5,10 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy.errors import DeployError, EngineNotUsable
-from deploy.ollama import locate, server
-from deploy.ollama.server import Loaded
-from deploy.plan import Engine, Mode
+from embedstack.deploy.errors import DeployError, EngineNotUsable
+from embedstack.deploy.ollama import locate, server
+from embedstack.deploy.ollama.server import Loaded
+from embedstack.deploy.plan.plan import Engine, Mode
 
 
 @dataclass(frozen=True)

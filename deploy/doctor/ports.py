@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import msgspec
 import psutil
 
-from deploy import ports
-from deploy.config import SCHEMA
-from deploy.doctor import http
-from deploy.doctor.finding import Finding
-from deploy.doctor.intent import Intent
-from deploy.doctor.neighbours import Neighbour, Owner, whose
-from deploy.plan import Mode
+from embedstack.deploy.config import SCHEMA
+from embedstack.deploy.doctor import http
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.doctor.neighbours import Neighbour, Owner, whose
+from embedstack.deploy.machine import ports
+from embedstack.deploy.plan.plan import Mode
 
 OLLAMA = "ollama"
 LAST = 65535

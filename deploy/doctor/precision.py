@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from deploy import ports
-from deploy.doctor.finding import Finding
-from deploy.doctor.intent import Intent, local
-from deploy.doctor.machine import Machine
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.doctor.intent import Intent, local
+from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.machine import ports
 
 VARIABLES = ("OLLAMA_KV_CACHE_TYPE", "LLAMA_ARG_CACHE_TYPE_K", "LLAMA_ARG_CACHE_TYPE_V")
 FLAGS = ("--cache-type-k", "-ctk", "--cache-type-v", "-ctv")

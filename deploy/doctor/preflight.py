@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from deploy.doctor.examine import examine
-from deploy.doctor.finding import Finding, blockers
-from deploy.doctor.intent import Intent
-from deploy.doctor.machine import Machine
-from deploy.errors import Blocked
+from embedstack.deploy.doctor.examine import examine
+from embedstack.deploy.doctor.finding import Finding, blockers
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.errors import Blocked
 
 
 def ensure(intent: Intent, machine: Machine) -> tuple[Finding, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from deploy.doctor.finding import Finding
+from embedstack.deploy.doctor.finding import Finding
 
 # Texts without a role after which it is no accident; the bridge's own log line waits for as many.
 ENOUGH = 50

@@ -4,8 +4,8 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from deploy.doctor.finding import Finding
-from deploy.plan import Plan
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.plan.plan import Plan
 
 TIMEOUT = 3.0  # seconds
 DEFAULTS = {"postgresql": 5432, "http": 80, "https": 443}

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deploy.doctor.finding import Finding
-from deploy.webui import version as versions
-from deploy.webui.wanted import differences
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.webui import version as versions
+from embedstack.deploy.webui.wanted import differences
 
 
 def check(is_set: Mapping[str, Any], should_be: Mapping[str, Any], *, other_model: bool = False) -> Iterator[Finding]:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from deploy.errors import InvalidModel
-from deploy.gates import gguf, safetensors
-from deploy.gates.verdict import Verdict, refuse
-from modelfiles.catalog import Model
+from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.gates import gguf, safetensors
+from embedstack.deploy.gates.verdict import Verdict, refuse
+from embedstack.models.catalog import Model
 
 
 def examine(path: Path, model: Model) -> tuple[Verdict, ...]:

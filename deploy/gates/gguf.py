@@ -4,12 +4,12 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.gates import origins
-from deploy.gates.verdict import ABSENT, Severity, Verdict, judge, told
-from modelfiles import gguf_header
-from modelfiles.catalog import Model
-from modelfiles.gguf_header import EOS_ID, FILE_TYPE, Header, Scalar, file_type
-from modelfiles.gguf_tensors import align
+from embedstack.deploy.gates import origins
+from embedstack.deploy.gates.verdict import ABSENT, Severity, Verdict, judge, told
+from embedstack.models.catalog import Model
+from embedstack.models.gguf import header as gguf_header
+from embedstack.models.gguf.header import EOS_ID, FILE_TYPE, Header, Scalar, file_type
+from embedstack.models.gguf.tensors import align
 
 ARCHITECTURE = "general.architecture"
 POOLING = {0: "NONE", 1: "MEAN", 2: "CLS", 3: "LAST", 4: "RANK"}  # llama.cpp, enum llama_pooling_type

@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from modelfiles.readers import json_file
-from modelfiles.readers.content import Damaged, DamagedFile
+from embedstack.readers import json_file
+from embedstack.readers.content import Damaged, DamagedFile
 
 T = TypeVar("T")
 

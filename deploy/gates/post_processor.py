@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from deploy.gates.hf_files import PostProcessor
+from embedstack.deploy.gates.hf_files import PostProcessor
 
 
 @dataclass(frozen=True)

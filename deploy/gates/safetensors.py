@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.gates import origins, shards
-from deploy.gates.hf_files import Config, Module, Pooling, Tokenizer, UnreadableError, read
-from deploy.gates.post_processor import Added, added
-from deploy.gates.verdict import Severity, Verdict, judge
-from modelfiles.catalog import Model
-from modelfiles.model import Scalar
+from embedstack.deploy.gates import origins, shards
+from embedstack.deploy.gates.hf_files import Config, Module, Pooling, Tokenizer, UnreadableError, read
+from embedstack.deploy.gates.post_processor import Added, added
+from embedstack.deploy.gates.verdict import Severity, Verdict, judge
+from embedstack.models.catalog import Model
+from embedstack.models.model import Scalar
 
 # Keys of config.json, and what a GGUF calls them behind its architecture; the catalogue has the GGUF's names.
 CONFIG = {

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.gates import origins
-from deploy.gates.hf_files import UnreadableError, decode, read
-from deploy.gates.verdict import ABSENT, Severity, Verdict
+from embedstack.deploy.gates import origins
+from embedstack.deploy.gates.hf_files import UnreadableError, decode, read
+from embedstack.deploy.gates.verdict import ABSENT, Severity, Verdict
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 MOST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones

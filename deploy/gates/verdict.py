@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from deploy.errors import ModelRefused
+from embedstack.deploy.errors import ModelRefused
 
 Severity = Literal["pass", "warn", "fail"]
 

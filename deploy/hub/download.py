@@ -1,13 +1,13 @@
 """The bytes of one file, onto the end of what has come before."""
 
-from deploy.console import Report, Transfer
-from deploy.errors import WrongBytes
-from deploy.hub import remote, space
-from deploy.hub.patience import Patience
-from deploy.hub.persist import persist
-from deploy.hub.slot import Slot
-from deploy.hub.source import Source
-from deploy.hub.wanted import Wanted
+from embedstack.deploy.console import Report, Transfer
+from embedstack.deploy.errors import WrongBytes
+from embedstack.deploy.hub import remote, space
+from embedstack.deploy.hub.cache import Slot
+from embedstack.deploy.hub.patience import Patience
+from embedstack.deploy.hub.persist import persist
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.hub.wanted import Wanted
 
 
 def download(wanted: Wanted, slot: Slot, source: Source, report: Report, wait: Patience) -> None:

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from deploy.console import Report
-from deploy.hub import space
-from deploy.hub.verify import CHUNK
+from embedstack.deploy.console import Report
+from embedstack.deploy.hub import space
+from embedstack.deploy.hub.verify import CHUNK
 
 
 def duplicate(origin: Path, target: Path, report: Report) -> bool:

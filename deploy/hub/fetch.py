@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.console import Report
-from deploy.hub import own
-from deploy.hub.obtain import obtain
-from deploy.hub.patience import Patience
-from deploy.hub.slot import slot
-from deploy.hub.source import Source
-from deploy.hub.wanted import wanted
-from modelfiles.model import ModelFile
+from embedstack.deploy.console import Report
+from embedstack.deploy.hub import own
+from embedstack.deploy.hub.cache import slot
+from embedstack.deploy.hub.obtain import obtain
+from embedstack.deploy.hub.patience import Patience
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.hub.wanted import wanted
+from embedstack.models.model import ModelFile
 
 
 @dataclass(frozen=True)

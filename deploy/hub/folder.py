@@ -6,16 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from deploy import places
-from deploy.console import Report
-from deploy.hub import refusal, space
-from deploy.hub.obtain import obtain
-from deploy.hub.patience import Patience
-from deploy.hub.slot import slot
-from deploy.hub.source import Source
-from deploy.hub.wanted import Wanted
-from modelfiles.model import Safetensors
-from modelfiles.readers import json_file
+from embedstack.deploy import places
+from embedstack.deploy.console import Report
+from embedstack.deploy.hub import refusal, space
+from embedstack.deploy.hub.cache import slot
+from embedstack.deploy.hub.obtain import obtain
+from embedstack.deploy.hub.patience import Patience
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.hub.wanted import Wanted
+from embedstack.models.model import Safetensors
+from embedstack.readers import json_file
 
 _READ = (".safetensors", ".json", ".txt", ".jinja")
 
@@ -87,8 +87,8 @@ def _listed(weights: Safetensors, source: Source, report: Report, wait: Patience
     whole = Wanted(weights.repository, weights.revision, "model.safetensors", 0, "")
     if source.offline:
         raise refusal.offline(whole, source)
-    from deploy.hub.listing import listing
-    from deploy.hub.persist import persist
+    from embedstack.deploy.hub.listing import listing
+    from embedstack.deploy.hub.persist import persist
 
     files = persist(
         lambda: listing(weights.repository, weights.revision, source), lambda: 0, whole, source, report, wait

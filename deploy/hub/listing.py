@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 
 from huggingface_hub.hf_api import HfApi, RepoFile
 
-from deploy.errors import WrongBytes
-from deploy.hub.source import Source, token
-from deploy.hub.wanted import Wanted
+from embedstack.deploy.errors import WrongBytes
+from embedstack.deploy.hub.source import Source, token
+from embedstack.deploy.hub.wanted import Wanted
 
 
 def listing(repository: str, revision: str, source: Source) -> tuple[Wanted, ...]:

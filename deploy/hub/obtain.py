@@ -4,14 +4,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.console import Report
-from deploy.errors import WrongBytes
-from deploy.hub import refusal, remembered, space
-from deploy.hub.patience import Patience
-from deploy.hub.slot import Slot, slot
-from deploy.hub.source import Source
-from deploy.hub.verify import check, read_through
-from deploy.hub.wanted import Wanted
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import WrongBytes
+from embedstack.deploy.hub import refusal, remembered, space
+from embedstack.deploy.hub.cache import Slot, slot
+from embedstack.deploy.hub.patience import Patience
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.hub.verify import check, read_through
+from embedstack.deploy.hub.wanted import Wanted
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def _cached(place: Slot, wanted: Wanted, report: Report) -> Path | None:
 
 def _fetched(place: Slot, wanted: Wanted, source: Source, report: Report, wait: Patience) -> Obtained:
     # Imported here: huggingface_hub takes 0.3 s, and a second `up` needs nothing of it.
-    from deploy.hub import library
-    from deploy.hub.download import download
+    from embedstack.deploy.hub import library
+    from embedstack.deploy.hub.download import download
 
     with library.WeakFileLock(place.lock):  # the library's own lock: no two programs fetch one file at once
         if (path := _cached(place, wanted, report)) is not None:

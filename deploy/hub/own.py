@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from deploy import places
-from deploy.console import Report
-from deploy.errors import InvalidModel
-from deploy.hub.verify import Verified, verify
-from modelfiles.model import ModelFile
+from embedstack.deploy import places
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.hub.verify import Verified, verify
+from embedstack.models.model import ModelFile
 
 
 def path(file: ModelFile) -> Path:

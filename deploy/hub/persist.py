@@ -6,12 +6,12 @@ from typing import TypeVar
 
 import httpx2
 
-from deploy.console import Report
-from deploy.errors import DeployError
-from deploy.hub import library, refusal
-from deploy.hub.patience import Patience, retry_after
-from deploy.hub.source import Source, token
-from deploy.hub.wanted import Wanted
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import DeployError
+from embedstack.deploy.hub import library, refusal
+from embedstack.deploy.hub.patience import Patience, retry_after
+from embedstack.deploy.hub.source import Source, token
+from embedstack.deploy.hub.wanted import Wanted
 
 T = TypeVar("T")
 _UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)

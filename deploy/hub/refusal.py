@@ -2,9 +2,9 @@
 
 from http import HTTPStatus
 
-from deploy.errors import DeployError, HubRefused, HubUnreachable
-from deploy.hub.source import Source
-from deploy.hub.wanted import Wanted
+from embedstack.deploy.errors import DeployError, HubRefused, HubUnreachable
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.hub.wanted import Wanted
 
 TOKENS = "https://huggingface.co/settings/tokens"
 _MISSING = {"RepoNotFound": "repository", "RevisionNotFound": "revision", "EntryNotFound": "file"}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from deploy import places
-from modelfiles.readers import json_file
+from embedstack.deploy import places
+from embedstack.readers import json_file
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import httpx2
 
-from deploy.errors import WrongBytes
-from deploy.hub import library
-from deploy.hub.source import Source, token
-from deploy.hub.wanted import Wanted
+from embedstack.deploy.errors import WrongBytes
+from embedstack.deploy.hub import library
+from embedstack.deploy.hub.source import Source, token
+from embedstack.deploy.hub.wanted import Wanted
 
 TIMEOUT = 10.0  # seconds without a byte: the library's own
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from deploy.settings import HubSettings
+from embedstack.deploy.settings import HubSettings
 
 HUB = "https://huggingface.co"
 _TRUE = {"1", "ON", "YES", "TRUE"}  # what huggingface_hub takes for true

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.errors import FolderNotUsable, NotEnoughSpace
+from embedstack.deploy.errors import FolderNotUsable, NotEnoughSpace
 
 MARGIN = 64 * 2**20  # for whatever else writes there meanwhile
 CACHE = "Make room there, or name another folder: `--set hub.cache=FOLDER`, or HF_HOME."

@@ -6,17 +6,17 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from deploy.console import Report
-from deploy.errors import InvalidModel, WrongBytes
-from deploy.hub import own, remembered, space
-from deploy.hub.duplicate import duplicate
-from deploy.hub.fetch import on_disk
-from deploy.hub.slot import Slot, slot
-from deploy.hub.source import Source
-from deploy.hub.verify import sha256, verify
-from deploy.hub.wanted import wanted
-from modelfiles.catalog import Catalog
-from modelfiles.model import Model, ModelFile
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import InvalidModel, WrongBytes
+from embedstack.deploy.hub import own, remembered, space
+from embedstack.deploy.hub.cache import Slot, slot
+from embedstack.deploy.hub.duplicate import duplicate
+from embedstack.deploy.hub.fetch import on_disk
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.hub.verify import sha256, verify
+from embedstack.deploy.hub.wanted import wanted
+from embedstack.models.catalog import Catalog
+from embedstack.models.model import Model, ModelFile
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def export(model: Model, file: ModelFile, target: Path, source: Source, report: 
 
 
 def _take(path: Path, place: Slot, file: ModelFile, report: Report) -> Path:
-    from deploy.hub import library
+    from embedstack.deploy.hub import library
 
     with library.WeakFileLock(place.lock):
         _put(path, place.partial, file, report)

@@ -4,11 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.console import Report
-from deploy.errors import FolderNotUsable, InvalidModel, WrongBytes
-from deploy.hub import remembered
-from deploy.hub.wanted import SHA256_DIGITS
-from modelfiles.model import ModelFile
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import FolderNotUsable, InvalidModel, WrongBytes
+from embedstack.deploy.hub import remembered
+from embedstack.deploy.hub.wanted import SHA256_DIGITS
+from embedstack.models.model import ModelFile
 
 CHUNK = 2**20
 

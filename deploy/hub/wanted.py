@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from deploy.errors import InvalidModel
-from modelfiles.model import ModelFile
+from embedstack.deploy.errors import InvalidModel
+from embedstack.models.model import ModelFile
 
 SHA256_DIGITS = 64
 

@@ -1,4 +1,4 @@
-"""`python -m deploy.native --root FOLDER [--detach]`: the supervisor of the stack in FOLDER.
+"""`python -m embedstack.deploy.native --root FOLDER [--detach]`: the supervisor of the stack in FOLDER.
 
 Exit status 0: it was told to end (or, detached, has been left running); 75: another one has this stack.
 """
@@ -8,14 +8,16 @@ import logging
 import sys
 from pathlib import Path
 
-from deploy.native import descriptors, rotation, supervisor
-from deploy.places import Places
+from embedstack.deploy.native import descriptors, rotation, supervisor
+from embedstack.deploy.places import Places
 
 TAKEN = 75  # EX_TEMPFAIL
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.native", description="The supervisor of a native stack.")
+    parser = argparse.ArgumentParser(
+        prog="python -m embedstack.deploy.native", description="The supervisor of a native stack."
+    )
     parser.add_argument("--root", type=Path, required=True, help="folder of the stack")
     parser.add_argument("--detach", action="store_true", help="run on in the background")
     given = parser.parse_args()

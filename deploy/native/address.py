@@ -6,8 +6,8 @@ import stat
 import tempfile
 from pathlib import Path
 
-from deploy.errors import FolderNotUsable
-from deploy.places import Places
+from embedstack.deploy.errors import FolderNotUsable
+from embedstack.deploy.places import Places
 
 LONGEST = 100  # bytes; Linux takes 107 and macOS 103
 

@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
-from deploy.console import Report
-from deploy.errors import Blocked, FolderNotUsable, PartNotReady
-from deploy.native import identity, logs, protocol, record, rotation
-from deploy.native.logs import opened
-from deploy.native.part import PartSpec
-from deploy.native.protocol import Request
-from deploy.native.socket_call import call
-from deploy.places import Places
-from deploy.state import PartState
-from modelfiles import own_python
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import Blocked, FolderNotUsable, PartNotReady
+from embedstack.deploy.native import identity, logs, protocol, record, rotation
+from embedstack.deploy.native.logs import opened
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.native.protocol import Request
+from embedstack.deploy.native.socket_call import call
+from embedstack.deploy.places import Places
+from embedstack.deploy.state import PartState
+from embedstack.host import processes
 
 POLL = 0.05  # seconds
 START_TIMEOUT = 20.0  # seconds; it takes a third of one
@@ -57,7 +57,7 @@ def start_supervisor(places: Places) -> bool:
     subprocess.run(
         [*_command(places), "--detach"],
         cwd=places.root,
-        env=own_python.environment(os.environ),
+        env=processes.environment(os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -81,7 +81,7 @@ def attached_supervisor(places: Places) -> "Iterator[subprocess.Popen[bytes]]":
         process = subprocess.Popen(
             _command(places),
             cwd=places.root,
-            env=own_python.environment(os.environ),
+            env=processes.environment(os.environ),
             stdin=subprocess.DEVNULL,
             stderr=output,
         )
@@ -187,7 +187,7 @@ def _unwatched(part: record.RecordedPart) -> PartState:
 
 
 def _command(places: Places) -> list[str]:
-    return own_python.command("-m", "deploy.native", "--root", str(places.root))
+    return processes.command("-m", "embedstack.deploy.native", "--root", str(places.root))
 
 
 def _create(places: Places) -> None:

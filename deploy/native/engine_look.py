@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.doctor.gpu import Gpu
-from deploy.native import client, parts
-from deploy.native.engines import Facts
-from deploy.ollama import locate
-from deploy.ollama.address import address, from_environment
-from deploy.places import Places
-from deploy.settings import Settings
+from embedstack.deploy.machine.gpu import Gpu
+from embedstack.deploy.native import client, parts
+from embedstack.deploy.ollama import locate
+from embedstack.deploy.ollama.address import address, from_environment
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.engines import Facts
+from embedstack.deploy.settings import Settings
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT = 3.0  # seconds

@@ -3,12 +3,12 @@
 import hashlib
 from importlib import metadata
 
-from deploy.environment import WebuiSecrets
-from deploy.errors import FolderNotUsable, InvalidSettings
-from deploy.native import parts
-from deploy.places import Places
-from deploy.plan import Plan
-from modelfiles import private_file
+from embedstack.deploy.errors import FolderNotUsable, InvalidSettings
+from embedstack.deploy.native import parts
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.environment import WebuiSecrets
+from embedstack.deploy.plan.plan import Plan
+from embedstack.host import files
 
 
 def write(plan: Plan, secrets: WebuiSecrets, places: Places) -> str:
@@ -19,10 +19,10 @@ def write(plan: Plan, secrets: WebuiSecrets, places: Places) -> str:
     try:
         places.create()
         parts.webui_data(places).mkdir(mode=0o700, exist_ok=True)
-        private_file.write(parts.key_file(places), secrets.bridge_key.encode() if plan.keyed else b"")
-        private_file.write(parts.admin_key_file(places), secrets.bridge_admin_key.encode())
+        files.write(parts.key_file(places), secrets.bridge_key.encode() if plan.keyed else b"")
+        files.write(parts.admin_key_file(places), secrets.bridge_admin_key.encode())
         if plan.settings.bridge.config is None:
-            private_file.write(parts.bridge_config(plan, places), b"")
+            files.write(parts.bridge_config(plan, places), b"")
     except OSError as error:
         raise FolderNotUsable(
             f"{places.root} cannot be used: {error.strerror}.", "Set EMBEDSTACK_HOME to a folder that you may write to."

@@ -4,12 +4,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.native import rotation
-from deploy.native.part import PartSpec
-from deploy.native.process import Run
-from deploy.native.protocol import Reply, Request
-from deploy.native.record import Record, RecordedPart
-from deploy.native.watched import Watched
+from embedstack.deploy.native import rotation
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.native.process import Run
+from embedstack.deploy.native.protocol import Reply, Request
+from embedstack.deploy.native.record import Record, RecordedPart
+from embedstack.deploy.native.watched import Watched
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from deploy.places import Places
+from embedstack.deploy.places import Places
 
 POLL = 0.2  # seconds
 BLOCK = 65_536  # bytes

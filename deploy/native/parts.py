@@ -6,13 +6,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import environment, vllm
-from deploy.environment import WebuiSecrets
-from deploy.native.part import PartSpec
-from deploy.places import Places
-from deploy.plan import LOOPBACK, Engine, Plan, Served
-from deploy.webui import stores
-from modelfiles import own_python
+from embedstack.deploy import vllm
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan import environment, stores
+from embedstack.deploy.plan.environment import WebuiSecrets
+from embedstack.deploy.plan.plan import LOOPBACK, Engine, Plan, Served
+from embedstack.host import processes
 
 OLLAMA, VLLM, BRIDGE, BRIDGE_BF16, WEBUI = "ollama", "vllm", "bridge", "bridge-bf16", "open-webui"
 WEBUI_SECRETS = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_PASSWORD", "RAG_OLLAMA_API_KEY", *stores.SECRETS)
@@ -165,7 +165,7 @@ def _before(
     address, config = f"http://{LOOPBACK}:{port}", str(bridge_config(plan, places))
     return PartSpec(
         name,
-        tuple(own_python.command("-m", "bridge", "--config", config, program=here.python)),
+        tuple(processes.command("-m", "embedstack.bridge", "--config", config, program=here.python)),
         str(places.run),
         variables,
         ready_url=f"{address}/readyz",

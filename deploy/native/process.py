@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from deploy.native import identity, logs
-from deploy.native.identity import MARK, Identity
-from deploy.native.part import PartSpec, inherited
+from embedstack.deploy.native import identity, logs
+from embedstack.deploy.native.identity import MARK, Identity
+from embedstack.deploy.native.part import PartSpec, inherited
 
 
 class Run:

@@ -5,9 +5,9 @@ from typing import Literal
 
 import msgspec
 
-from deploy.native.part import PartSpec
-from deploy.state import PartState
-from modelfiles.readers import json_file
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.state import PartState
+from embedstack.readers import json_file
 
 LONGEST = 4_000_000  # bytes of a line
 

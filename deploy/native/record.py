@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.errors import FolderNotUsable
-from deploy.native.identity import Identity
-from deploy.native.part import PartSpec
-from deploy.places import Places
-from modelfiles.readers import json_file
+from embedstack.deploy.errors import FolderNotUsable
+from embedstack.deploy.native.identity import Identity
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.places import Places
+from embedstack.readers import json_file
 
 _LOST = "parts that it named may still run, and then `embedstack up` names whoever has their ports"
 ADVICE = "Set EMBEDSTACK_HOME to a folder that this user may read and write."

@@ -3,10 +3,10 @@
 import socket
 from contextlib import suppress
 
-from deploy.errors import FolderNotUsable, PartNotReady
-from deploy.native import address, protocol, record
-from deploy.places import Places
-from modelfiles.readers.content import Damaged
+from embedstack.deploy.errors import FolderNotUsable, PartNotReady
+from embedstack.deploy.native import address, protocol, record
+from embedstack.deploy.places import Places
+from embedstack.readers.content import Damaged
 
 TIMEOUT = 10.0  # seconds; it answers in milliseconds
 

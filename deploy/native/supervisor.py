@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deploy.native import address, logs, protocol, record
-from deploy.native.household import Household
-from deploy.native.ready import answers
-from deploy.native.watched import Watched
-from deploy.places import Places
-from modelfiles.readers.content import Damaged
+from embedstack.deploy.native import address, logs, protocol, record
+from embedstack.deploy.native.household import Household
+from embedstack.deploy.native.ready import answers
+from embedstack.deploy.native.watched import Watched
+from embedstack.deploy.places import Places
+from embedstack.readers.content import Damaged
 
 log = logging.getLogger(__name__)
 

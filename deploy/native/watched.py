@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from deploy.native.backoff import Row
-from deploy.native.part import PartSpec
-from deploy.native.process import Run
-from deploy.state import PartState
+from embedstack.deploy.native.backoff import Row
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.native.process import Run
+from embedstack.deploy.state import PartState
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.webui.stores import PACKAGES, Store
-from modelfiles import own_python
+from embedstack.deploy.plan.stores import PACKAGES, Store
+from embedstack.host import processes
 
 
 def packages(folder: Path, store: Store) -> tuple[str, ...]:
@@ -26,4 +26,4 @@ def command(python: Path, uv: Path | None, version: str, wanted: Sequence[str]) 
     named = (f"open-webui=={version}", *wanted)
     if uv is not None:
         return [str(uv), "pip", "install", "--python", str(python), *named]
-    return own_python.command("-m", "pip", "install", "--progress-bar", "off", *named, program=python)
+    return processes.command("-m", "pip", "install", "--progress-bar", "off", *named, program=python)

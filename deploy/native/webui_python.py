@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from deploy.errors import Blocked
-from deploy.settings import WebuiSettings
-from modelfiles import own_python
+from embedstack.deploy.errors import Blocked
+from embedstack.deploy.settings import WebuiSettings
+from embedstack.host import processes
 
 FITS = ((3, 11), (3, 12))  # open-webui 0.12's requires_python: >=3.11,<3.13.0a1
 FETCHED = "3.12"
@@ -52,7 +52,7 @@ def _candidates() -> Iterator[Path]:
 def _version(python: Path) -> tuple[int, ...] | None:
     """Asked of the program itself: pyenv's shims are on PATH also where what they stand for is not there."""
     try:
-        argv = own_python.command("-c", PROBE, program=python)
+        argv = processes.command("-c", PROBE, program=python)
         said = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT)
         return tuple(_numbers(said.stdout.split())) if said.returncode == 0 else None
     except (OSError, subprocess.TimeoutExpired):

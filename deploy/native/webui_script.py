@@ -4,16 +4,16 @@ import os
 import subprocess
 from pathlib import Path
 
-from deploy.errors import PartNotReady
-from deploy.native.part import PartSpec, inherited
-from modelfiles import own_python
+from embedstack.deploy.errors import PartNotReady
+from embedstack.deploy.native.part import PartSpec, inherited
+from embedstack.host import processes
 
 TIMEOUT = 60.0  # seconds
 
 
 def run(webui: PartSpec, script: str, argument: str) -> str:
     """What it prints, with the variables that Open WebUI is started with. PartNotReady with its last word."""
-    argv = own_python.command("-c", script, argument, program=Path(webui.argv[0]).with_name("python"))
+    argv = processes.command("-c", script, argument, program=Path(webui.argv[0]).with_name("python"))
     environ = {**inherited(os.environ), **webui.environment}
     try:
         done = subprocess.run(argv, env=environ, capture_output=True, text=True, errors="replace", timeout=TIMEOUT)

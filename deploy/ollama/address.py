@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from deploy.config import refusing
-from modelfiles.configuration.ollama_host import ollama_url
+from embedstack.deploy.config import refusing
+from embedstack.host.ollama import ollama_url
 
 
 def address(named: str | None, environ: Mapping[str, str], port: int) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.console import Report
-from deploy.errors import EngineRefused
-from deploy.ollama import made
-from deploy.ollama.made import Made
-from deploy.ollama.modelfile import Value, as_shown, for_embeddings
-from deploy.ollama.progress import follow
-from deploy.ollama.server import Ollama
-from deploy.ollama.upload import upload
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import EngineRefused
+from embedstack.deploy.ollama import made
+from embedstack.deploy.ollama.made import Made
+from embedstack.deploy.ollama.modelfile import Value, as_shown, for_embeddings
+from embedstack.deploy.ollama.progress import follow
+from embedstack.deploy.ollama.server import Ollama
+from embedstack.deploy.ollama.upload import upload
 
 
 @dataclass(frozen=True)

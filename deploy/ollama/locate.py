@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.errors import EngineNotUsable
-from deploy.ollama.version import judge, needs_llama_server
+from embedstack.deploy.errors import EngineNotUsable
+from embedstack.deploy.ollama.version import judge, needs_llama_server
 
 PROGRAM, HELPER = "ollama", "llama-server"
 # Where installers put it when PATH does not say so.

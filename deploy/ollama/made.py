@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from deploy import places
-from modelfiles import private_file
-from modelfiles.readers import json_file
+from embedstack.deploy import places
+from embedstack.host import files
+from embedstack.readers import json_file
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ def remember(url: str, name: str, made: Made | None) -> None:
         known[_key(url, name)] = made
     try:
         _file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        private_file.write(_file(), msgspec.json.format(msgspec.json.encode(known)))
+        files.write(_file(), msgspec.json.format(msgspec.json.encode(known)))
     except OSError:
         return
 

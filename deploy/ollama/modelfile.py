@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deploy.errors import InvalidModel
+from embedstack.deploy.errors import InvalidModel
 
 Value = int | float | bool | str
 # Of Ollama's api.Options, those that concern an embedding model; all others are of sampling.

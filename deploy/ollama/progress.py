@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from itertools import groupby
 
-from deploy.console import Report
-from deploy.errors import EngineRefused
-from deploy.ollama.server import Progress
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import EngineRefused
+from embedstack.deploy.ollama.server import Progress
 
 DONE = "success"
 

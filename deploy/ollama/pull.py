@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from deploy.console import Report
-from deploy.errors import EngineRefused
-from deploy.ollama.progress import follow
-from deploy.ollama.server import Ollama
-from modelfiles.model import ModelFile
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import EngineRefused
+from embedstack.deploy.ollama.progress import follow
+from embedstack.deploy.ollama.server import Ollama
+from embedstack.models.model import ModelFile
 
 
 @dataclass(frozen=True)

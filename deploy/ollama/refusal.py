@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deploy.errors import EngineRefused
+from embedstack.deploy.errors import EngineRefused
 
 _LOOK = "`embedstack doctor` looks further; Ollama's own log says more."
 

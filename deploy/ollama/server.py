@@ -14,11 +14,11 @@ import numpy as np
 import requests
 from numpy.typing import NDArray
 
-from deploy.errors import EngineNotUsable
-from deploy.ollama import modelfile
-from deploy.ollama.modelfile import Value
-from deploy.ollama.refusal import asking
-from modelfiles.ollama_version import PROBE, uncounted, uncounted_by
+from embedstack.deploy.errors import EngineNotUsable
+from embedstack.deploy.ollama import modelfile
+from embedstack.deploy.ollama.modelfile import Value
+from embedstack.deploy.ollama.refusal import asking
+from embedstack.host.ollama_version import PROBE, uncounted, uncounted_by
 
 if TYPE_CHECKING:
     import ollama

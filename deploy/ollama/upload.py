@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.console import Report, Transfer
-from deploy.errors import InvalidModel, WrongBytes
-from deploy.ollama.refusal import asking, refused
-from deploy.ollama.server import LOOK, SILENCE, Ollama
+from embedstack.deploy.console import Report, Transfer
+from embedstack.deploy.errors import InvalidModel, WrongBytes
+from embedstack.deploy.ollama.refusal import asking, refused
+from embedstack.deploy.ollama.server import LOOK, SILENCE, Ollama
 
 CHUNK = 2**20
 

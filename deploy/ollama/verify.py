@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deploy.errors import EngineRefused
-from deploy.ollama.server import Ollama, same_name
-from deploy.smoke import verdicts
-from deploy.smoke.verdicts import Verdict
-from modelfiles.model import Model, Reference
+from embedstack.deploy.errors import EngineRefused
+from embedstack.deploy.ollama.server import Ollama, same_name
+from embedstack.deploy.smoke import verdicts
+from embedstack.deploy.smoke.verdicts import Verdict
+from embedstack.models.model import Model, Reference
 
 CAPABILITY = "embedding"
 

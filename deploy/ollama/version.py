@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from deploy.errors import EngineNotUsable
-from modelfiles.ollama_version import OLDEST, TESTED, from_source, parse
+from embedstack.deploy.errors import EngineNotUsable
+from embedstack.host.ollama_version import OLDEST, TESTED, from_source, parse
 
 INSTALL = "Install a newer one (https://ollama.com/download), or name another: `--set engine.url=http://HOST:11434`."
 Support = Literal["supported", "warned", "source build"]

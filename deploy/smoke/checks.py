@@ -7,12 +7,12 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from deploy.errors import BridgeRefused
-from deploy.smoke import verdicts
-from deploy.smoke.result import Check
-from deploy.smoke.server import CALLED, Embedded, Server
-from deploy.smoke.verdicts import Vectors, Verdict
-from modelfiles.model import Model, Reference, Scores
+from embedstack.deploy.errors import BridgeRefused
+from embedstack.deploy.smoke import verdicts
+from embedstack.deploy.smoke.result import Check
+from embedstack.deploy.smoke.server import CALLED, Embedded, Server
+from embedstack.deploy.smoke.verdicts import Vectors, Verdict
+from embedstack.models.model import Model, Reference, Scores
 
 CUTS = (32, 1024)
 QUESTION = "What is the capital of China?"

@@ -3,7 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 
-from deploy.smoke.result import Smoke
+from embedstack.deploy.smoke.result import Smoke
 
 # What XML 1.0 cannot hold, however it is escaped; a broken server may say anything.
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

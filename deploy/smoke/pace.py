@@ -5,7 +5,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from deploy.smoke.server import Server
+from embedstack.deploy.smoke.server import Server
 
 ALONE, TOGETHER = 10, 32  # texts
 MOST_SECONDS = 20.0  # for the texts alone; a model on a CPU may take seconds each

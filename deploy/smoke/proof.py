@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from rich.text import Text
 
-from deploy.bridge_client import BridgeClient
-from deploy.errors import BridgeRefused
+from embedstack.deploy.bridge_client import BridgeClient
+from embedstack.deploy.errors import BridgeRefused
 
 TEXT = "The capital of China is Beijing."
 SHOWN = 4

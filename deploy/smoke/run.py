@@ -3,17 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.bridge_client import BridgeClient
-from deploy.console import Report
-from deploy.errors import BridgeRefused, InvalidModel, SmokeFailed
-from deploy.smoke import server as servers
-from deploy.smoke.checks import Subject, check
-from deploy.smoke.pace import Pace, measure
-from deploy.smoke.result import Smoke
-from deploy.smoke.throughput import Throughput
-from deploy.smoke.throughput import measure as measure_throughput
-from modelfiles import catalog
-from modelfiles.catalog import Catalog, CatalogError, Named
+from embedstack.deploy.bridge_client import BridgeClient
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import BridgeRefused, InvalidModel, SmokeFailed
+from embedstack.deploy.smoke import server as servers
+from embedstack.deploy.smoke.checks import Subject, check
+from embedstack.deploy.smoke.pace import Pace, measure
+from embedstack.deploy.smoke.result import Smoke
+from embedstack.deploy.smoke.throughput import Throughput
+from embedstack.deploy.smoke.throughput import measure as measure_throughput
+from embedstack.models import catalog
+from embedstack.models.catalog import Catalog, CatalogError, Named
 
 
 def run(

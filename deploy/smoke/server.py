@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.bridge_client import BridgeClient
-from deploy.errors import BridgeRefused
-from modelfiles.ollama_version import PROBE, uncounted, uncounted_by
+from embedstack.deploy.bridge_client import BridgeClient
+from embedstack.deploy.errors import BridgeRefused
+from embedstack.host.ollama_version import PROBE, uncounted, uncounted_by
 
 Vectors = NDArray[np.float32]
 Kind = Literal["bridge", "ollama", "openai"]

@@ -4,7 +4,7 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from deploy.smoke.server import Server
+from embedstack.deploy.smoke.server import Server
 
 LENGTHS = (128, 512, 2048)
 """Tokens of a text: a paragraph, a page's part, some pages. What a chunk of a knowledge base is lies between."""

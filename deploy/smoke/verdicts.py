@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelfiles.model import Reference, Scores
+from embedstack.models.model import Reference, Scores
 
 Vectors = NDArray[np.float32]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from deploy.console import Report
-from deploy.errors import CommandFailed, EngineNotUsable, FileDamaged, NotRunning, PartNotReady
-from deploy.places import Places
-from deploy.stack import record, runners
-from deploy.stack.record import Record
-from deploy.state import PartState
+from embedstack.deploy import record
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import CommandFailed, EngineNotUsable, FileDamaged, NotRunning, PartNotReady
+from embedstack.deploy.places import Places
+from embedstack.deploy.record import Record
+from embedstack.deploy.stack import runners
+from embedstack.deploy.state import PartState
 
 
 @dataclass(frozen=True)

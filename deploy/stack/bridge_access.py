@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from deploy import secrets
-from deploy.errors import NotRunning
-from deploy.places import places
-from deploy.stack import record
+from embedstack.deploy import record, secrets
+from embedstack.deploy.errors import NotRunning
+from embedstack.deploy.places import places
 
 
 @dataclass(frozen=True)

@@ -6,25 +6,34 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy import advice
-from deploy import flags as memory
-from deploy import secrets as stack_secrets
-from deploy.console import Report
-from deploy.errors import SmokeFailed
-from deploy.flags import Remembered
-from deploy.native import webui_environment
-from deploy.places import Places, places
-from deploy.plan import Plan, Served
-from deploy.secrets import Secrets
-from deploy.settings import Settings
-from deploy.smoke import run as smoke_run
-from deploy.smoke.proof import Proof, proof
-from deploy.stack import going, models, ollama_step, planning, preflight_step, record, runners, store_step, webui_step
-from deploy.stack.planning import Looked
-from deploy.stack.result import Planned, Up
-from deploy.stack.runner import Runner
-from deploy.stack.steps import Steps
-from deploy.state import PartState
+from embedstack.deploy import advice, record
+from embedstack.deploy import flags as memory
+from embedstack.deploy import secrets as stack_secrets
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import SmokeFailed
+from embedstack.deploy.flags import Remembered
+from embedstack.deploy.places import Places, places
+from embedstack.deploy.plan.plan import Plan, Served
+from embedstack.deploy.secrets import Secrets
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.smoke import run as smoke_run
+from embedstack.deploy.smoke.proof import Proof, proof
+from embedstack.deploy.stack import (
+    going,
+    models,
+    ollama_step,
+    planning,
+    preflight_step,
+    runners,
+    store_step,
+    webui_step,
+)
+from embedstack.deploy.stack.planning import Looked
+from embedstack.deploy.stack.result import Planned, Up
+from embedstack.deploy.stack.runner import Runner
+from embedstack.deploy.stack.steps import Steps
+from embedstack.deploy.state import PartState
+from embedstack.deploy.webui import install
 
 ENGINES, BRIDGES, WEBUI = ("ollama", "vllm"), ("bridge", "bridge-bf16"), "open-webui"
 STORES = ("pgvector", "weaviate", "qdrant")
@@ -128,7 +137,7 @@ def _foreseen(settings: Settings, where: Places, report: Report, *, reindex: boo
     made = planning.make(settings, looked, report.warn)
     preflight_step.check(made, looked, where, report.warn)
     if made.mode == "native" and made.settings.webui.enabled:
-        webui_environment.ensure_possible(made.settings.webui)
+        install.ensure_possible(made.settings.webui)
     if made.settings.webui.enabled and not reindex:
         webui_step.foresee(made, where, looked.before)
     return looked, made
@@ -146,11 +155,11 @@ def _files(stack: Stack, made: Plan) -> Plan:
         made = models.prepare(made, stack.report, doing)
     if made.mode == "native" and made.settings.webui.enabled:
         with stack.steps.step("Open WebUI's environment") as doing:
-            wanted = webui_environment.environment(made.settings.webui)
+            wanted = install.environment(made.settings.webui)
             if wanted.complete:
                 doing.was_done(f"Open WebUI {wanted.version}")
             else:
-                webui_environment.ensure(made.settings.webui, stack.report)
+                install.ensure(made.settings.webui, stack.report)
                 doing.did(f"Open WebUI {wanted.version}")
     return made
 

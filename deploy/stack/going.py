@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass, replace
 import msgspec
 import psutil
 
-from deploy.errors import FolderNotUsable
-from deploy.native import identity
-from deploy.native.identity import Identity
-from deploy.places import Places
-from deploy.plan import Mode, Plan
-from modelfiles import private_file
-from modelfiles.readers import json_file
-from modelfiles.readers.content import DamagedFile
+from embedstack.deploy.errors import FolderNotUsable
+from embedstack.deploy.native import identity
+from embedstack.deploy.native.identity import Identity
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.plan import Mode, Plan
+from embedstack.host import files
+from embedstack.readers import json_file
+from embedstack.readers.content import DamagedFile
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def told(places: Places, plan: Plan) -> Iterator[Callable[[str], None]]:
     def at(step: str) -> None:
         content = msgspec.json.encode(asdict(replace(known, step=step, since=time.time())))
         try:
-            private_file.write(places.going, content)
+            files.write(places.going, content)
         except OSError as error:
             raise FolderNotUsable(
                 f"{places.root} cannot be written: {error.strerror}.", "Name another folder in EMBEDSTACK_HOME."

@@ -6,20 +6,20 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy import demo_model
-from deploy.console import Report
-from deploy.doctor import needs
-from deploy.doctor.intent import Intent
-from deploy.errors import InvalidModel
-from deploy.gates.gate import accept
-from deploy.hub.fetch import fetch
-from deploy.hub.folder import fetch_folder
-from deploy.hub.source import source
-from deploy.plan import Plan, Served
-from deploy.settings import Settings
-from deploy.stack.steps import Doing
-from modelfiles.demo.build import GGUF, default_folder
-from modelfiles.model import ModelFile
+from embedstack.deploy.console import Report
+from embedstack.deploy.demo import model
+from embedstack.deploy.doctor import needs
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.gates.gate import accept
+from embedstack.deploy.hub.fetch import fetch
+from embedstack.deploy.hub.folder import fetch_folder
+from embedstack.deploy.hub.source import source
+from embedstack.deploy.plan.plan import Plan, Served
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.stack.steps import Doing
+from embedstack.models.demo.build import GGUF, default_folder
+from embedstack.models.model import ModelFile
 
 
 def to_fetch(plan: Plan) -> int:
@@ -66,7 +66,7 @@ def _with_folder(served: Served, settings: Settings, report: Report) -> _Got:
 
 def _demo(report: Report) -> tuple[Path, bool]:
     there = (default_folder() / GGUF).is_file()
-    return demo_model.demo(report).gguf, there
+    return model.demo(report).gguf, there
 
 
 def _fetched(file: ModelFile, settings: Settings, report: Report) -> tuple[Path, bool]:
@@ -77,7 +77,7 @@ def _fetched(file: ModelFile, settings: Settings, report: Report) -> tuple[Path,
 def _folder(served: Served, settings: Settings, report: Report) -> tuple[Path, bool]:
     if served.model.id == "demo":
         there = (default_folder() / GGUF).is_file()
-        return demo_model.demo(report).hf, there
+        return model.demo(report).hf, there
     if served.model.safetensors is None:
         raise InvalidModel(f"The catalogue names no safetensors of {served.model.id} for vLLM.")
     fetched = fetch_folder(served.model.safetensors, source(settings.hub, os.environ), report)

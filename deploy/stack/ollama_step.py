@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from deploy.console import Report
-from deploy.errors import InvalidModel
-from deploy.ollama import made as records
-from deploy.ollama.create import create as create_model
-from deploy.ollama.modelfile import parse
-from deploy.ollama.server import Ollama
-from deploy.ollama.verify import gpu_fallback, verify
-from deploy.ollama.version import judge
-from deploy.places import Places
-from deploy.plan import Plan, Served
-from deploy.stack.planning import Looked
-from deploy.stack.steps import Doing
-from modelfiles.modelfile import render
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.ollama import made as records
+from embedstack.deploy.ollama.create import create as create_model
+from embedstack.deploy.ollama.modelfile import parse
+from embedstack.deploy.ollama.server import Ollama
+from embedstack.deploy.ollama.verify import gpu_fallback, verify
+from embedstack.deploy.ollama.version import judge
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.plan import Plan, Served
+from embedstack.deploy.stack.planning import Looked
+from embedstack.deploy.stack.steps import Doing
+from embedstack.models.modelfile import render
 
 
 def create(plan: Plan, looked: Looked, where: Places, report: Report, doing: Doing) -> None:

@@ -6,23 +6,24 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from deploy import bridge_file
-from deploy.console import Report
-from deploy.docker import daemon as daemons
-from deploy.docker.daemon import Daemon
-from deploy.doctor import gpu as gpus
-from deploy.doctor.fit import fit
-from deploy.doctor.gpu import Gpus
-from deploy.doctor.intent import local
-from deploy.errors import Blocked, InvalidModel, InvalidSettings
-from deploy.native import engine_look, engines
-from deploy.native.engines import Blocker, Facts
-from deploy.places import Places
-from deploy.plan import LOOPBACK, Engine, Plan, Served, name_in_engine
-from deploy.settings import Settings
-from deploy.stack import before, decide, store_server
-from deploy.stack.before import Before
-from deploy.stack.decide import Chosen
+from embedstack.deploy import bridge_file
+from embedstack.deploy.console import Report
+from embedstack.deploy.docker import daemon as daemons
+from embedstack.deploy.docker.daemon import Daemon
+from embedstack.deploy.doctor.fit import fit
+from embedstack.deploy.doctor.intent import local
+from embedstack.deploy.errors import Blocked, InvalidModel, InvalidSettings
+from embedstack.deploy.machine import gpu as gpus
+from embedstack.deploy.machine.gpu import Gpus
+from embedstack.deploy.native import engine_look
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan import decide, engines
+from embedstack.deploy.plan.decide import Chosen
+from embedstack.deploy.plan.engines import Blocker, Facts
+from embedstack.deploy.plan.plan import LOOPBACK, Engine, Plan, Served, name_in_engine
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.stack import before, store_server
+from embedstack.deploy.stack.before import Before
 
 BF16 = "bf16"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deploy.doctor import machine, preflight
-from deploy.doctor.intent import Intent
-from deploy.places import Places
-from deploy.plan import Plan
-from deploy.stack.planning import Looked
+from embedstack.deploy.doctor import preflight
+from embedstack.deploy.doctor import seen as machine
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.stack.planning import Looked
 
 
 def check(plan: Plan, looked: Looked, where: Places, say: Callable[[str], None]) -> None:

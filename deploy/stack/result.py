@@ -8,11 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.advice import followable
-from deploy.smoke.proof import Proof
-from deploy.stack.going import Going
-from deploy.stack.steps import Step
-from deploy.state import PartState
+from embedstack.deploy.advice import followable
+from embedstack.deploy.smoke.proof import Proof
+from embedstack.deploy.stack.going import Going
+from embedstack.deploy.stack.steps import Step
+from embedstack.deploy.state import PartState
 
 _STYLES = {"running": "green", "starting": "yellow", "backoff": "yellow", "failed": "red", "stopped": "dim"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from deploy.state import PartState
+from embedstack.deploy.state import PartState
 
 
 class Running(Protocol):

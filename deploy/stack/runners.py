@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from deploy.console import Report
-from deploy.docker.daemon import Daemon
-from deploy.docker.machine import machine
-from deploy.docker.runner import Containers, PlannedContainers
-from deploy.environment import WebuiSecrets
-from deploy.native import files, parts, webui_environment
-from deploy.places import Places
-from deploy.plan import Plan
-from deploy.stack.native_runner import NativeRunner
-from deploy.stack.record import Record
-from deploy.stack.runner import Runner, Running
+from embedstack.deploy.console import Report
+from embedstack.deploy.docker.daemon import Daemon
+from embedstack.deploy.docker.machine import machine
+from embedstack.deploy.docker.runner import Containers, PlannedContainers
+from embedstack.deploy.native import files, parts
+from embedstack.deploy.native.runner import NativeRunner
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.environment import WebuiSecrets
+from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.record import Record
+from embedstack.deploy.stack.runner import Runner, Running
+from embedstack.deploy.webui import install
 
 
 def of_record(record: Record, places: Places, report: Report) -> Running:
@@ -36,6 +37,6 @@ def of_plan(
         groups, kind = (daemon.groups, daemon.gpu) if daemon else (None, None)
         return PlannedContainers(plan.settings.stack.name, report, plan, secrets, places, kind, machine(groups))
     stamp = files.write(plan, secrets, places)
-    webui = webui_environment.environment(plan.settings.webui).program if plan.settings.webui.enabled else None
+    webui = install.environment(plan.settings.webui).program if plan.settings.webui.enabled else None
     here = parts.Here(webui=webui, gpu=gpu and not plan.settings.engine.cpu, names=machine(None).names, stamp=stamp)
     return NativeRunner(places, report, parts.specs(plan, secrets, places, here))

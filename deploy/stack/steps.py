@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from deploy.console import Report
+from embedstack.deploy.console import Report
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.errors import InvalidSettings
-from deploy.plan import Mode
-from deploy.settings import Settings
-from deploy.webui import stores
-from deploy.webui.stores import Server
-from modelfiles.readers import key_file
-from modelfiles.readers.content import DamagedFile
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.plan import stores
+from embedstack.deploy.plan.plan import Mode
+from embedstack.deploy.plan.stores import Server
+from embedstack.deploy.settings import Settings
+from embedstack.readers import key_file
+from embedstack.readers.content import DamagedFile
 
 
 def server(settings: Settings, mode: Mode, dimensions: int) -> Server | None:

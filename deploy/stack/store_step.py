@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deploy.console import Report
-from deploy.errors import PartNotReady
-from deploy.plan import Plan
-from deploy.stack.runner import Runner
-from deploy.stack.steps import Doing
-from deploy.webui import pgvector_table, stores
-from deploy.webui.guarded import Index
-from deploy.webui.pgvector_table import SCRIPT, Ask
-from modelfiles.readers import json_file
-from modelfiles.readers.content import Damaged
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import PartNotReady
+from embedstack.deploy.plan import stores
+from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.stack.runner import Runner
+from embedstack.deploy.stack.steps import Doing
+from embedstack.deploy.webui import pgvector_table
+from embedstack.deploy.webui.index.guarded import Index
+from embedstack.deploy.webui.pgvector_table import SCRIPT, Ask
+from embedstack.readers import json_file
+from embedstack.readers.content import Damaged
 
 
 def wanted(plan: Plan) -> bool:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploy import secrets as stack_secrets
-from deploy.bridge_api import BridgeApi
-from deploy.errors import NotRunning, WebuiRefused
-from deploy.places import places
-from deploy.plan import LOOPBACK, name_in_engine
-from deploy.secrets import Secrets
-from deploy.settings import Settings
-from deploy.stack import decide, record
-from deploy.webui import wanted
-from deploy.webui.client import Webui
-from deploy.webui.elsewhere import Elsewhere
+from embedstack.deploy import record
+from embedstack.deploy import secrets as stack_secrets
+from embedstack.deploy.bridge_api import BridgeApi
+from embedstack.deploy.errors import NotRunning, WebuiRefused
+from embedstack.deploy.places import places
+from embedstack.deploy.plan import decide
+from embedstack.deploy.plan.plan import LOOPBACK, name_in_engine
+from embedstack.deploy.secrets import Secrets
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.webui import wanted
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 
 
 @dataclass(frozen=True)

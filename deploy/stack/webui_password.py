@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from deploy.console import Report
-from deploy.docker import argv as docker_argv
-from deploy.docker import client, variables
-from deploy.errors import CommandFailed, InvalidSettings, NotRunning, PartNotReady, WebuiUnsupported
-from deploy.native import parts, webui_environment
-from deploy.places import Places
-from deploy.settings import Settings
-from deploy.stack.record import Record
-from deploy.webui import at_rest
-from modelfiles.readers import json_file
-from modelfiles.readers.content import Damaged
+from embedstack.deploy.console import Report
+from embedstack.deploy.docker import cli as docker_argv
+from embedstack.deploy.docker import client, variables
+from embedstack.deploy.errors import CommandFailed, InvalidSettings, NotRunning, PartNotReady, WebuiUnsupported
+from embedstack.deploy.native import parts
+from embedstack.deploy.places import Places
+from embedstack.deploy.record import Record
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.webui import at_rest, install
+from embedstack.readers import json_file
+from embedstack.readers.content import Damaged
 
 LONGEST = 72  # bytes: bcrypt takes no more
 PATIENCE = 60.0  # seconds
@@ -43,7 +43,7 @@ def change(record: Record, settings: Settings, places: Places, email: str, passw
 
 
 def _native(settings: Settings, places: Places) -> tuple[list[str], str]:
-    installed, database = webui_environment.environment(settings.webui), parts.webui_data(places) / at_rest.DATABASE
+    installed, database = install.environment(settings.webui), parts.webui_data(places) / at_rest.DATABASE
     if not installed.complete or not database.exists():
         raise NotRunning("Open WebUI has never run in this stack.", "`embedstack up --webui` brings it up.")
     return [str(installed.python), "-I"], str(database)
@@ -51,7 +51,7 @@ def _native(settings: Settings, places: Places) -> tuple[list[str], str]:
 
 def _run(python: Sequence[str], told: dict[str, str], report: Report) -> dict[str, Any]:
     """The password goes over standard input: others on this machine see a command line."""
-    script = (files("deploy.webui") / "new_password.py").read_text(encoding="utf-8")
+    script = (files("embedstack.deploy.webui") / "new_password.py").read_text(encoding="utf-8")
     report.command([*python, "-c", "…"])
     try:
         done = subprocess.run(

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 
 import psutil
 
-from deploy.docker import client, containers
-from deploy.native import parts
-from deploy.plan import Mode
-from deploy.state import PartState
-from deploy.webui import role, setting
+from embedstack.deploy.docker import client, containers
+from embedstack.deploy.native import parts
+from embedstack.deploy.plan.plan import Mode
+from embedstack.deploy.state import PartState
+from embedstack.deploy.webui import role
+from embedstack.deploy.webui.settings import shown
 
 SEEN = (
     *role.ENVIRONMENT,
     *("RAG_EMBEDDING_ENGINE", "RAG_EMBEDDING_MODEL", "RAG_OLLAMA_BASE_URL", "RAG_OLLAMA_API_KEY"),
     *("RAG_EMBEDDING_BATCH_SIZE", "ENABLE_ASYNC_EMBEDDING", "RAG_EMBEDDING_CONCURRENT_REQUESTS"),
-    setting.PERSISTENT,
+    shown.PERSISTENT,
 )
 """What of it is looked at: the rest is nobody's business here."""
 

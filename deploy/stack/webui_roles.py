@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from deploy.console import Report
-from deploy.errors import PartNotReady
-from deploy.native import parts
-from deploy.stack import webui_own, webui_process
-from deploy.stack.webui_own import Own
-from deploy.state import PartState
-from deploy.webui import role
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import PartNotReady
+from embedstack.deploy.native import parts
+from embedstack.deploy.stack import webui_process
+from embedstack.deploy.state import PartState
+from embedstack.deploy.webui import role
+from embedstack.deploy.webui.verbs import own as webui_own
+from embedstack.deploy.webui.verbs.own import Own
 
 
 def ensure(own: Own, report: Report) -> bool:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from deploy import secrets as stack_secrets
-from deploy.bridge_api import BridgeApi
-from deploy.console import Report
-from deploy.errors import Blocked, PartNotReady, WebuiRefused
-from deploy.native import parts
-from deploy.places import Places
-from deploy.plan import Plan
-from deploy.secrets import Secrets
-from deploy.stack.before import Before
-from deploy.stack.steps import Doing
-from deploy.webui import at_rest, guard, guarded, index_record, library, wanted
-from deploy.webui import reindex as reindexing
-from deploy.webui import version as versions
-from deploy.webui.client import WRONG_PASSWORD, Webui
-from deploy.webui.guard import Judgement
-from deploy.webui.guarded import Index
-from modelfiles.sentences import joined
+from embedstack.deploy import secrets as stack_secrets
+from embedstack.deploy.bridge_api import BridgeApi
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import Blocked, PartNotReady, WebuiRefused
+from embedstack.deploy.native import parts
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.secrets import Secrets
+from embedstack.deploy.stack.before import Before
+from embedstack.deploy.stack.steps import Doing
+from embedstack.deploy.webui import at_rest, library, wanted
+from embedstack.deploy.webui import version as versions
+from embedstack.deploy.webui.client import WRONG_PASSWORD, Webui
+from embedstack.deploy.webui.index import guard, guarded
+from embedstack.deploy.webui.index import record as index_record
+from embedstack.deploy.webui.index import reindex as reindexing
+from embedstack.deploy.webui.index.guard import Judgement
+from embedstack.deploy.webui.index.guarded import Index
+from embedstack.sentences import joined
 
 ANEW = "embedstack up --reindex"
 

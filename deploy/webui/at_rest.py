@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from deploy.webui.guard import Indexed
+from embedstack.deploy.webui.index.guard import Indexed
 
 DATABASE = "webui.db"
 _WAIT = 5.0  # seconds, for another program that has it locked

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from deploy.errors import PartNotReady, WebuiRefused
+from embedstack.deploy.errors import PartNotReady, WebuiRefused
 
 TIMEOUT = 60.0  # seconds
 LONGEST = 300  # characters of an answer that are told

@@ -6,12 +6,12 @@ import math
 import secrets
 import time
 
-from deploy.bridge_client import BridgeClient
-from deploy.errors import BridgeRefused
-from deploy.webui import library
-from deploy.webui.client import Webui
-from deploy.webui.guard import Cost
-from deploy.webui.library import Library
+from embedstack.deploy.bridge_client import BridgeClient
+from embedstack.deploy.errors import BridgeRefused
+from embedstack.deploy.webui import library
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.index.guard import Cost
+from embedstack.deploy.webui.library import Library
 
 WORDS = "A document is cut into chunks of about this length before it is embedded. "
 ENOUGH = 2.0  # seconds that the second batch may take, as the first one foretells

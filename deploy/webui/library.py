@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from deploy.errors import PartNotReady, WebuiRefused
-from deploy.webui.client import Webui
+from embedstack.deploy.errors import PartNotReady, WebuiRefused
+from embedstack.deploy.webui.client import Webui
 
 # Chroma refuses more than about 32,000 (SQLite's variables) and Weaviate more than 10,000 (QUERY_MAXIMUM_RESULTS), and
 # Open WebUI makes an empty answer of either refusal.

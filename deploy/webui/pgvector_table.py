@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.errors import IndexWouldBreak
-from deploy.webui import stores
+from embedstack.deploy.errors import IndexWouldBreak
+from embedstack.deploy.plan import stores
 
 NAME, INDEX_NAME = "document_chunk", "idx_document_chunk_vector"
 ADDRESS = "PGVECTOR_DB_URL"

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import requests
 
-from deploy.console import Report
+from embedstack.deploy.console import Report
 
 EVERY = 5.0  # seconds between two lines
 COUNTER = "embed_bridge_texts_total{"

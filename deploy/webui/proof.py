@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from deploy.bridge_api import BridgeApi
-from deploy.errors import PartNotReady
-from deploy.trace_record import TraceRecord
-from deploy.webui import library
-from deploy.webui.client import Webui
+from embedstack.deploy.bridge_api import BridgeApi
+from embedstack.deploy.errors import PartNotReady
+from embedstack.deploy.trace_record import TraceRecord
+from embedstack.deploy.webui import library
+from embedstack.deploy.webui.client import Webui
 
 NAME = "embedstack-proof.txt"
 Kind = Literal["document", "query"]

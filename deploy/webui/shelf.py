@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
-from deploy.errors import PartNotReady
-from deploy.handbook import NAMES, Chapter
-from deploy.webui import library
-from deploy.webui.client import Webui
-from deploy.webui.library import File, Knowledge, Library
+from embedstack.deploy.errors import PartNotReady
+from embedstack.deploy.handbook import NAMES, Chapter
+from embedstack.deploy.webui import library
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.library import File, Knowledge, Library
 
 NAME = "员工手册 · Employee handbook (demo)"
 DESCRIPTION = "一家虚构公司的员工手册。The handbook of an invented company; `embedstack webui demo` put it here."

@@ -2,9 +2,9 @@
 
 import re
 
-from deploy.errors import WebuiUnsupported
-from deploy.plan import Mode
-from deploy.settings import Settings
+from embedstack.deploy.errors import WebuiUnsupported
+from embedstack.deploy.plan.plan import Mode
+from embedstack.deploy.settings import Settings
 
 KNOWN = "0.12"
 

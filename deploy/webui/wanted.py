@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.plan import Plan
+from embedstack.deploy.plan.plan import Plan
 
 SECRET = "********"  # noqa: S105 -- what is shown in place of one
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from docx import Document
 from pypdf import PdfReader
 
-from deploy.handbook import Chapter
+from embedstack.deploy.handbook import Chapter
 
 MOST = 1000  # characters
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deploy.docker import client
-from deploy.errors import EngineNotUsable
+from embedstack.deploy.docker import client
+from embedstack.deploy.errors import EngineNotUsable
 from tests.engines.process import EngineError
 
 READY_S, GRACE_S, POLL_S = 60.0, 30.0, 0.1

@@ -9,9 +9,9 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.console import Report
-from deploy.native import webui_environment
-from deploy.settings import WebuiSettings
+from embedstack.deploy.console import Report
+from embedstack.deploy.settings import WebuiSettings
+from embedstack.deploy.webui import install
 from tests.engines.locate import locate
 from tests.engines.rootfs import TARBALL
 
@@ -94,7 +94,7 @@ class Images:
         """The real Open WebUI, of the same Python as the base."""
         if WEBUI not in self._made:
             self._base()
-            made = webui_environment.ensure(WebuiSettings(), Report("test", as_json=True))
+            made = install.ensure(WebuiSettings(), Report("test", as_json=True))
             library = made.folder / "lib" / "python3.11"
             assert library.is_dir(), f"{made.folder} is not of Python 3.11, which the base has"
             (self._folder / "Dockerfile").write_text(WEBUI_FILE)

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from deploy.docker.overlays import Gpu
-from deploy.plan import Engine, Plan, Served
-from deploy.settings import Settings
-from deploy.webui.stores import Server
-from modelfiles import catalog
+from embedstack.deploy.docker.compose import Gpu
+from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.plan.stores import Server
+from embedstack.deploy.settings import Settings
+from embedstack.models import catalog
 
 GGUF = Path("/models/Qwen3-Embedding-4B-Q4_K_M.gguf")
 FOLDER = Path("/hub/models--Qwen--Qwen3-Embedding-4B/snapshots/0123abc")

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.console import Report
-from deploy.docker import command, files, written
-from deploy.docker.overlays import overlays, services
-from deploy.docker.variables import Machine
+from embedstack.deploy.console import Report
+from embedstack.deploy.docker import command, files, written
+from embedstack.deploy.docker.compose import overlays, services
+from embedstack.deploy.docker.variables import Machine
 from tests.docker.plans import Combination, FixedSecrets, combinations, plan
 
 pytestmark = [pytest.mark.needs("compose"), pytest.mark.usefixtures("plugin")]
@@ -106,7 +106,7 @@ class TestResolved:
         before = _golden("ollama")["services"]["bridge"]["volumes"]
         mounted = {volume["target"]: volume["source"] for volume in bridge["volumes"] if volume not in before}
 
-        assert mounted == {"/src/bridge": "/source/bridge", "/src/modelfiles": "/source/modelfiles"}
+        assert mounted == {f"/src/{name}": f"/source/{name}" for name in ("embedstack", "bridge", "modelfiles")}
         assert bridge["environment"]["PYTHONPATH"] == "/src"
 
 

@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from deploy.console import Report
-from deploy.docker import daemon as daemon_facts
-from deploy.docker.machine import machine
-from deploy.docker.runner import Containers, PlannedContainers
-from deploy.errors import NotRunning, PartNotReady
-from deploy.places import Places
-from deploy.plan import Engine, Plan, Served
-from deploy.state import PartState
-from modelfiles import catalog
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.console import Report
+from embedstack.deploy.docker import daemon as daemon_facts
+from embedstack.deploy.docker.machine import machine
+from embedstack.deploy.docker.runner import Containers, PlannedContainers
+from embedstack.deploy.errors import NotRunning, PartNotReady
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.state import PartState
+from embedstack.models import catalog
+from embedstack.models.demo.build import DemoFiles
 from tests.docker.images import Images, docker
 from tests.docker.plans import FixedSecrets, settings
 from tests.engines.process import Running, free_port

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from deploy.webui import role
-from deploy.webui.client import Webui
+from embedstack.deploy.webui import role
+from embedstack.deploy.webui.client import Webui
 from tests.docker.container_command import in_containers
 from tests.docker.images import Images, docker
 from tests.stack_command import StackCommand

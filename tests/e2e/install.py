@@ -2,11 +2,11 @@
 vector stores needs: no package changes under one that runs.
 """
 
-from deploy.console import Report
-from deploy.native import webui_environment
-from deploy.settings import WebuiSettings
-from deploy.webui import stores
+from embedstack.deploy.console import Report
+from embedstack.deploy.plan import stores
+from embedstack.deploy.settings import WebuiSettings
+from embedstack.deploy.webui import install
 
 if __name__ == "__main__":
     for store in stores.PACKAGES:
-        webui_environment.ensure(WebuiSettings(vector_store=store), Report("install", as_json=False))
+        install.ensure(WebuiSettings(vector_store=store), Report("install", as_json=False))

@@ -11,8 +11,8 @@ from typing import Any
 
 import requests
 
-from deploy.native.webui_environment import environment
-from deploy.settings import WebuiSettings
+from embedstack.deploy.settings import WebuiSettings
+from embedstack.deploy.webui.install import environment
 from tests.engines.process import free_port, process, wait_until_ready
 
 EMAIL, PASSWORD = "admin@localhost", "not-a-secret-of-anybody"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import handbook
+from embedstack.deploy import handbook
 from tests.e2e.browser import Browser, browser
 from tests.e2e.open_webui import OpenWebui
 from tests.stack_command import StackCommand

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge
 from tests.e2e.open_webui import OpenWebui, open_webui
 from tests.engines.run import ollama_create, ollama_server

@@ -13,11 +13,11 @@ import pytest
 import requests
 import yaml
 
-from deploy.console import Report
-from deploy.native import webui_environment
-from deploy.settings import WebuiSettings
-from deploy.webui import stores
-from deploy.webui.stores import Server, Store
+from embedstack.deploy.console import Report
+from embedstack.deploy.plan import stores
+from embedstack.deploy.plan.stores import Server, Store
+from embedstack.deploy.settings import WebuiSettings
+from embedstack.deploy.webui import install
 from tests.bridge_process import Bridge, bridge
 from tests.e2e.open_webui import OpenWebui, open_webui
 from tests.e2e.postgres import Postgres, postgres
@@ -42,7 +42,7 @@ def demo() -> Iterator[Bridge]:
 
 def _installed(store: Store) -> None:
     """What the store needs in Open WebUI's environment, as `up` adds it."""
-    made = webui_environment.ensure(WebuiSettings(vector_store=store), Report("test", as_json=True))
+    made = install.ensure(WebuiSettings(vector_store=store), Report("test", as_json=True))
     assert made.complete
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from deploy.handbook import NAMES
-from deploy.webui import shelf
+from embedstack.deploy.handbook import NAMES
+from embedstack.deploy.webui import shelf
 from tests.e2e.open_webui import OpenWebui
 from tests.stack_command import StackCommand
 

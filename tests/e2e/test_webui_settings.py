@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import requests
 
-from deploy.console import Report
-from deploy.native import client, record
-from deploy.places import Places
-from deploy.webui import role
+from embedstack.deploy.console import Report
+from embedstack.deploy.native import client, record
+from embedstack.deploy.places import Places
+from embedstack.deploy.webui import role
 from tests.e2e.open_webui import OpenWebui, open_webui
 from tests.stack_command import StackCommand
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from modelfiles import own_python
+from embedstack.host import processes
 from tests.engines.recipe import Recipe, Workshop
 from tests.engines.tools import TOOLS, Tools
 
@@ -47,7 +47,7 @@ def _source(workshop: Workshop, tools: Tools) -> Path:
         return source
     wanted = ("--no-deps", "--no-binary", "llama-cpp-python", f"llama-cpp-python=={VERSION}")
     to = ("--dest", str(workshop.scratch))
-    workshop.log.run(*own_python.command("-m", "pip", "download", *wanted, *to, program=tools.python))
+    workshop.log.run(*processes.command("-m", "pip", "download", *wanted, *to, program=tools.python))
     unpacked = workshop.scratch / "llama.cpp.partial"
     shutil.rmtree(unpacked, ignore_errors=True)
     unpacked.mkdir()

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelfiles import own_python
+from embedstack.host import processes
 from tests.engines.recipe import Recipe, Workshop
 
 VERSION = "1"
@@ -60,9 +60,9 @@ class Tools:
 
 def build(workshop: Workshop) -> None:
     """Make the virtual environment and put the pinned packages in it."""
-    workshop.log.run(*own_python.command("-m", "venv", str(workshop.prefix)))
+    workshop.log.run(*processes.command("-m", "venv", str(workshop.prefix)))
     inside = workshop.prefix / "bin" / "python"
-    workshop.log.run(*own_python.command("-m", "pip", "install", *PACKAGES, program=inside))
+    workshop.log.run(*processes.command("-m", "pip", "install", *PACKAGES, program=inside))
 
 
 TOOLS = Recipe(

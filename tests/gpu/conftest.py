@@ -11,14 +11,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.bridge_client import BridgeClient
-from deploy.console import Report
-from deploy.smoke import run
-from deploy.smoke import server as servers
-from deploy.smoke.result import Smoke
-from deploy.smoke.server import Server
-from modelfiles import catalog
-from modelfiles.model import Model
+from embedstack.deploy.bridge_client import BridgeClient
+from embedstack.deploy.console import Report
+from embedstack.deploy.smoke import run
+from embedstack.deploy.smoke import server as servers
+from embedstack.deploy.smoke.result import Smoke
+from embedstack.deploy.smoke.server import Server
+from embedstack.models import catalog
+from embedstack.models.model import Model
 
 URL = os.environ.get("GPU_SMOKE_URL")
 NAME = os.environ.get("GPU_SMOKE_MODEL", "qwen3-embedding:4b")

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from deploy.handbook import chapters
-from deploy.smoke.result import Smoke
-from deploy.smoke.server import Server
-from modelfiles.model import Model
+from embedstack.deploy.handbook import chapters
+from embedstack.deploy.smoke.result import Smoke
+from embedstack.deploy.smoke.server import Server
+from embedstack.models.model import Model
 from tests.corpus.extracted import chunks
 from tests.corpus.questions import QUESTIONS
 from tests.corpus.texts import near_duplicates

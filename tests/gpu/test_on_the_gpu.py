@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from deploy.ollama.server import Ollama
-from deploy.smoke.server import Server
-from deploy.smoke.throughput import measure
+from embedstack.deploy.ollama.server import Ollama
+from embedstack.deploy.smoke.server import Server
+from embedstack.deploy.smoke.throughput import measure
 
 OLLAMA = os.environ.get("GPU_SMOKE_OLLAMA", "http://127.0.0.1:11434")
 LEAST = 1000.0  # tokens a second: no processor comes near it with the 4B

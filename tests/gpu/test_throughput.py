@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.smoke.server import Server
-from deploy.smoke.throughput import LENGTHS, MOST_TEXTS, measure
+from embedstack.deploy.smoke.server import Server
+from embedstack.deploy.smoke.throughput import LENGTHS, MOST_TEXTS, measure
 
 
 def test_the_lengths_are_those_that_are_published() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from huggingface_hub import close_session
 
-from deploy.console import Report
-from deploy.hub.patience import Patience
-from deploy.hub.source import Source
-from modelfiles.model import ModelFile
+from embedstack.deploy.console import Report
+from embedstack.deploy.hub.patience import Patience
+from embedstack.deploy.hub.source import Source
+from embedstack.models.model import ModelFile
 from tests.hub.content import Content
 from tests.hub.server import REPOSITORY, REVISION, Hub, running
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import app
-from deploy.ports import free_port
+from embedstack.deploy.cli import app
+from embedstack.deploy.machine.ports import free_port
 
 runner = CliRunner()
 SMALL = "qwen3-embedding:0.6b"

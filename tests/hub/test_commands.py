@@ -12,15 +12,16 @@ import pytest
 import yaml
 from rich.console import Console
 
-from deploy import result
-from deploy.commands import model_files, model_list
-from deploy.commands.model_files import Pulled
-from deploy.console import Report
-from deploy.demo_model import DemoModel
-from deploy.errors import FolderNotUsable, HubUnreachable, InvalidModel, NotEnoughSpace, WrongBytes
-from deploy.hub import transfer
-from deploy.hub.source import Source
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy import result
+from embedstack.deploy.commands import model_list
+from embedstack.deploy.console import Report
+from embedstack.deploy.demo.model import DemoModel
+from embedstack.deploy.errors import FolderNotUsable, HubUnreachable, InvalidModel, NotEnoughSpace, WrongBytes
+from embedstack.deploy.hub import transfer
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.models import files as model_files
+from embedstack.deploy.models.files import Pulled
+from embedstack.models.demo.build import DemoFiles
 from tests.followed import Said
 from tests.hub.conftest import NAME, entry
 from tests.hub.content import Content, Small

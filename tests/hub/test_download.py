@@ -13,13 +13,13 @@ import msgspec
 import pytest
 from huggingface_hub import hf_hub_download
 
-from deploy.console import Report
-from deploy.errors import HubUnreachable, WrongBytes
-from deploy.hub.fetch import fetch
-from deploy.hub.patience import Patience
-from deploy.hub.slot import slot
-from deploy.hub.source import Source
-from deploy.hub.wanted import wanted
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import HubUnreachable, WrongBytes
+from embedstack.deploy.hub.cache import slot
+from embedstack.deploy.hub.fetch import fetch
+from embedstack.deploy.hub.patience import Patience
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.hub.wanted import wanted
 from tests.hub.conftest import NAME, entry
 from tests.hub.content import Content
 from tests.hub.server import REPOSITORY, REVISION, Hub

@@ -15,11 +15,11 @@ import msgspec
 import psutil
 import pytest
 
-from deploy.console import Report
-from deploy.hub.fetch import fetch
-from deploy.hub.slot import slot
-from deploy.hub.source import Source
-from deploy.hub.wanted import wanted
+from embedstack.deploy.console import Report
+from embedstack.deploy.hub.cache import slot
+from embedstack.deploy.hub.fetch import fetch
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.hub.wanted import wanted
 from tests.hub.conftest import NAME, entry
 from tests.hub.content import Content
 from tests.hub.server import Hub, running
@@ -29,17 +29,17 @@ SCRIPT = """
 import json, re, sys
 from pathlib import Path
 import msgspec
-from deploy.console import Report
-from deploy.hub.fetch import fetch
-from deploy.hub.source import Source
-from modelfiles.model import ModelFile
+from embedstack.deploy.console import Report
+from embedstack.deploy.hub.fetch import fetch
+from embedstack.deploy.hub.source import Source
+from embedstack.models.model import ModelFile
 
 file = msgspec.json.decode(sys.argv[1], type=ModelFile)
 got = fetch(file, Source(sys.argv[2], False, Path(sys.argv[3])), Report("model pull", as_json=False))
 peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())
 print(json.dumps({"path": str(got.path), "peak_kb": int(peak[1])}))
 """
-WHOLE = "import deploy.cli\n" + SCRIPT  # with whatever the command has in memory besides
+WHOLE = "import embedstack.deploy.cli\n" + SCRIPT  # with whatever the command has in memory besides
 MOST = 100e6  # bytes resident: the issue's bound
 LARGE = 400_000_000
 

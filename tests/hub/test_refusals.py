@@ -11,17 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from deploy.console import Report
-from deploy.errors import DeployError, FolderNotUsable, HubRefused, HubUnreachable, InvalidModel, NotEnoughSpace
-from deploy.hub.fetch import fetch
-from deploy.hub.patience import Patience, retry_after
-from deploy.hub.slot import slot
-from deploy.hub.source import Source, token
-from deploy.hub.source import source as source_of
-from deploy.hub.wanted import wanted
-from deploy.ports import free_port
-from deploy.settings import HubSettings
-from modelfiles.model import ModelFile
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import (
+    DeployError,
+    FolderNotUsable,
+    HubRefused,
+    HubUnreachable,
+    InvalidModel,
+    NotEnoughSpace,
+)
+from embedstack.deploy.hub.cache import slot
+from embedstack.deploy.hub.fetch import fetch
+from embedstack.deploy.hub.patience import Patience, retry_after
+from embedstack.deploy.hub.source import Source, token
+from embedstack.deploy.hub.source import source as source_of
+from embedstack.deploy.hub.wanted import wanted
+from embedstack.deploy.machine.ports import free_port
+from embedstack.deploy.settings import HubSettings
+from embedstack.models.model import ModelFile
 from tests.hub.conftest import NAME, entry
 from tests.hub.content import Content
 from tests.hub.server import REPOSITORY, REVISION, Hub

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import requests
 
-from bridge.mrl import Vectors
+from embedstack.vectors.mrl import Vectors
 
 
 @dataclass(frozen=True)

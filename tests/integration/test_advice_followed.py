@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from deploy.smoke import run
-from deploy.webui import wanted
+from embedstack.deploy.smoke import run
+from embedstack.deploy.webui import wanted
 from tests.bridge_process import bridge
 from tests.followed import Advice, Said, typed
 from tests.stacks import EMBEDDED, Stacks

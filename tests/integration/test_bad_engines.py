@@ -13,7 +13,7 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge
 from tests.engines.process import free_port
 from tests.upstreams import faults

@@ -12,7 +12,7 @@ import pytest
 import requests
 from tokenizers import Tokenizer
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge
 from tests.bridge_process import bridge as start
 from tests.integration.bad_requests import BODY_LIMIT, CASES, CONTEXT, LIMIT, TEXT_LIMIT, TEXTS_LIMIT, Case, json_text

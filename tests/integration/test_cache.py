@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import requests
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge, bridge
 from tests.upstreams.llama import llama_child
 from tests.upstreams.load import wait_until

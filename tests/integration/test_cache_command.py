@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
-from deploy.cli import app
+from embedstack.deploy.cli import app
 from tests.bridge_process import bridge
 
 RUNNER = CliRunner()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge
 from tests.parity import Expected, disagreements, nfc, openai_embed
 from tests.random_fixture import RandomFixture

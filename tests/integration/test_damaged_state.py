@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelfiles.demo.build import DemoFiles
-from modelfiles.gguf_header import read
+from embedstack.models.demo.build import DemoFiles
+from embedstack.models.gguf.header import read
 from tests.bridge_process import bridge
 from tests.stacks import EMBEDDED, Stacks
 

@@ -18,13 +18,13 @@ import pytest
 import requests
 from typer.testing import CliRunner
 
-from deploy import ports
-from deploy.bridge_child import BridgeChild, demo_bridge
-from deploy.bridge_client import BridgeClient
-from deploy.cli import app
-from deploy.commands import demo as demo_command
-from deploy.errors import BridgeNotReady, BridgeRefused
-from deploy.guided import Guided, Question, ask, handbook
+from embedstack.deploy.bridge_client import BridgeClient
+from embedstack.deploy.cli import app
+from embedstack.deploy.demo import command as demo_command
+from embedstack.deploy.demo.child import BridgeChild, demo_bridge
+from embedstack.deploy.errors import BridgeNotReady, BridgeRefused
+from embedstack.deploy.guided import Guided, Question, ask, handbook
+from embedstack.deploy.machine import ports
 from tests.bridge_process import Bridge
 
 README = Path(__file__).parents[2] / "README.md"
@@ -131,7 +131,7 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
     )
     refusal = json.loads(second.stdout)["error"]
     assert (second.returncode, refusal["code"]) == (3, "port_taken")
-    assert "-m bridge (process " in refusal["message"]
+    assert "-m embedstack.bridge (process " in refusal["message"]
     assert (demo.returncode, log.splitlines()[-1]) == (0, "Stopped.")
     ports.ensure_free(port, "")
 

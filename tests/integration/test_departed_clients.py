@@ -14,7 +14,7 @@ import psutil
 import pytest
 import requests
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge
 from tests.integration.doors import BARE, EMBED, LEGACY, OPENAI, Door
 from tests.upstreams import faults

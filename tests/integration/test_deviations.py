@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import requests
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge
 from tests.engines.run import ollama_create
 from tests.integration.beside import SAME, Answers, Beside, cosine, error_of, tokens_of, vectors_of

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from deploy.doctor import cpu_fallback, engines, ollama, ports
-from deploy.doctor.gpu import Gpus
-from deploy.plan import Engine
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.doctor import engines, gpu, ollama, ports
+from embedstack.deploy.machine.gpu import Gpus
+from embedstack.deploy.plan.plan import Engine
+from embedstack.models.demo.build import DemoFiles
 from tests.engines.locate import locate
 from tests.engines.process import Running
 from tests.engines.run import ollama_create, ollama_server
@@ -53,8 +53,8 @@ def test_a_model_on_the_cpu_is_seen_where_there_is_a_gpu(served: Running) -> Non
 
     assert seen is not None
     assert [model.name for model in seen.loaded] == ["demo:latest"]
-    assert told(cpu_fallback.check_loaded(intent(), Gpus((CARD,)), seen.loaded)) == [("CPU-FALLBACK", "warning")]
-    assert told(cpu_fallback.check_loaded(intent(), Gpus(), seen.loaded)) == []
+    assert told(gpu.check_loaded(intent(), Gpus((CARD,)), seen.loaded)) == [("CPU-FALLBACK", "warning")]
+    assert told(gpu.check_loaded(intent(), Gpus(), seen.loaded)) == []
 
 
 @pytest.mark.needs("ollama")

@@ -18,8 +18,8 @@ import psutil
 import pytest
 import uvloop
 
-from bridge.backends.embedded import EmbeddedBackend
-from modelfiles.demo.build import DemoFiles
+from embedstack.bridge.backends.embedded import EmbeddedBackend
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge, bridge
 from tests.upstreams.load import wait_until
 

@@ -20,7 +20,7 @@ from benchmarks.fuzz.ledger import Ledger
 from benchmarks.fuzz.oracle import judge
 from benchmarks.fuzz.run import Fuzz, Target
 from benchmarks.fuzz.truth import Truth
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge
 from tests.upstreams import wrong_bridge as wrongs
 from tests.upstreams.wrong_bridge import Wrong, wrong_bridge

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from deploy.bridge_api import BridgeApi, IndexFacts
-from deploy.errors import PartNotReady
+from embedstack.deploy.bridge_api import BridgeApi, IndexFacts
+from embedstack.deploy.errors import PartNotReady
 from tests.bridge_process import Bridge, bridge
 
 DEMO = ("--demo", "--set", "engine.threads=1")

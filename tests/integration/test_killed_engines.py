@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import requests
 
-from bridge.backends.child import Child
+from embedstack.bridge.backends.child import Child
 from tests.bridge_process import Bridge, bridge
 from tests.engines.process import children
 from tests.engines.run import runner_pids

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge
 from tests.engines.run import llama_server
 from tests.random_fixture import MODEL, RandomFixture
@@ -55,7 +55,7 @@ def test_a_pool_and_a_record_of_another_day_refuse_it_without_scores(demo: DemoF
 
 def without_scores() -> dict[str, object]:
     """The demo model under another name, of which nothing is known but its golden texts and their tokens."""
-    folder = resources.files("modelfiles")
+    folder = resources.files("embedstack") / "modelfiles"
     entry = yaml.safe_load(folder.joinpath("catalog.yaml").read_text(encoding="utf-8"))["models"]["demo"]
     golden = yaml.safe_load(folder.joinpath("demo", "golden.yaml").read_text(encoding="utf-8"))
     changed = {"display": None, "names": [], "reference": {name: golden[name] for name in ("texts", "tokens")}}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge, bridge
 from tests.stacks import Stacks
 from tests.upstreams.crowd import Crowd, until

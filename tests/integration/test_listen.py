@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from bridge import address
-from bridge.address import ListenError
-from bridge.settings import Listen
+from embedstack.bridge import address
+from embedstack.bridge.address import ListenError
+from embedstack.bridge.settings.structs import Listen
 from tests.bridge_process import bridge
 from tests.followed import Said
 
-EMBED_BRIDGE = (sys.executable, "-m", "bridge", "--demo")
+EMBED_BRIDGE = (sys.executable, "-m", "embedstack.bridge", "--demo")
 
 
 def _refused(*words: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import requests
 
-from bridge.mrl import Vectors
+from embedstack.vectors.mrl import Vectors
 from tests.bridge_process import Bridge, bridge
 from tests.integration.doors import EMBED, OPENAI, Door
 

@@ -6,8 +6,8 @@ import pytest
 import requests
 from typer.testing import CliRunner
 
-from deploy.cli import app
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.cli import app
+from embedstack.models.demo.build import DemoFiles
 from tests.engines.run import ollama_command, ollama_server
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bridge.mrl import Vectors
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
+from embedstack.vectors.mrl import Vectors
 from tests.bridge_process import Bridge
 from tests.bridge_process import bridge as start
 from tests.integration.doors import EMBED, LEGACY, OPENAI, RENDER, Door, name

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge import vocabulary
+from embedstack.bridge.text import vocabulary
 from tests.bridge_process import Bridge, bridge
 from tests.engines.process import children
 from tests.reference import overflow_model

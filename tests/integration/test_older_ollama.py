@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import requests
 
-from deploy.console import Report
-from deploy.doctor import engines
-from deploy.doctor.ollama import running
-from deploy.ollama.server import Ollama
-from deploy.ollama.verify import check
-from deploy.smoke import run as smoke
-from modelfiles import catalog
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.console import Report
+from embedstack.deploy.doctor import engines
+from embedstack.deploy.doctor.ollama import running
+from embedstack.deploy.ollama.server import Ollama
+from embedstack.deploy.ollama.verify import check
+from embedstack.deploy.smoke import run as smoke
+from embedstack.models import catalog
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge, bridge
 from tests.upstreams import faults
 from tests.upstreams.apis import OllamaApi

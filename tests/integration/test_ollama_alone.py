@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.console import Report
-from deploy.errors import EngineNotUsable, EngineRefused
-from deploy.ollama.create import create
-from deploy.ollama.locate import Installed, installed
-from deploy.ollama.server import Ollama
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import EngineNotUsable, EngineRefused
+from embedstack.deploy.ollama.create import create
+from embedstack.deploy.ollama.locate import Installed, installed
+from embedstack.deploy.ollama.server import Ollama
+from embedstack.models.demo.build import DemoFiles
 from tests.engines.locate import locate
 from tests.engines.process import free_port, process, wait_until_ready
 

@@ -7,20 +7,22 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from deploy.commands import model_create, model_pull_ollama, model_remove, model_show
-from deploy.console import Report
-from deploy.errors import EngineRefused, InvalidModel, WrongBytes
-from deploy.hub.source import Source
-from deploy.ollama import made, modelfile
-from deploy.ollama.create import Created, create
-from deploy.ollama.server import Ollama, Progress, Shown
-from deploy.ollama.upload import upload
-from deploy.ollama.verify import gpu_fallback, verify
-from deploy.ollama.version import judge
-from modelfiles import catalog
-from modelfiles.demo.build import DemoFiles
-from modelfiles.model import Model
-from modelfiles.modelfile import render
+from embedstack.deploy.commands import model_remove
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import EngineRefused, InvalidModel, WrongBytes
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.models import create as model_create
+from embedstack.deploy.models import pull_ollama, show
+from embedstack.deploy.ollama import made, modelfile
+from embedstack.deploy.ollama.create import Created, create
+from embedstack.deploy.ollama.server import Ollama, Progress, Shown
+from embedstack.deploy.ollama.upload import upload
+from embedstack.deploy.ollama.verify import gpu_fallback, verify
+from embedstack.deploy.ollama.version import judge
+from embedstack.models import catalog
+from embedstack.models.demo.build import DemoFiles
+from embedstack.models.model import Model
+from embedstack.models.modelfile import render
 from tests.engines.process import Running
 from tests.engines.run import ollama_command, ollama_server
 
@@ -197,7 +199,7 @@ def test_the_verbs(server: Ollama, demo: DemoFiles, tmp_path: Path) -> None:
     done = model_create.create(None, None, demo.gguf, 512, **given)  # type: ignore[arg-type]
     assert (done.name, done.num_ctx, done.already) == ("demo", 512, False)
     assert model_create.create("demo", None, None, 512, **given).already  # type: ignore[arg-type]
-    shown = model_show.show("demo", None, server.url)
+    shown = show.show("demo", None, server.url)
     assert shown.ollama is not None
     assert (shown.ollama.same, shown.ollama.num_ctx, shown.ollama.on_gpu) == (True, "512", 0)
     assert shown.ollama.loaded > 0
@@ -207,7 +209,7 @@ def test_the_verbs(server: Ollama, demo: DemoFiles, tmp_path: Path) -> None:
     assert "demo created in the Ollama" in told.get()
     assert "the very file" in told.get()
     model_remove.remove("demo", server.url)
-    assert model_show.show("demo", None, server.url).ollama is None
+    assert show.show("demo", None, server.url).ollama is None
     with pytest.raises(InvalidModel, match="There is no demo in the Ollama"):
         model_remove.remove("demo", server.url)
 
@@ -218,8 +220,8 @@ def test_a_pulled_model_gets_its_context(server: Ollama, demo: DemoFiles, monkey
     monkeypatch.setattr(Ollama, "pull", lambda *_: iter([Progress("success", None, None)]))
     tagged = msgspec.structs.replace(MODEL, files=(msgspec.structs.replace(MODEL.file(), tags=("demo:f16",)),))
     known = msgspec.structs.replace(catalog.load(), models={"demo": tagged})
-    monkeypatch.setattr(model_pull_ollama, "load", lambda _: known)
-    pulled = model_pull_ollama.pull("demo", None, 512, url=server.url, keep_alive="-1", report=REPORT)
+    monkeypatch.setattr(pull_ollama, "load", lambda _: known)
+    pulled = pull_ollama.pull("demo", None, 512, url=server.url, keep_alive="-1", report=REPORT)
     assert (pulled.same, pulled.num_ctx, pulled.digest) == (True, 512, server.digest("demo"))
     shown = server.show("demo")
     assert shown is not None
@@ -238,4 +240,4 @@ def test_a_library_out_of_reach(tmp_path: Path) -> None:
         ollama_server(tmp_path / "models", env=nowhere) as fresh,
         pytest.raises(EngineRefused, match=r"refused to pull qwen3-embedding:4b: .*registry\.ollama\.ai"),
     ):
-        model_pull_ollama.pull("qwen3-embedding:4b", None, None, url=fresh.url, keep_alive=-1, report=REPORT)
+        pull_ollama.pull("qwen3-embedding:4b", None, None, url=fresh.url, keep_alive=-1, report=REPORT)

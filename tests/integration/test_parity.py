@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.parity import Expected, cosines, disagreements, openai_embed
 from tests.reference.numpy_qwen3 import NumpyQwen3
 from tests.reference.texts import PARITY_TEXTS

@@ -13,7 +13,7 @@ import pytest
 import requests
 import yaml
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge, bridge
 from tests.engines.locate import locate
 from tests.engines.process import free_port

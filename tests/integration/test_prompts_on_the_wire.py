@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from bridge import prompts
-from modelfiles.demo.build import DemoFiles
+from embedstack.bridge.text import prompts
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge
 from tests.engines.process import free_port
 from tests.stacks import EMBEDDED, Stacks

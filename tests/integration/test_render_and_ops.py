@@ -13,9 +13,9 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridge import __version__
-from modelfiles import catalog
-from modelfiles.demo.build import DemoFiles
+from embedstack import __version__
+from embedstack.models import catalog
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge
 from tests.bridge_process import bridge as start
 from tests.engines.process import free_port

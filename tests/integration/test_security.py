@@ -366,7 +366,7 @@ def printed(tmp_path: Path) -> str:
     environment = {"PATH": os.environ["PATH"], "EMBED_BRIDGE_ENGINE_URL": "http://me:password-42@localhost:1"}
     said = ""
     for form in ([], ["--json"]):
-        command = [sys.executable, "-m", "bridge", "--config", str(config), "--print-config", *form]
+        command = [sys.executable, "-m", "embedstack.bridge", "--config", str(config), "--print-config", *form]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
         said += done.stdout + done.stderr
     return said

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deploy.commands import smoke
-from deploy.console import Report
-from deploy.errors import BridgeRefused, InvalidModel, SmokeFailed
-from deploy.smoke import run
-from deploy.smoke.proof import proof
-from deploy.smoke.result import Smoke
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import BridgeRefused, InvalidModel, SmokeFailed
+from embedstack.deploy.smoke import command, run
+from embedstack.deploy.smoke.proof import proof
+from embedstack.deploy.smoke.result import Smoke
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge, bridge
 from tests.engines.process import free_port
 from tests.stacks import Stacks
@@ -177,7 +176,7 @@ def test_junit_tells_what_failed(cached: Bridge, tmp_path: Path) -> None:
     """A case a check, a failure where one failed, in a file that an XML parser reads."""
     file = tmp_path / "reports" / "smoke.xml"
     with wrong_bridge(cached.url, wrongs.no_end_of_text) as url:
-        smoke.write_junit(smoked(url), file)
+        command.write_junit(smoked(url), file)
 
     suite = ET.parse(file).getroot()  # noqa: S314 -- our own
     assert {case.get("name") for case in suite.iter("testcase")} == EVERY

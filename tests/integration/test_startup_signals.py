@@ -46,7 +46,7 @@ def starting(folder: Path) -> Iterator[Starting]:
     log, port = folder / "log.txt", free_port()
     settings = ("cache.disk=0", "cache.memory=0", "engine.threads=1")
     sets = [part for setting in settings for part in ("--set", setting)]
-    command = [sys.executable, "-m", "bridge", "--demo", *sets, "--listen", f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "embedstack.bridge", "--demo", *sets, "--listen", f"127.0.0.1:{port}"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:

@@ -15,9 +15,9 @@ import pytest
 import requests
 from typer.testing import CliRunner, Result
 
-from deploy.bridge_api import BridgeApi
-from deploy.cli import app
-from deploy.errors import PartNotReady
+from embedstack.deploy.bridge_api import BridgeApi
+from embedstack.deploy.cli import app
+from embedstack.deploy.errors import PartNotReady
 from tests.bridge_process import Bridge, bridge
 from tests.stack_command import EMBEDSTACK
 

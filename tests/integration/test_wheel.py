@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from deploy import __version__
-from modelfiles.demo.build import DemoFiles
+from embedstack import __version__
+from embedstack.models.demo.build import DemoFiles
 
 pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).parents[2]
 BESIDE = ("constraints.txt", "LICENSE", "pyproject.toml", "README.md")
-PACKAGES = ("bridge", "deploy", "modelfiles")
+FOLDERS = ("embedstack", "bridge", "deploy", "modelfiles")
 
 Run = Callable[..., str]
 
@@ -52,7 +52,7 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
-    for name in (*PACKAGES, "json"):
+    for name in ("embedstack", "json"):
         (elsewhere / f"{name}.py").write_text("raise SystemExit('the working folder was run')\n")
 
     def run(program: str, *arguments: str) -> str:
@@ -83,22 +83,22 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
     bytecode.
     """
     expected = {
-        str(path.relative_to(ROOT))
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*")
+        str(Path("embedstack", path.relative_to(ROOT / "embedstack" if folder == "embedstack" else ROOT)))
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     beside = (*(ROOT / "compose").iterdir(), *(ROOT / name for name in BESIDE))
-    expected |= {f"deploy/docker/files/{path.relative_to(ROOT)}" for path in beside}
+    expected |= {f"embedstack/deploy/docker/files/{path.relative_to(ROOT)}" for path in beside}
     found = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
     assert found == expected
-    assert "modelfiles/catalog.yaml" in found
+    assert "embedstack/modelfiles/catalog.yaml" in found
 
 
 def test_the_code_that_runs_is_the_wheels(run: Run) -> None:
     """None of it comes from the source tree."""
-    where = run("python", "-P", "-c", f"import {', '.join(PACKAGES)}; print(bridge.__file__, deploy.__file__)")
+    where = run("python", "-P", "-c", "from embedstack import bridge, deploy; print(bridge.__file__, deploy.__file__)")
 
     assert str(ROOT) not in where
     assert where.count("site-packages") == 2

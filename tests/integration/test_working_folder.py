@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.native import client
+from embedstack.deploy.native import client
 from tests.integration.native.toys import stack
 
 BIN = Path(sys.executable).parent
 RAN = "ran.txt"
 TRACE = f"import pathlib, sys; pathlib.Path({RAN!r}).open('a').write(__file__ + chr(10)); sys.exit(9)"
 # Of everything that is started below, and of the standard library.
-EVERY = ("bridge", "deploy", "modelfiles", "tests", "json", "logging", "typing", "uvicorn", "xllamacpp", "numpy")
+EVERY = ("embedstack", "tests", "json", "logging", "typing", "uvicorn", "xllamacpp", "numpy")
 # What only the children import: a colon too many in PYTHONPATH lets Python itself run the others before a line of ours.
 BELOW = ("bridge", "uvicorn", "xllamacpp")
 

@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 import requests
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge as start
 from tests.engines.process import free_port
 from tests.stacks import Stacks
@@ -28,7 +28,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """`embed-bridge ARGUMENTS` in an empty folder, with nothing in its environment but `env`; it must end by itself."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(folder), **(env or {})}
-    command = [sys.executable, "-m", "bridge", "--listen", f"127.0.0.1:{free_port()}", *arguments]
+    command = [sys.executable, "-m", "embedstack.bridge", "--listen", f"127.0.0.1:{free_port()}", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -15,10 +15,10 @@ import gguf
 import numpy as np
 from gguf.quants import quantize
 
-from modelfiles.demo import gguf_file, hf_folder
-from modelfiles.demo.build import checkpoint as demo_checkpoint
-from modelfiles.demo.checkpoint import Checkpoint, Half
-from modelfiles.demo.gguf_file import Value
+from embedstack.models.demo import gguf_file, hf_folder
+from embedstack.models.demo.build import checkpoint as demo_checkpoint
+from embedstack.models.demo.checkpoint import Checkpoint, Half
+from embedstack.models.demo.gguf_file import Value
 from tests.reference import random_model
 
 Edit = Callable[[Any], Any]

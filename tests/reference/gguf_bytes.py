@@ -4,7 +4,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelfiles import gguf_header
+from embedstack.models.gguf import header as gguf_header
 
 FORMS = {4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q"}
 STRING = 8

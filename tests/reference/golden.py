@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from modelfiles.demo.build import build, default_folder
-from modelfiles.demo.hf_folder import QUERY_PROMPT
-from modelfiles.demo.lexicon import FOLDER, read
+from embedstack.models.demo.build import build, default_folder
+from embedstack.models.demo.hf_folder import QUERY_PROMPT
+from embedstack.models.demo.lexicon import FOLDER, read
 from tests.reference import random_model
 from tests.reference.numpy_qwen3 import Floats, NumpyQwen3, cut
 

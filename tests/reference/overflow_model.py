@@ -13,9 +13,9 @@ import gguf
 import numpy as np
 from gguf.quants import quantize
 
-from modelfiles.demo import gguf_file
-from modelfiles.demo.build import vocabulary
-from modelfiles.demo.checkpoint import Architecture, Checkpoint, Half, Vocabulary
+from embedstack.models.demo import gguf_file
+from embedstack.models.demo.build import vocabulary
+from embedstack.models.demo.checkpoint import Architecture, Checkpoint, Half, Vocabulary
 from tests.reference.random_model import noise
 
 ARCHITECTURE = Architecture(layers=2, hidden=256, heads=2, kv_heads=2, head_dim=128, feed_forward=64)

@@ -5,8 +5,8 @@ Some are in NFD: an engine gets what the bridge makes of them, NFC, as Qwen's ow
 
 import unicodedata
 
-from modelfiles.demo.hf_folder import QUERY_PROMPT
-from modelfiles.demo.lexicon import CONTENT, meanings
+from embedstack.models.demo.hf_folder import QUERY_PROMPT
+from embedstack.models.demo.lexicon import CONTENT, meanings
 
 CHINESE = (
     "公司年假政策有哪些？",

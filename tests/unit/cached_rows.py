@@ -7,7 +7,7 @@ import hashlib
 
 import numpy as np
 
-from bridge.request import Row
+from embedstack.bridge.request import Row
 
 DIMENSIONS = 64
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import typer
 
-from bridge import command_line
-from bridge.settings_table import SCHEMA as BRIDGE
-from deploy import advice
-from deploy.cli import app
-from deploy.config import SCHEMA
+from embedstack.bridge import command_line
+from embedstack.bridge.settings import SCHEMA as BRIDGE
+from embedstack.deploy import advice
+from embedstack.deploy.cli import app
+from embedstack.deploy.config import SCHEMA
 from tests import advices
 from tests.advice_list import FOLLOWED, PARSED
 from tests.advices import ROOT, UNKNOWN, Advised, Text

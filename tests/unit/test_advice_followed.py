@@ -18,19 +18,19 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge import config as bridge_config
-from bridge.config import ConfigError
-from deploy import flags, ports, secrets
-from deploy.doctor import disk, gpu, memory, needs
-from deploy.doctor.disk import Need
-from deploy.doctor.gpu import Gpus
-from deploy.doctor.memory import Memory
-from deploy.flags import Flag, Remembered
-from deploy.places import places
-from deploy.plan import Mode
-from deploy.stack import record
-from deploy.stack.record import Record
-from modelfiles.demo.build import DemoFiles, default_folder
+from embedstack.bridge.settings import load as bridge_config
+from embedstack.bridge.settings.load import ConfigError
+from embedstack.deploy import flags, record, secrets
+from embedstack.deploy.doctor import disk, memory, needs
+from embedstack.deploy.doctor.disk import Need
+from embedstack.deploy.doctor.memory import Memory
+from embedstack.deploy.flags import Flag, Remembered
+from embedstack.deploy.machine import gpu, ports
+from embedstack.deploy.machine.gpu import Gpus
+from embedstack.deploy.places import places
+from embedstack.deploy.plan.plan import Mode
+from embedstack.deploy.record import Record
+from embedstack.models.demo.build import DemoFiles, default_folder
 from tests.followed import Advice, Said, typed
 
 PLAIN = ("--no-webui", "--mode", "native")

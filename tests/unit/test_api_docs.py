@@ -11,22 +11,22 @@ from typing import Any
 
 import pytest
 
-from bridge import errors
-from bridge.api.dialects import FOREIGN, SAME
-from bridge.api.fields import RELOADING_OPTIONS
-from bridge.api.index import IndexDoor
-from bridge.api.ollama import OllamaDoor
-from bridge.api.openai import OpenAIDoor
-from bridge.api.ops import OpsDoor
-from bridge.api.passthrough import PassthroughDoor
-from bridge.api.trace import TraceDoor
-from bridge.backends import base
-from bridge.checks import BrokenVectors
-from bridge.prompts import ROLE_FIELDS, SYNONYMS, Prompts
-from bridge.request import PromptHints
-from bridge.security_settings import Security
-from bridge.settings import Settings
-from modelfiles import catalog
+from embedstack.bridge import errors
+from embedstack.bridge.api.chat import PassthroughDoor
+from embedstack.bridge.api.dialects import FOREIGN, SAME
+from embedstack.bridge.api.fields import RELOADING_OPTIONS
+from embedstack.bridge.api.index import IndexDoor
+from embedstack.bridge.api.ollama import OllamaDoor
+from embedstack.bridge.api.openai import OpenAIDoor
+from embedstack.bridge.api.ops import OpsDoor
+from embedstack.bridge.api.trace import TraceDoor
+from embedstack.bridge.backends import base
+from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.request import PromptHints
+from embedstack.bridge.settings.security import Security
+from embedstack.bridge.settings.structs import Settings
+from embedstack.bridge.text.prompts import ROLE_FIELDS, SYNONYMS, Prompts
+from embedstack.models import catalog
 from tests.api_docs import DOCS, quoted, rows
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.api.astray import nothing_at, speaks_openai
+from embedstack.bridge.api.astray import nothing_at, speaks_openai
 
 BASE = "http://localhost:11435"
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.api.body import parse
-from bridge.errors import BadRequest
+from embedstack.bridge.api.body import parse
+from embedstack.bridge.errors import BadRequest
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))

@@ -7,17 +7,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bridge import config
-from bridge.config import ConfigError
-from deploy import bridge_file
-from deploy.doctor.gpu import Gpus
-from deploy.errors import InvalidSettings
-from deploy.native.engines import Facts
-from deploy.plan import Engine
-from deploy.settings import Settings
-from deploy.stack import planning
-from deploy.stack.before import Before
-from deploy.stack.planning import Looked
+from embedstack.bridge.settings import load
+from embedstack.bridge.settings.load import ConfigError
+from embedstack.deploy import bridge_file
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.machine.gpu import Gpus
+from embedstack.deploy.plan.engines import Facts
+from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.stack import planning
+from embedstack.deploy.stack.before import Before
+from embedstack.deploy.stack.planning import Looked
 
 OLLAMA = Engine("ollama", True, "a test", "http://127.0.0.1:11434")
 EMBEDDED = Engine("embedded", True, "a test")
@@ -53,7 +53,7 @@ def test_what_cannot_stand_beside_the_stacks_own_is_refused(
     with pytest.raises(InvalidSettings) as refused:
         bridge_file.check(file, before)
     with pytest.raises(ConfigError):
-        config.load(["--config", str(file)], environ)
+        load.load(["--config", str(file)], environ)
 
     assert str(file) in refused.value.message
     assert f"sets {key}:" in refused.value.message

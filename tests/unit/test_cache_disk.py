@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cache.disk import FILE, TRY_AGAIN, USE_GRAIN, DiskStore
-from bridge.cache.record import pack, unpack
+from embedstack.bridge.cache.disk import FILE, TRY_AGAIN, USE_GRAIN, DiskStore
+from embedstack.bridge.cache.record import pack, unpack
 from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 
 MIB = 1024 * 1024
@@ -204,7 +204,7 @@ def test_a_file_that_was_replaced_is_not_used_on(store: DiskStore, folder: Path)
 
 def test_a_file_that_is_being_written_to_is_not_set_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor by one that starts meanwhile."""
-    monkeypatch.setattr("bridge.cache.file._BUSY", 0.01)
+    monkeypatch.setattr("embedstack.bridge.cache.file._BUSY", 0.01)
     first = reopened(folder)
     put(first, range(3))
     assert first._db is not None
@@ -222,8 +222,8 @@ def test_a_file_that_is_being_written_to_is_not_set_aside(folder: Path, monkeypa
 _WRITER = """
 import sys
 from pathlib import Path
-from bridge.cache.disk import DiskStore
-from bridge.cache.record import pack
+from embedstack.bridge.cache.disk import DiskStore
+from embedstack.bridge.cache.record import pack
 from tests.unit.cached_rows import key, row
 store = DiskStore(Path(sys.argv[1]), int(sys.argv[2]))
 store.open()

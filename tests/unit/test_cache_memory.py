@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bridge.cache.memory import ENTRY_OVERHEAD, MemoryTier
-from bridge.request import Row
+from embedstack.bridge.cache.memory import ENTRY_OVERHEAD, MemoryTier
+from embedstack.bridge.request import Row
 from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 
 ENTRY = 4 * DIMENSIONS + ENTRY_OVERHEAD

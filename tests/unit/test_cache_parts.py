@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cache.parts import SALT, Parts, open_parts
-from bridge.security_settings import ApiKey
+from embedstack.bridge.cache.parts import SALT, Parts, open_parts
+from embedstack.bridge.settings.security import ApiKey
 
 KEYS = [hashlib.sha256(text.encode()).digest() for text in ("annual leave", "sick leave")]
 ONE, OTHER = ApiKey(name="one", key="of-one"), ApiKey(name="other", key="of-the-other")

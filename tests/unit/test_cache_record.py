@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bridge.cache.filter import KeyFilter
-from bridge.cache.record import pack, unpack
-from bridge.request import Row
+from embedstack.bridge.cache.filter import KeyFilter
+from embedstack.bridge.cache.record import pack, unpack
+from embedstack.bridge.request import Row
 from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from bridge.cache import tier
-from bridge.cache.cache import Cache, open_cache
-from bridge.cache.disk import FILE, DiskStore
-from bridge.cache.tier import DiskTier
-from bridge.request import Row
-from bridge.settings import Cache as CacheSettings
+from embedstack.bridge.cache import tier
+from embedstack.bridge.cache.cache import Cache, open_cache
+from embedstack.bridge.cache.disk import FILE, DiskStore
+from embedstack.bridge.cache.tier import DiskTier
+from embedstack.bridge.request import Row
+from embedstack.bridge.settings.structs import Cache as CacheSettings
 from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 
 MIB = 1024 * 1024

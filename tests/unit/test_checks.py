@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bridge.checks import BrokenVectors, check
-from bridge.errors import EngineAnswerInvalid
-from bridge.mrl import Vectors
+from embedstack.bridge.checks import BrokenVectors, check
+from embedstack.bridge.errors import EngineAnswerInvalid
+from embedstack.vectors.mrl import Vectors
 
 
 def unit(count: int, dimensions: int) -> Vectors:

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.backends.child import Child
-from bridge.errors import EngineNotReady
+from embedstack.bridge.backends.child import Child
+from embedstack.bridge.errors import EngineNotReady
 
 SERVES = 'import sys; print(\'{"url": "http://127.0.0.1:1"}\', flush=True); sys.stdin.read()'
 LONG_LINES = "import sys; sys.stderr.write('x' * 1_000_000); sys.stderr.flush(); " + SERVES

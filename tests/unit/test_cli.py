@@ -15,14 +15,16 @@ from rich.cells import cell_len
 from rich.console import Console
 from typer.testing import CliRunner
 
-from deploy import __version__, errors, ports
-from deploy.cli import app
-from deploy.commands.demo import Demo
-from deploy.console import reporting
-from deploy.demo_model import DemoModel
-from deploy.errors import DeployError, PortTaken
-from deploy.guided import DIMENSIONS, Guided, Scored, handbook, questions
-from deploy.stack.result import Status
+from embedstack import __version__
+from embedstack.deploy import errors
+from embedstack.deploy.cli import app
+from embedstack.deploy.console import reporting
+from embedstack.deploy.demo.command import Demo
+from embedstack.deploy.demo.model import DemoModel
+from embedstack.deploy.errors import DeployError, PortTaken
+from embedstack.deploy.guided import DIMENSIONS, Guided, Scored, handbook, questions
+from embedstack.deploy.machine import ports
+from embedstack.deploy.stack.result import Status
 
 runner = CliRunner()
 
@@ -154,8 +156,14 @@ def test_a_free_port_is_free() -> None:
     ("argv", "told"),
     [
         (["/usr/bin/redis-server", "127.0.0.1:6379"], "redis-server"),
-        (["/x/bin/python3", "-m", "bridge", "--set", "security.api_keys=secret"], "python3 -m bridge"),
-        (["/x/bin/python3", "-P", "-m", "bridge", "--set", "security.api_keys=secret"], "python3 -m bridge"),
+        (
+            ["/x/bin/python3", "-m", "embedstack.bridge", "--set", "security.api_keys=secret"],
+            "python3 -m embedstack.bridge",
+        ),
+        (
+            ["/x/bin/python3", "-P", "-m", "embedstack.bridge", "--set", "security.api_keys=secret"],
+            "python3 -m embedstack.bridge",
+        ),
         (["/x/bin/python3", "-u", "-IB", "/x/serve.py", "--key", "secret"], "python3 serve.py"),
         (["/x/bin/python3", "-P", "-c", "token='secret'"], "python3"),
         (["/x/bin/python3", "/x/bin/embed-bridge", "--demo"], "python3 embed-bridge"),
@@ -209,13 +217,13 @@ def test_the_guided_query_is_about_the_handbook() -> None:
 @pytest.mark.parametrize(
     ("words", "replaced", "said", "code"),
     [
-        (["up"], "deploy.commands.up.up", "`embedstack up` continues from here", 130),
-        (["logs", "--follow"], "deploy.commands.logs.logs", "", 0),
-        (["logs"], "deploy.commands.logs.logs", "Interrupted.", 130),
-        (["trace"], "deploy.commands.trace.follow", "", 0),
-        (["trace", "--once"], "deploy.commands.trace.trace", "Interrupted.", 130),
-        (["model", "pull"], "deploy.commands.model_files.pull", "the same command goes on", 130),
-        (["demo"], "deploy.commands.demo.run", "what was started has been stopped", 130),
+        (["up"], "embedstack.deploy.stack.up.up", "`embedstack up` continues from here", 130),
+        (["logs", "--follow"], "embedstack.deploy.commands.logs.logs", "", 0),
+        (["logs"], "embedstack.deploy.commands.logs.logs", "Interrupted.", 130),
+        (["trace"], "embedstack.deploy.commands.trace.follow", "", 0),
+        (["trace", "--once"], "embedstack.deploy.commands.trace.trace", "Interrupted.", 130),
+        (["model", "pull"], "embedstack.deploy.models.files.pull", "the same command goes on", 130),
+        (["demo"], "embedstack.deploy.demo.command.run", "what was started has been stopped", 130),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bridge.config import ConfigError, Loaded, load
-from bridge.settings import Settings
-from bridge.settings_table import table
-from modelfiles import catalog
+from embedstack.bridge.settings import table
+from embedstack.bridge.settings.load import ConfigError, Loaded, load
+from embedstack.bridge.settings.structs import Settings
+from embedstack.models import catalog
 
 ANY = "0.0.0.0"  # noqa: S104 -- data: nothing is bound here
 

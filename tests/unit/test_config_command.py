@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deploy import places, secrets, systemd
-from deploy.commands import completion, config
-from deploy.config import SCHEMA, load
-from deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
-from deploy.result import Data, success
+from embedstack.deploy import config_verbs, places, secrets, systemd
+from embedstack.deploy.commands import completion
+from embedstack.deploy.config import SCHEMA, load
+from embedstack.deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
+from embedstack.deploy.result import Data, success
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +51,7 @@ def test_show_has_every_key_and_with_sources_where_it_came_from() -> None:
     """One line a key, as YAML; with sources each line ends with one."""
     loaded = load({}, {"EMBEDSTACK_PORTS_WEBUI": "8080"})
 
-    plain, sourced = _text(config.show(loaded)), _text(config.show(loaded, with_sources=True))
+    plain, sourced = _text(config_verbs.show(loaded)), _text(config_verbs.show(loaded, with_sources=True))
 
     assert [line.partition(":")[0] for line in plain.splitlines()] == list(SCHEMA.table)
     assert "ports.webui: 8080\n" in plain
@@ -61,7 +61,7 @@ def test_show_has_every_key_and_with_sources_where_it_came_from() -> None:
 
 def test_show_masks_a_password_in_an_address() -> None:
     """Neither people nor scripts get to see it."""
-    told = config.show(load({}, {"EMBEDSTACK_HUB_ENDPOINT": "https://me:hunter2@mirror"}))
+    told = config_verbs.show(load({}, {"EMBEDSTACK_HUB_ENDPOINT": "https://me:hunter2@mirror"}))
 
     assert "hunter2" not in _text(told) + success("config show", told)
     assert "https://********@mirror" in _text(told)
@@ -72,7 +72,7 @@ def test_show_masks_a_password_in_an_address() -> None:
 
 def test_set_makes_a_file_that_holds(here: Path) -> None:
     """Without a file one is made in the current folder, and read from then on."""
-    told = config.set_values(["ports.webui", "8080", "model.num_ctx", "4096"], {}, here)
+    told = config_verbs.set_values(["ports.webui", "8080", "model.num_ctx", "4096"], {}, here)
 
     loaded = load({}, {})
     assert here / "embedstack.yaml" == told.file == loaded.file
@@ -87,7 +87,7 @@ def test_set_keeps_what_people_wrote(here: Path) -> None:
     kept.chmod(0o640)
     (here / "embedstack.yaml").symlink_to(kept)
 
-    config.set_values(["ports.webui", "8080"], {}, here)
+    config_verbs.set_values(["ports.webui", "8080"], {}, here)
 
     assert kept.read_text() == "# mine\nports:\n  webui: 8080  # for the proxy\n"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o640
@@ -101,14 +101,14 @@ def test_set_writes_into_the_file_that_is_read(here: Path, tmp_path: Path) -> No
     user.write_text("")
     named = tmp_path / "new" / "named.yaml"
 
-    assert user == config.set_values(["ports.webui", "81"], {}, here).file
-    assert named == config.set_values(["hub.cache", "hub"], {"EMBEDSTACK_CONFIG": str(named)}, here).file
+    assert user == config_verbs.set_values(["ports.webui", "81"], {}, here).file
+    assert named == config_verbs.set_values(["hub.cache", "hub"], {"EMBEDSTACK_CONFIG": str(named)}, here).file
     assert here / "hub" == load({}, {}, file=named).settings.hub.cache
 
 
 def test_set_says_what_still_wins(here: Path) -> None:
     """A variable is stronger than the file."""
-    told = config.set_values(["ports.webui", "81"], {"EMBEDSTACK_PORTS_WEBUI": "82"}, here)
+    told = config_verbs.set_values(["ports.webui", "81"], {"EMBEDSTACK_PORTS_WEBUI": "82"}, here)
 
     assert "EMBEDSTACK_PORTS_WEBUI is set and wins over ports.webui" in _text(told)
 
@@ -127,7 +127,7 @@ def test_set_says_what_still_wins(here: Path) -> None:
 def test_set_refuses_what_cannot_be_used_and_writes_nothing(here: Path, words: list[str], problem: str) -> None:
     """The file is checked as it would be before it is written."""
     with pytest.raises(InvalidSettings) as refused:
-        config.set_values(words, {}, here)
+        config_verbs.set_values(words, {}, here)
 
     assert refused.value.message.startswith(problem)
     assert not (here / "embedstack.yaml").exists()
@@ -139,7 +139,7 @@ def test_set_refuses_a_file_that_it_would_have_to_rewrite(here: Path) -> None:
     (here / "embedstack.yaml").write_text(text)
 
     with pytest.raises(InvalidSettings, match=r"ports\.webui cannot be set without rewriting") as refused:
-        config.set_values(["ports.webui", "80"], {}, here)
+        config_verbs.set_values(["ports.webui", "80"], {}, here)
 
     assert refused.value.advice == "Change it by hand: `webui: …` below `ports:`."
     assert text == (here / "embedstack.yaml").read_text()
@@ -149,7 +149,7 @@ def test_set_mends_a_value_that_was_wrong(here: Path) -> None:
     """A file that cannot be used for that very value can be put right with it."""
     (here / "embedstack.yaml").write_text("ports: {webui: 70000}")
 
-    config.set_values(["ports.webui", "80"], {}, here)
+    config_verbs.set_values(["ports.webui", "80"], {}, here)
 
     assert load({}, {}).settings.ports.webui == 80
 
@@ -157,7 +157,7 @@ def test_set_mends_a_value_that_was_wrong(here: Path) -> None:
 def test_set_names_a_file_that_cannot_be_written(here: Path) -> None:
     """The message says which, the advice how to name another."""
     with pytest.raises(FolderNotUsable, match=r"/proc/none/embedstack\.yaml cannot be written") as refused:
-        config.set_values(["ports.webui", "80"], {}, here, file=Path("/proc/none/embedstack.yaml"))
+        config_verbs.set_values(["ports.webui", "80"], {}, here, file=Path("/proc/none/embedstack.yaml"))
 
     assert "--config" in refused.value.advice
 
@@ -167,30 +167,30 @@ def test_set_names_a_file_that_cannot_be_written(here: Path) -> None:
 
 def test_the_example_can_be_used_as_it_is(here: Path) -> None:
     """What is printed is a settings file that changes nothing, at any width of the terminal."""
-    (here / "embedstack.yaml").write_text(_text(config.example()))
+    (here / "embedstack.yaml").write_text(_text(config_verbs.example()))
 
     assert load({}, {}).settings == load({}, {}, Path("/")).settings
-    assert (here / "embedstack.yaml").read_text() == config.example().text
+    assert (here / "embedstack.yaml").read_text() == config_verbs.example().text
 
 
 def test_secrets_stand_in_this_result_alone() -> None:
     """`config secrets` shows each by its name; where none were made it says what makes them."""
     with pytest.raises(NotRunning):
-        config.show_secrets("embedstack", _silent)
+        config_verbs.show_secrets("embedstack", _silent)
     made = secrets.ensure(places.places("embedstack"), _silent)
 
-    told = config.show_secrets("embedstack", _silent)
+    told = config_verbs.show_secrets("embedstack", _silent)
 
     assert f"webui_admin_password: {made.webui_admin_password}\n" in _text(told)
     assert json.loads(success("config secrets", told))["data"]["secrets"]["bridge_key"] == made.bridge_key
-    assert made.bridge_key not in success("config show", config.show(load({}, {})))
+    assert made.bridge_key not in success("config show", config_verbs.show(load({}, {})))
 
 
 def test_the_unit_runs_this_stack_with_this_file(here: Path) -> None:
     """Program and file are absolute, so that it runs the same from wherever systemd starts it."""
     (here / "embedstack.yaml").write_text("stack: {name: two}")
 
-    unit = config.user_unit(load({}, {}), {"EMBEDSTACK_HOME": "/srv/100% mine", "HF_TOKEN": "hunter2"}, here).text
+    unit = config_verbs.user_unit(load({}, {}), {"EMBEDSTACK_HOME": "/srv/100% mine", "HF_TOKEN": "hunter2"}, here).text
 
     program = Path(sys.executable).with_name("embedstack")
     assert f"ExecStart={program} up --foreground --mode native --stack two --config {here}/embedstack.yaml\n" in unit
@@ -202,7 +202,7 @@ def test_the_unit_keeps_what_variables_and_flags_say(here: Path) -> None:
     """systemd has an environment of its own; a password in an address is not written into the unit."""
     variables = {"EMBEDSTACK_PORTS_WEBUI": "81", "EMBEDSTACK_HUB_ENDPOINT": "https://me:hunter2@mirror"}
 
-    unit = config.user_unit(load({"model.id": "demo", "webui.enabled": False}, variables), variables, here).text
+    unit = config_verbs.user_unit(load({"model.id": "demo", "webui.enabled": False}, variables), variables, here).text
 
     assert " --stack embedstack --set model.id=demo --set webui.enabled=false --set ports.webui=81\n" in unit
     assert "hunter2" not in unit
@@ -213,7 +213,7 @@ def test_the_unit_finds_what_the_shell_finds(here: Path) -> None:
     kept = {name: f"/srv/{name}" for name in ("EMBEDSTACK_CACHE", "HF_HUB_CACHE", "OLLAMA_MODELS", "PATH")}
     variables = {**kept, "HF_ENDPOINT": "https://me:hunter2@mirror", "SHELL": "/bin/sh"}
 
-    unit = config.user_unit(load({"stack.mode": "docker"}, {}), variables, here).text
+    unit = config_verbs.user_unit(load({"stack.mode": "docker"}, {}), variables, here).text
 
     assert [line for line in unit.splitlines() if line.startswith("Environment=")] == [
         f"Environment={name}={value}" for name, value in kept.items()
@@ -266,7 +266,8 @@ def test_bash_is_told_the_verbs(tmp_path: Path) -> None:
     """A bash that has read the script completes `embedstack ver` to `embedstack version`."""
     program = tmp_path / "embedstack"
     program.write_text(
-        f"#!{sys.executable}\nfrom deploy.cli.about import app\nfrom deploy.commands import completion\n"
+        f"#!{sys.executable}\n"
+        "from embedstack.deploy.cli.bridge import app\nfrom embedstack.deploy.commands import completion\n"
         "completion.register()\napp(prog_name='embedstack')\n"
     )
     program.chmod(0o755)

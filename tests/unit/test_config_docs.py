@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge import config_docs
-from bridge.config import load
-from bridge.settings import Settings
-from bridge.settings_table import Setting, table
+from embedstack.bridge.settings import Setting, table
+from embedstack.bridge.settings import docs as config_docs
+from embedstack.bridge.settings.load import load
+from embedstack.bridge.settings.structs import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -24,13 +24,13 @@ def test_the_example_file_has_every_key_with_its_default() -> None:
 
 
 def test_example_and_docs_are_up_to_date(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`python -m bridge.config_docs` would change neither the example file nor the table in the documentation."""
+    """`python -m embedstack.bridge.settings.docs` would change neither the example file nor the documentation."""
     monkeypatch.chdir(tmp_path)
     docs = REPOSITORY / config_docs.DOCS
     config_docs.DOCS.parent.mkdir()
     config_docs.DOCS.write_text(docs.read_text(encoding="utf-8"), encoding="utf-8")
 
-    runpy.run_path(str(REPOSITORY / "bridge" / "config_docs.py"), run_name="__main__")
+    runpy.run_path(str(REPOSITORY / "bridge" / "settings" / "docs.py"), run_name="__main__")
 
     assert config_docs.EXAMPLE.read_text(encoding="utf-8") == (REPOSITORY / config_docs.EXAMPLE).read_text(
         encoding="utf-8"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import ConfigError, load
+from embedstack.bridge.settings.load import ConfigError, load
 
 
 @pytest.fixture(autouse=True)

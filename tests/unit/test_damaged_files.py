@@ -15,27 +15,27 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from bridge import serve
-from bridge.cache.disk import DiskStore
-from bridge.expectation import Expectation
-from bridge.golden import GoldenStore
-from deploy import bridge_file, places, secrets
-from deploy.bridge_api import IndexFacts
-from deploy.cli import app
-from deploy.errors import DeployError
-from deploy.hub import remembered
-from deploy.native import record as supervised
-from deploy.native.part import PartSpec
-from deploy.ollama import made
-from deploy.plan import Engine
-from deploy.stack import record, store_server
-from deploy.webui import index_record
-from modelfiles import catalog
-from modelfiles.configuration.layers import ConfigError
-from modelfiles.demo import build
-from modelfiles.model import CatalogError
-from modelfiles.readers import content, json_file, key_file
-from modelfiles.readers.content import Damaged, DamagedFile
+from embedstack.bridge.cache.disk import DiskStore
+from embedstack.bridge.index.expectation import Expectation
+from embedstack.bridge.listen import serve
+from embedstack.bridge.parity.golden import GoldenStore
+from embedstack.configuration.layers import ConfigError
+from embedstack.deploy import bridge_file, places, record, secrets
+from embedstack.deploy.bridge_api import IndexFacts
+from embedstack.deploy.cli import app
+from embedstack.deploy.errors import DeployError
+from embedstack.deploy.hub import remembered
+from embedstack.deploy.native import record as supervised
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.ollama import made
+from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.stack import store_server
+from embedstack.deploy.webui.index import record as index_record
+from embedstack.models import catalog
+from embedstack.models.demo import build
+from embedstack.models.model import CatalogError
+from embedstack.readers import content, json_file, key_file
+from embedstack.readers.content import Damaged, DamagedFile
 from tests.unit.damages import ANY, JSON, YAML, Damage
 
 SECRET = "hunter2-and-more"  # noqa: S105 -- that it is one is the point
@@ -66,7 +66,7 @@ def _key_file(path: Path) -> object:
 
 
 def _bridge(path: Path) -> object:
-    from bridge import config
+    from embedstack.bridge.settings import load as config
 
     return config.load(["--config", str(path)], {})
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import yaml
 
-from modelfiles.demo.build import GGUF, HF, DemoFiles, DemoModelError, build, default_folder
-from modelfiles.demo.hf_folder import QUERY_PROMPT
-from modelfiles.demo.lexicon import meanings, read
-from modelfiles.demo.weights import ballast, rotation
+from embedstack.models.demo.build import GGUF, HF, DemoFiles, DemoModelError, build, default_folder
+from embedstack.models.demo.hf_folder import QUERY_PROMPT
+from embedstack.models.demo.lexicon import meanings, read
+from embedstack.models.demo.weights import ballast, rotation
 from tests.reference import golden
 from tests.reference.controls import CONTROLS
 from tests.reference.in_process import LlamaCpp
@@ -55,9 +55,9 @@ def passages(model: NumpyQwen3) -> Floats:
 
 
 def command(folder: Path, limit: Callable[[], None] | None = None, **environment: str) -> subprocess.Popen[str]:
-    """`python -m modelfiles.demo`, in a process of its own."""
+    """`python -m embedstack.models.demo`, in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "modelfiles.demo", str(folder)],
+        [sys.executable, "-m", "embedstack.models.demo", str(folder)],
         text=True,
         env=os.environ | environment,
         preexec_fn=limit,

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from bridge.departure import Departure, unless_gone
-from bridge.errors import ClientGone
+from embedstack.bridge.departure import Departure, unless_gone
+from embedstack.bridge.errors import ClientGone
 
 
 async def answer() -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-OURS = {"bridge", "deploy", "modelfiles"}
-SOURCES = [source for package in sorted(OURS) for source in sorted((REPOSITORY / package).rglob("*.py"))]
+OURS = {"embedstack"}
+FOLDERS = ("embedstack", "bridge", "deploy")
+SOURCES = [source for name in FOLDERS for source in sorted((REPOSITORY / name).rglob("*.py"))]
 
 
 def is_private(name: str) -> bool:

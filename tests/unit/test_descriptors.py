@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from deploy.native.descriptors import raised
+from embedstack.deploy.native.descriptors import raised
 
 ENDLESS = resource.RLIM_INFINITY
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.api.dialects import FOREIGN, SAME, Foreign, understood
-from bridge.errors import BadRequest, BridgeError, DimensionsOutOfRange
-from modelfiles import catalog
+from embedstack.bridge.api.dialects import FOREIGN, SAME, Foreign, understood
+from embedstack.bridge.errors import BadRequest, BridgeError, DimensionsOutOfRange
+from embedstack.models import catalog
 
 MODEL = catalog.load().models["qwen3-embedding:4b"]
 SIZES = ("dimensions", *SAME["dimensions"])

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from deploy.docker import client, containers, daemon, gpu, image
-from deploy.docker.daemon import Daemon
+from embedstack.deploy.docker import client, containers, daemon, gpu, image
+from embedstack.deploy.docker.daemon import Daemon
 
 
 def _container(status: str = "running", **state: Any) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class TestImage:
         two.mkdir()
 
         assert image.stage(one) == image.stage(two)
-        assert {"bridge", "deploy", "modelfiles", "compose", *image.BESIDE} == {path.name for path in one.iterdir()}
+        assert {"embedstack", *image.LINKED, "compose", *image.BESIDE} == {path.name for path in one.iterdir()}
         assert not list(one.rglob("__pycache__"))
 
     @pytest.mark.parametrize(("changed", "another"), [("bridge/a.py", True), ("deploy/a.py", False)])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.docker import argv, files
-from deploy.docker.argv import Project
-from deploy.docker.overlays import Gpu, overlays, services
+from embedstack.deploy.docker import cli, files
+from embedstack.deploy.docker.cli import Project
+from embedstack.deploy.docker.compose import Gpu, overlays, services
 from tests.docker.plans import EMBEDDED, EXTERNAL, VLLM, combinations, plan
 
 
@@ -89,5 +89,5 @@ class TestCommands:
 
     def test_down_keeps_volumes(self) -> None:
         """Data go only where that was said."""
-        assert "--volumes" not in argv.down("mine", volumes=False)
-        assert "--volumes" in argv.down("mine", volumes=True)
+        assert "--volumes" not in cli.down("mine", volumes=False)
+        assert "--volumes" in cli.down("mine", volumes=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.docker import variables, written
-from deploy.docker.variables import Machine
-from deploy.errors import InvalidSettings
-from deploy.plan import Engine
+from embedstack.deploy.docker import variables, written
+from embedstack.deploy.docker.variables import Machine
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.plan.plan import Engine
 from tests.docker.plans import EMBEDDED, EXTERNAL, FOLDER, VLLM, FixedSecrets, plan
 
 NOBODY = Machine()

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import app
-from deploy.console import Report
-from deploy.docker import command, runner
-from deploy.docker.runner import Containers
-from deploy.errors import FolderNotUsable
-from deploy.native import client
-from deploy.native import record as supervised
-from deploy.native.part import PartSpec
-from deploy.places import Places, places
-from deploy.stack import record
-from deploy.stack.native_runner import NativeRunner
-from deploy.stack.record import Record
-from deploy.state import PartState, exit_code
+from embedstack.deploy import record
+from embedstack.deploy.cli import app
+from embedstack.deploy.console import Report
+from embedstack.deploy.docker import command, runner
+from embedstack.deploy.docker.runner import Containers
+from embedstack.deploy.errors import FolderNotUsable
+from embedstack.deploy.native import client
+from embedstack.deploy.native import record as supervised
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.native.runner import NativeRunner
+from embedstack.deploy.places import Places, places
+from embedstack.deploy.record import Record
+from embedstack.deploy.state import PartState, exit_code
 
 KNOWN = Record("embedstack", "native", "demo", "f16", 2560, "embedded", True, None, "http://127.0.0.1:1", None)
 RUNS, STARTS, FAILED = (PartState("bridge", state) for state in ("running", "starting", "failed"))  # type: ignore[arg-type]

@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from bridge.backends import ending
-from bridge.backends.ending import Ending
+from embedstack.bridge.backends import ending
+from embedstack.bridge.backends.ending import Ending
 
 OWN = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 SENT = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGXCPU")

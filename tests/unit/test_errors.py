@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.api.answers import error_answer
-from bridge.errors import BadRequest, encodable, shown
-from bridge.logs import JsonFormatter
+from embedstack.bridge.api.answers import error_answer
+from embedstack.bridge.errors import BadRequest, encodable, shown
+from embedstack.bridge.observe.logs import JsonFormatter
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bridge.api import fields
-from bridge.errors import BridgeError, DimensionsOutOfRange
-from bridge.request import PromptHints
-from bridge.settings import Limits
-from modelfiles import catalog
+from embedstack.bridge.api import fields
+from embedstack.bridge.errors import BridgeError, DimensionsOutOfRange
+from embedstack.bridge.request import PromptHints
+from embedstack.bridge.settings.structs import Limits
+from embedstack.models import catalog
 
 MODEL = catalog.load().models["qwen3-embedding:4b"]
 LIMITS = Limits(texts=3, text_bytes=10, queue_texts=10, queue_bytes=100)

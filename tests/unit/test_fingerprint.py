@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.fingerprint import Fingerprint
+from embedstack.bridge.index.fingerprint import Fingerprint
 
 ONE = Fingerprint("qwen3-embedding:4b", "Q4_K_M", "0" * 64, "qwen3", "keep")
 

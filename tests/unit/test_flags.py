@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy import flags
-from deploy.commands import config
-from deploy.config import Loaded, load, stack_name
-from deploy.errors import InvalidSettings
-from deploy.flags import Flag, Remembered
-from deploy.places import places
+from embedstack.deploy import config_verbs, flags
+from embedstack.deploy.config import Loaded, load, stack_name
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.flags import Flag, Remembered
+from embedstack.deploy.places import places
 
 Up = Callable[..., Loaded]
 
@@ -221,7 +220,7 @@ def test_only_its_user_may_read_them() -> None:
     _up({"hub.endpoint": "https://me:hunter2@mirror"})
 
     assert stat.S_IMODE(places("embedstack").flags.stat().st_mode) == 0o600
-    told = config.show(load({}, {}))
+    told = config_verbs.show(load({}, {}))
     assert [row.text for row in told.settings if row.key == "hub.endpoint"] == ["https://********@mirror"]
 
 
@@ -229,7 +228,7 @@ def test_config_set_makes_a_flag_of_before_forgotten(here: Path) -> None:
     """Else what it says, that `up` brings the stack to it, would not hold. Other flags stay."""
     _up({"model.id": "qwen3-embedding:0.6b", "model.quantisation": "f16", "engine.cpu": True})
 
-    told = config.set_values(["model.id", "demo"], {}, here)
+    told = config_verbs.set_values(["model.id", "demo"], {}, here)
 
     assert [(row.key, row.forgotten) for row in told.settings] == [("model.id", "--model")]
     settings = load({}, {}).settings
@@ -242,7 +241,7 @@ def test_config_set_writes_into_the_file_that_the_stack_reads(tmp_path: Path, he
     named.write_text("model: {id: demo}\n")
     _up(file=named)
 
-    assert config.set_values(["ports.webui", "8080"], {}, here).file == named
+    assert config_verbs.set_values(["ports.webui", "8080"], {}, here).file == named
     assert load({}, {}).settings.ports.webui == 8080
 
 
@@ -250,7 +249,7 @@ def test_a_systemd_unit_has_them(here: Path) -> None:
     """It runs the stack as it was brought up, also where no flag is typed for it."""
     _up({"model.id": "demo", "webui.enabled": False})
 
-    unit = config.user_unit(load({}, {}), {}, here).text
+    unit = config_verbs.user_unit(load({}, {}), {}, here).text
 
     assert "--set model.id=demo" in unit
     assert "--set webui.enabled=false" in unit

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from bridge import engine as engine_module
-from bridge.backends.base import Embedded, EngineFacts
-from bridge.request import KeepAlive
+from embedstack.bridge.backends.base import Embedded, EngineFacts
+from embedstack.bridge.engines import engine as engine_module
+from embedstack.bridge.request import KeepAlive
 from tests.unit.toy_pool import ToyEngine, Toys, assert_right, run, until
 
 
@@ -97,7 +97,7 @@ def test_other_precisions_at_the_same_moment_are_kept_out(
 ) -> None:
     """Each says its own, and their vectors are alike: the first to pass decides, and the other is named."""
     monkeypatch.setattr("tests.unit.toy_pool.WANTED", None)
-    monkeypatch.setattr("bridge.gate.Gate._precision", lambda _, facts: facts.quantisation)
+    monkeypatch.setattr("embedstack.bridge.parity.gate.Gate._precision", lambda _, facts: facts.quantisation)
     engines = pool(*paces)
     engines[0].quantisation, engines[1].quantisation = "f16", "Q8_0"
 
@@ -114,7 +114,7 @@ def test_other_precisions_at_the_same_moment_are_kept_out(
 def test_an_engine_that_returns_to_a_pool_of_another_precision_is_kept_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """While it was away another one was taken in its place; vectors that are near are still another precision's."""
     monkeypatch.setattr("tests.unit.toy_pool.WANTED", None)
-    monkeypatch.setattr("bridge.gate.Gate._precision", lambda _, facts: facts.quantisation)
+    monkeypatch.setattr("embedstack.bridge.parity.gate.Gate._precision", lambda _, facts: facts.quantisation)
     monkeypatch.setattr(engine_module, "FIRST_RETURN", 0.001)
     monkeypatch.setattr(engine_module, "FIRST_RETRY", 0.01)
     first, second = pool(1, 1)

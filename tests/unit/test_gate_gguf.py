@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.commands.model_check import check
-from deploy.errors import InvalidModel, ModelRefused
-from deploy.gates.gate import accept, examine
-from deploy.gates.verdict import Verdict, failures, refuse
-from modelfiles import catalog
-from modelfiles.catalog import Model
-from modelfiles.demo.build import DemoFiles, build, default_folder
+from embedstack.deploy.commands.model_check import check
+from embedstack.deploy.errors import InvalidModel, ModelRefused
+from embedstack.deploy.gates.gate import accept, examine
+from embedstack.deploy.gates.verdict import Verdict, failures, refuse
+from embedstack.models import catalog
+from embedstack.models.catalog import Model
+from embedstack.models.demo.build import DemoFiles, build, default_folder
 from tests.random_fixture import RandomFixture
 from tests.reference import gguf_bytes, sparse_4b
 from tests.reference.controls import CONTROLS

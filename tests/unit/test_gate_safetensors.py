@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.commands.model_check import check
-from deploy.errors import ModelRefused
-from deploy.gates import safetensors
-from deploy.gates.gate import accept
-from deploy.gates.hf_files import PostProcessor
-from deploy.gates.post_processor import added
-from modelfiles import catalog
-from modelfiles.catalog import Model
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.commands.model_check import check
+from embedstack.deploy.errors import ModelRefused
+from embedstack.deploy.gates import safetensors
+from embedstack.deploy.gates.gate import accept
+from embedstack.deploy.gates.hf_files import PostProcessor
+from embedstack.deploy.gates.post_processor import added
+from embedstack.models import catalog
+from embedstack.models.catalog import Model
+from embedstack.models.demo.build import DemoFiles
 from tests.reference.controls import CONTROLS
 
 INDEX = "model.safetensors.index.json"

@@ -12,8 +12,9 @@ from gguf import GGML_QUANT_SIZES, GGUFReader, GGUFWriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelfiles import gguf_header, gguf_tensors
-from modelfiles.demo.build import DemoFiles, build, default_folder
+from embedstack.models.demo.build import DemoFiles, build, default_folder
+from embedstack.models.gguf import header as gguf_header
+from embedstack.models.gguf import tensors as gguf_tensors
 from tests.random_fixture import RandomFixture
 from tests.reference import gguf_bytes
 from tests.reference.gguf_bytes import text

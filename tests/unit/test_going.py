@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deploy.console import Report
-from deploy.places import Places
-from deploy.stack import going
-from deploy.stack.result import Status
-from deploy.stack.steps import Steps
+from embedstack.deploy.console import Report
+from embedstack.deploy.places import Places
+from embedstack.deploy.stack import going
+from embedstack.deploy.stack.result import Status
+from embedstack.deploy.stack.steps import Steps
 from tests.unit.doctor.stacks import intent
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.golden import MOST_FILES, GoldenStore
+from embedstack.bridge.parity.golden import MOST_FILES, GoldenStore
 
 NAME = "0123456789abcdef"
 VECTORS = np.random.default_rng(1).standard_normal((5, 64)).astype(np.float32)

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from bridge.api.answers import error_answer
-from bridge.api.guard import Guard
-from bridge.api.trace import TraceDoor
-from bridge.errors import BridgeError
-from bridge.security_settings import ApiKey, Security
-from bridge.telemetry import Telemetry
-from bridge.trace import Trace
+from embedstack.bridge.api.answers import error_answer
+from embedstack.bridge.api.guard import Guard
+from embedstack.bridge.api.trace import TraceDoor
+from embedstack.bridge.errors import BridgeError
+from embedstack.bridge.observe.telemetry import Telemetry
+from embedstack.bridge.observe.trace import Trace
+from embedstack.bridge.settings.security import ApiKey, Security
 
 
 async def well(_: Request) -> Response:

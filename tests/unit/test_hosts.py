@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from bridge import hosts
-from bridge.hosts import Authority, Origin
+from embedstack.bridge.settings import hosts
+from embedstack.bridge.settings.hosts import Authority, Origin
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.backends import connection as wire
-from bridge.backends import http
-from bridge.backends.base import EngineDied, EngineDown, EngineGarbled
-from bridge.backends.http import Answer, EngineClient
-from bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
+from embedstack.bridge.backends import connection as wire
+from embedstack.bridge.backends import http
+from embedstack.bridge.backends.base import EngineDied, EngineDown, EngineGarbled
+from embedstack.bridge.backends.http import Answer, EngineClient
+from embedstack.bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
 from tests.upstreams.server import Connection, Request, serve
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from bridge.http_protocol import MOST_HEAD, HttpProtocol
+from embedstack.bridge.listen.protocol import MOST_HEAD, HttpProtocol
 
 OFFERS = st.lists(
     st.sampled_from((b"Upgrade: h2c", b"upgrade: websocket", b"UPGRADE:x", b"uPgRaDe:   TLS/1.0, h2c")), max_size=3

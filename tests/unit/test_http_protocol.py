@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from bridge import http_protocol
-from bridge.departure import Departure
-from bridge.http_protocol import HttpProtocol
+from embedstack.bridge.departure import Departure
+from embedstack.bridge.listen import protocol
+from embedstack.bridge.listen.protocol import HttpProtocol
 
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n"
 
@@ -164,12 +164,12 @@ def test_stalled_head(echo: tuple[int, Echo], monkeypatch: pytest.MonkeyPatch, f
     """A connection on which no whole head arrives in time is closed, a new one as well as one that has served."""
     port, _ = echo
     if not used:
-        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.2)
+        monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
     with connected(port) as client:
         if used:
             client.sendall(request(b"body"))
             assert answer(client, 4) == b"body"
-            monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.2)
+            monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
         client.sendall(first)
         assert client.recv(100) == b""
 
@@ -180,7 +180,7 @@ def test_stalled_head_behind_a_slow_answer(echo: tuple[int, Echo], monkeypatch: 
     with connected(port) as client:
         client.sendall(request(b"slow", path="/wait"))
         until(lambda: app.departures)
-        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.1)
+        monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
         client.sendall(b"POST / HT")
         client.settimeout(0.4)
         with suppress(TimeoutError):

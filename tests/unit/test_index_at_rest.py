@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.webui import at_rest
-from deploy.webui.guard import Indexed
+from embedstack.deploy.webui import at_rest
+from embedstack.deploy.webui.index.guard import Indexed
 
 
 def _database(folder: Path, *statements: str) -> Path:

@@ -7,46 +7,46 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bridge_api import IndexFacts
-from deploy.errors import FileDamaged
-from deploy.places import Places
-from deploy.webui import index_record
-from deploy.webui.index_record import IndexRecord
+from embedstack.deploy.bridge_api import IndexFacts
+from embedstack.deploy.errors import FileDamaged
+from embedstack.deploy.places import Places
+from embedstack.deploy.webui.index import record
+from embedstack.deploy.webui.index.record import IndexRecord
 
 RECORD = IndexRecord(IndexFacts("0123456789abcdef", "demo", "f16", 2560, "qwen3", "", "fedcba9876543210"))
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     """For its user alone; nothing is there before."""
-    path = index_record.of_stack(Places(tmp_path / "stack"))
-    assert index_record.read(path) is None
-    index_record.write(path, RECORD)
-    assert index_record.read(path) == RECORD
+    path = record.of_stack(Places(tmp_path / "stack"))
+    assert record.read(path) is None
+    record.write(path, RECORD)
+    assert record.read(path) == RECORD
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_it_goes_with_the_stack(tmp_path: Path) -> None:
     """`down --volumes` takes the index away, and the record with it."""
     where = Places(tmp_path / "stack")
-    index_record.write(index_record.of_stack(where), RECORD)
+    record.write(record.of_stack(where), RECORD)
     where.remove()
-    assert index_record.read(index_record.of_stack(where)) is None
+    assert record.read(record.of_stack(where)) is None
 
 
 def test_each_foreign_open_webui_has_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By its address, however it ends."""
     monkeypatch.setenv("EMBEDSTACK_HOME", str(tmp_path))
     one, other = "http://one:8080", "http://other:8080"
-    assert index_record.of_url(one) == index_record.of_url(f"{one}/") != index_record.of_url(other)
-    index_record.write(index_record.of_url(one), RECORD)
-    assert index_record.read(index_record.of_url(one)) == RECORD
-    assert index_record.read(index_record.of_url(other)) is None
+    assert record.of_url(one) == record.of_url(f"{one}/") != record.of_url(other)
+    record.write(record.of_url(one), RECORD)
+    assert record.read(record.of_url(one)) == RECORD
+    assert record.read(record.of_url(other)) is None
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"facts": 1}'])
 def test_one_that_cannot_be_read_is_no_missing_one(tmp_path: Path, content: str) -> None:
     """Else a broken file would let a change through."""
-    path = tmp_path / index_record.NAME
+    path = tmp_path / record.NAME
     path.write_text(content)
     with pytest.raises(FileDamaged, match=r"webui-index\.json"):
-        index_record.read(path)
+        record.read(path)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from bridge.api.intake import READ, Intake
-from bridge.departure import Departure
-from bridge.errors import BodiesFull
+from embedstack.bridge.api.intake import READ, Intake
+from embedstack.bridge.departure import Departure
+from embedstack.bridge.errors import BodiesFull
 
 
 class Sender:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from bridge import vocabulary
-from bridge.errors import TooLong
-from bridge.length import Fitted, LengthGuard, cut_start_to, cut_to, limit_of, longest_token
-from bridge.text import normalise
-from modelfiles.demo.build import DemoFiles
+from embedstack.bridge.errors import TooLong
+from embedstack.bridge.text import vocabulary
+from embedstack.bridge.text.length import Fitted, LengthGuard, cut_start_to, cut_to, limit_of, longest_token
+from embedstack.bridge.text.text import normalise
+from embedstack.models.demo.build import DemoFiles
 
 # Letters of one to four bytes, joined emoji, digits (a token each), blanks and newlines, special tokens.
 PIECES = (

@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 import uvloop
 
-from bridge.http_protocol import protocol
-from bridge.listener import Room, Server
+from embedstack.bridge.listen.listener import Room, Server
+from embedstack.bridge.listen.protocol import protocol
 
 CLIENTS = 200
 

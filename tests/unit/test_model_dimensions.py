@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bridge import names
-from deploy.errors import InvalidSettings
-from deploy.plan import Engine, Plan, Served
-from deploy.settings import Settings
-from deploy.stack import planning
-from modelfiles import catalog
+from embedstack.bridge.text import names
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.stack import planning
+from embedstack.models import catalog
 
 MODEL = catalog.load().find("qwen3-embedding:4b").model
 ENGINE = Engine("embedded", True, "a test")

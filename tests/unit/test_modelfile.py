@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from modelfiles import catalog
-from modelfiles.catalog import CatalogError
-from modelfiles.modelfile import render
+from embedstack.models import catalog
+from embedstack.models.catalog import CatalogError
+from embedstack.models.modelfile import render
 
 MODEL = catalog.load().models["qwen3-embedding:4b"]
 GOLDEN = """\

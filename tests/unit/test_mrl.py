@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from bridge.mrl import Vectors, cut, from_base64, to_base64
+from embedstack.vectors.mrl import Vectors, cut, from_base64, to_base64
 
 NATIVE = 2560
 

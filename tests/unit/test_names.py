@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.errors import BadRequest, UnknownModel
-from bridge.names import Alias, Names, parse
-from modelfiles import catalog
+from embedstack.bridge.errors import BadRequest, UnknownModel
+from embedstack.bridge.text.names import Alias, Names, parse
+from embedstack.models import catalog
 
 MODEL = catalog.load().models["qwen3-embedding:4b"]
 ALIASES = {"rag-query": "qwen3-embedding:4b@query,1024", "Docs:v1": "Qwen/Qwen3-Embedding-4B@document"}

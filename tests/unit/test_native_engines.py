@@ -9,13 +9,13 @@ from typing import Literal
 
 import pytest
 
-from deploy.doctor.gpu import Gpu
-from deploy.native import engine_look
-from deploy.native.engines import Blocker, Facts, choose
-from deploy.places import Places
-from deploy.plan import Engine
-from deploy.settings import EngineSettings, PortSettings, Settings, VllmSettings
-from modelfiles import catalog
+from embedstack.deploy.machine.gpu import Gpu
+from embedstack.deploy.native import engine_look
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.engines import Blocker, Facts, choose
+from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.settings import EngineSettings, PortSettings, Settings, VllmSettings
+from embedstack.models import catalog
 
 URL = "http://127.0.0.1:11434"
 NOTHING = Facts(URL)

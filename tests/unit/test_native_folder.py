@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import FolderNotUsable
-from deploy.native import client, record, socket_call
-from deploy.native.protocol import Request
-from deploy.places import Places
-from modelfiles.readers import content
+from embedstack.deploy.errors import FolderNotUsable
+from embedstack.deploy.native import client, record, socket_call
+from embedstack.deploy.native.protocol import Request
+from embedstack.deploy.places import Places
+from embedstack.readers import content
 
 
 def test_below_a_file_there_is_no_stack(tmp_path: Path) -> None:

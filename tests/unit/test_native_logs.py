@@ -6,9 +6,9 @@ from typing import NoReturn
 
 import pytest
 
-from deploy.native import logs, rotation
-from deploy.native.logs import Line
-from deploy.places import Places
+from embedstack.deploy.native import logs, rotation
+from embedstack.deploy.native.logs import Line
+from embedstack.deploy.places import Places
 
 
 @pytest.fixture

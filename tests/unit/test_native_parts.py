@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.native import parts
-from deploy.native.part import PartSpec, inherited
-from deploy.native.parts import Here
-from deploy.places import Places
-from deploy.plan import Engine, Plan, Served
-from deploy.secrets import Secrets
-from deploy.settings import BridgeSettings, Settings, StackSettings, VllmSettings
-from modelfiles import catalog
+from embedstack.deploy.native import parts
+from embedstack.deploy.native.part import PartSpec, inherited
+from embedstack.deploy.native.parts import Here
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.secrets import Secrets
+from embedstack.deploy.settings import BridgeSettings, Settings, StackSettings, VllmSettings
+from embedstack.models import catalog
 
 PLACES = Places(Path("/stack"))
 SECRETS = Secrets("the secret key", "the first password", "the bridge's key", "its administrator's key")
@@ -51,7 +51,14 @@ def test_an_ollama_that_ran_before_is_no_part() -> None:
 def test_the_bridge_is_told_of_its_engine_and_nothing_of_another_bridge() -> None:
     """It reads the stack's own file, and is ready when its engine is."""
     bridge = specs(plan())["bridge"]
-    assert bridge.argv == ("/usr/bin/python3", "-P", "-m", "bridge", "--config", "/stack/run/embed-bridge.yaml")
+    assert bridge.argv == (
+        "/usr/bin/python3",
+        "-P",
+        "-m",
+        "embedstack.bridge",
+        "--config",
+        "/stack/run/embed-bridge.yaml",
+    )
     assert bridge.environment == {
         "EMBED_BRIDGE_LISTEN_HOST": "127.0.0.1",
         "EMBED_BRIDGE_LISTEN_PORT": "11435",

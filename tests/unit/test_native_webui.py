@@ -12,11 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from deploy.console import Report
-from deploy.errors import Blocked, CommandFailed, FolderNotUsable, NotEnoughSpace
-from deploy.native import webui_environment, webui_extras, webui_python, written
-from deploy.native.webui_environment import WebuiEnvironment, commands, ensure, environment
-from deploy.settings import WebuiSettings
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import Blocked, CommandFailed, FolderNotUsable, NotEnoughSpace
+from embedstack.deploy.native import webui_extras, webui_python, written
+from embedstack.deploy.settings import WebuiSettings
+from embedstack.deploy.webui import install
+from embedstack.deploy.webui.install import WebuiEnvironment, commands, ensure, environment
 from tests.upstreams.load import wait_until
 
 SETTINGS = WebuiSettings(version="9.9.9")
@@ -45,8 +46,8 @@ def installer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             made_here = f"mkdir -p '{wanted.folder}/bin' && cd '{wanted.folder}/bin' && {line}"
             return (["/bin/sh", "-c", made_here],)
 
-        monkeypatch.setattr(webui_environment, "commands", made)
-        monkeypatch.setattr(webui_environment, "needed_bytes", lambda: 1)
+        monkeypatch.setattr(install, "commands", made)
+        monkeypatch.setattr(install, "needed_bytes", lambda: 1)
 
     return becomes
 
@@ -178,7 +179,7 @@ class Told(Report):
 
 
 def ensure_by_hand(wanted: WebuiEnvironment) -> WebuiEnvironment:
-    for path in (wanted.program, wanted.python, wanted.folder / webui_environment.STAMP):
+    for path in (wanted.program, wanted.python, wanted.folder / install.STAMP):
         path.parent.mkdir(exist_ok=True)
         path.touch()
     return wanted
@@ -187,7 +188,7 @@ def ensure_by_hand(wanted: WebuiEnvironment) -> WebuiEnvironment:
 def test_a_full_disk_is_told_before_the_first_byte(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How much is needed, where, and how much there is."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2_000_000_000))
-    monkeypatch.setattr(webui_environment, "needed_bytes", lambda: webui_environment.WITH_CUDA)
+    monkeypatch.setattr(install, "needed_bytes", lambda: install.WITH_CUDA)
     with pytest.raises(NotEnoughSpace, match=r"takes 7\.0 GB in .*open-webui, where 2\.0 GB"):
         ensure(SETTINGS, REPORT)
     assert not (cache / "open-webui" / "9.9.9").exists()
@@ -230,10 +231,10 @@ def test_the_systems_certificates_are_trusted_unless_a_person_says_otherwise(mon
     """Behind a company's proxy uv would trust nobody; on a machine without certificates it would with this."""
     there = ssl.DefaultVerifyPaths("/etc/ssl/cert.pem", None, "", "", "", "")
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: there)
-    assert webui_environment.trusting({"A": "b"}) == {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true", "A": "b"}
-    assert webui_environment.trusting({"UV_SYSTEM_CERTS": "false"})["UV_SYSTEM_CERTS"] == "false"
+    assert install.trusting({"A": "b"}) == {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true", "A": "b"}
+    assert install.trusting({"UV_SYSTEM_CERTS": "false"})["UV_SYSTEM_CERTS"] == "false"
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: there._replace(cafile=None))
-    assert webui_environment.trusting({}) == {}
+    assert install.trusting({}) == {}
 
 
 def test_how_much_is_written_is_told_while_it_is_installed() -> None:

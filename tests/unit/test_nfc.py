@@ -10,10 +10,10 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.normalizers import NFC
 
-from bridge import vocabulary
-from bridge.fingerprint import Fingerprint
-from bridge.index import index_id
-from bridge.text import normalise
+from embedstack.bridge.index.facts import index_id
+from embedstack.bridge.index.fingerprint import Fingerprint
+from embedstack.bridge.text import vocabulary
+from embedstack.bridge.text.text import normalise
 from tests.reference import random_model
 
 SERVED = Fingerprint("qwen3-embedding:4b", "Q4_K_M", "0" * 64, "qwen3", "keep")
@@ -140,7 +140,7 @@ def test_a_long_run_of_any_marks_costs_no_minutes() -> None:
 def test_common_texts_load_no_tokenizer() -> None:
     """It is 4 MB that most bridges never need; a text that needs it loads it."""
     code = (
-        "import sys; from bridge.text import normalise; "
+        "import sys; from embedstack.bridge.text.text import normalise; "
         "[normalise(t) for t in ('Gru\\u0308ße', '한국어', '年假 ' * 100, 'e\\u0301', '😀', 'a\\u0316\\u0301')]; "
         "assert 'tokenizers' not in sys.modules; normalise('\\u0628\\u08d3\\u064e'); assert 'tokenizers' in sys.modules"
     )

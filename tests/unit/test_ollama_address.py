@@ -1,6 +1,6 @@
 """Which Ollama is meant: the setting, then OLLAMA_HOST, then this machine's."""
 
-from deploy.ollama.address import address
+from embedstack.deploy.ollama.address import address
 
 
 def test_who_is_asked_first() -> None:

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from deploy.commands import model_create, model_pull_ollama, model_show
-from deploy.console import Report
-from deploy.errors import EngineNotUsable, EngineRefused, InvalidModel
-from deploy.hub.source import Source
-from deploy.ollama import made, modelfile
-from deploy.ollama.create import create
-from deploy.ollama.made import Made
-from deploy.ollama.pull import pull
-from deploy.ollama.server import Ollama, Progress, keep_alive_value, same_name
-from modelfiles import catalog
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import EngineNotUsable, EngineRefused, InvalidModel
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.models import create as model_create
+from embedstack.deploy.models import pull_ollama, show
+from embedstack.deploy.ollama import made, modelfile
+from embedstack.deploy.ollama.create import create
+from embedstack.deploy.ollama.made import Made
+from embedstack.deploy.ollama.pull import pull
+from embedstack.deploy.ollama.server import Ollama, Progress, keep_alive_value, same_name
+from embedstack.models import catalog
 from tests.upstreams.server import Connection, Handler, Request, serve
 
 FILE = catalog.load().models["qwen3-embedding:4b"].file()
@@ -132,7 +133,7 @@ def test_what_a_pull_brought(blob: str, same: bool) -> None:
 
 def test_the_progress_of_a_pull_reaches_the_person(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     """Bytes, of how many, by stage."""
-    monkeypatch.setattr("deploy.console.TOLD_EVERY", 0.0)
+    monkeypatch.setattr("embedstack.deploy.console.TOLD_EVERY", 0.0)
     lines = ({"status": "pulling 2b0c", "total": 8_000_000, "completed": 4_000_000}, {"status": "success"})
     with serve(ollama(shown("0" * 64), *lines)) as url, Ollama(url) as server:
         pull(server, FILE.tags[0], FILE, REPORT)
@@ -142,15 +143,13 @@ def test_the_progress_of_a_pull_reaches_the_person(capsys: pytest.CaptureFixture
 def test_what_the_library_does_not_have() -> None:
     """A file without a tag there is told before anybody is asked, with the other way."""
     with pytest.raises(InvalidModel, match="no qwen3-embedding:4b at Q6_K") as refused:
-        model_pull_ollama.pull(
-            "qwen3-embedding:4b", "Q6_K", None, url="http://127.0.0.1:1", keep_alive=-1, report=REPORT
-        )
+        pull_ollama.pull("qwen3-embedding:4b", "Q6_K", None, url="http://127.0.0.1:1", keep_alive=-1, report=REPORT)
     assert "model create" in refused.value.advice
 
 
 def test_show_without_an_ollama() -> None:
     """The catalogue's part is told all the same, and why the rest is missing."""
-    told = model_show.show("qwen3-embedding:4b-q8_0", None, "http://127.0.0.1:1")
+    told = show.show("qwen3-embedding:4b-q8_0", None, "http://127.0.0.1:1")
     assert (told.name, told.dimensions, told.ollama) == ("qwen3-embedding:4b-q8_0", 2560, None)
     assert "could not be reached" in told.reason
 

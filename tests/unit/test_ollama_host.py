@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bridge.backends.http import Address
-from deploy.cli import app
-from deploy.errors import InvalidSettings
-from deploy.ollama import address
-from modelfiles.configuration.layers import ConfigError
-from modelfiles.configuration.ollama_host import ollama_url
+from embedstack.bridge.backends.http import Address
+from embedstack.configuration.layers import ConfigError
+from embedstack.deploy.cli import app
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.ollama import address
+from embedstack.host.ollama import ollama_url
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import EngineNotUsable
-from deploy.ollama.locate import Installed, find, helper, installed, version_told
+from embedstack.deploy.errors import EngineNotUsable
+from embedstack.deploy.ollama.locate import Installed, find, helper, installed, version_told
 
 TOLD = "Warning: could not connect to a running Ollama instance\\nWarning: client version is {}"
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import InvalidModel
-from deploy.ollama.modelfile import Modelfile, Value, as_shown, parameters, parse, shown
-from modelfiles import catalog
-from modelfiles.model import Model
-from modelfiles.modelfile import render
+from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.ollama.modelfile import Modelfile, Value, as_shown, parameters, parse, shown
+from embedstack.models import catalog
+from embedstack.models.model import Model
+from embedstack.models.modelfile import render
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "modelfiles"
 MODELS = catalog.load().models

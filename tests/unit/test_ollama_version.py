@@ -2,9 +2,9 @@
 
 import pytest
 
-from deploy.errors import EngineNotUsable
-from deploy.ollama.version import Support, judge, needs_llama_server
-from modelfiles.ollama_version import parse, uncounted, uncounted_by
+from embedstack.deploy.errors import EngineNotUsable
+from embedstack.deploy.ollama.version import Support, judge, needs_llama_server
+from embedstack.host.ollama_version import parse, uncounted, uncounted_by
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from modelfiles import catalog
-from modelfiles.catalog import CatalogError
+from embedstack.models import catalog
+from embedstack.models.catalog import CatalogError
 
 
 @pytest.fixture

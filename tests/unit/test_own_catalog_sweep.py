@@ -14,20 +14,20 @@ import numpy as np
 import pytest
 import yaml
 
-from bridge import choose
-from bridge.backends.base import Embedded, EngineFacts
-from bridge.backends.openai import OpenAIBackend
-from bridge.engine import Limits
-from bridge.errors import BridgeError
-from bridge.gate import Gate
-from bridge.golden import GoldenStore
-from bridge.length import limit_of
-from bridge.mrl import Vectors
-from bridge.request import KeepAlive
-from bridge.settings import Settings
-from deploy.doctor import fit
-from modelfiles import catalog
-from modelfiles.catalog import CatalogError, Model
+from embedstack.bridge.backends.base import Embedded, EngineFacts
+from embedstack.bridge.backends.openai import OpenAIBackend
+from embedstack.bridge.engines import choose
+from embedstack.bridge.engines.engine import Limits
+from embedstack.bridge.errors import BridgeError
+from embedstack.bridge.parity.gate import Gate
+from embedstack.bridge.parity.golden import GoldenStore
+from embedstack.bridge.request import KeepAlive
+from embedstack.bridge.settings.structs import Settings
+from embedstack.bridge.text.length import limit_of
+from embedstack.deploy.doctor import fit
+from embedstack.models import catalog
+from embedstack.models.catalog import CatalogError, Model
+from embedstack.vectors.mrl import Vectors
 from tests.unit.toy_backend import ToyBackend
 
 ID = "own"
@@ -43,9 +43,9 @@ def entry() -> dict[str, Any]:
 @cache
 def _entry() -> dict[str, Any]:
     """One that uses every key: the demo's, with what only others have."""
-    shipped = yaml.safe_load((Path(catalog.__file__).parent / "catalog.yaml").read_text(encoding="utf-8"))
+    shipped = yaml.safe_load((catalog.DATA / "catalog.yaml").read_text(encoding="utf-8"))
     made: dict[str, Any] = copy.deepcopy(shipped["models"]["demo"])
-    golden = yaml.safe_load((Path(catalog.__file__).parent / "demo" / "golden.yaml").read_text(encoding="utf-8"))
+    golden = yaml.safe_load((catalog.DATA / "demo" / "golden.yaml").read_text(encoding="utf-8"))
     made["reference"] = golden | {"scores": golden["scores"][:1], "traps": ["import"]}
     made |= {
         "names": ["own-name"],

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.native import webui_script
-from deploy.native.part import PartSpec, inherited
-from modelfiles import own_python
+from embedstack.deploy.native import webui_script
+from embedstack.deploy.native.part import PartSpec, inherited
+from embedstack.host import processes
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("bridge", "deploy", "modelfiles", "benchmarks", "tests/engines")
+FOLDERS = ("embedstack", "bridge", "deploy", "benchmarks", "tests/engines")
 # Names that a folder of somebody's may well hold, and that each of our processes imports.
-NAMES = ("bridge", "deploy", "modelfiles", "json", "logging", "argparse", "typing")
+NAMES = ("embedstack", "json", "logging", "argparse", "typing")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_working_folder_is_not_run(folder: Path, path: str | None, safe_path
     """Whatever PYTHONPATH and PYTHONSAFEPATH are, neither for a module of ours nor for one of Python's own."""
     said = {"PYTHONPATH": path and path.format(folder=folder), "PYTHONSAFEPATH": safe_path}
     environ = {name: value for name, value in {**os.environ, **said}.items() if value is not None}
-    command, given = own_python.command("-c", "import bridge, json"), own_python.environment(environ)
+    command, given = processes.command("-c", "import embedstack.bridge, json"), processes.environment(environ)
     done = subprocess.run(command, env=given, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -42,7 +42,7 @@ def test_the_working_folder_is_not_run(folder: Path, path: str | None, safe_path
 @pytest.mark.usefixtures("folder")
 def test_a_module_by_its_name_is_not_the_working_folders() -> None:
     """`-m` puts that folder first where nobody says otherwise."""
-    done = subprocess.run(own_python.command("-m", "json.tool", "--help"), capture_output=True, text=True)
+    done = subprocess.run(processes.command("-m", "json.tool", "--help"), capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -50,13 +50,13 @@ def test_what_else_is_in_pythonpath_stays(tmp_path: Path, monkeypatch: pytest.Mo
     """Where a person keeps modules is their choice, and so is a checkout that is not installed; the order stays."""
     monkeypatch.chdir(tmp_path)
     path = f"/opt/one:{tmp_path}::/opt/two"
-    assert own_python.environment({"PYTHONPATH": path, "X": "1"}) == {"PYTHONPATH": "/opt/one:/opt/two", "X": "1"}
-    assert own_python.environment({"PYTHONPATH": ".", "X": "1"}) == {"X": "1"}
+    assert processes.environment({"PYTHONPATH": path, "X": "1"}) == {"PYTHONPATH": "/opt/one:/opt/two", "X": "1"}
+    assert processes.environment({"PYTHONPATH": ".", "X": "1"}) == {"X": "1"}
     monkeypatch.chdir(ROOT / "tests")
     for ours in ("..", str(ROOT), "../tests/.."):
-        assert own_python.environment({"PYTHONPATH": f"{ours}:/opt/one"}) == {"PYTHONPATH": f"{ROOT}:/opt/one"}
+        assert processes.environment({"PYTHONPATH": f"{ours}:/opt/one"}) == {"PYTHONPATH": f"{ROOT}:/opt/one"}
     monkeypatch.chdir(ROOT)
-    assert own_python.environment({"PYTHONPATH": ":/opt/one"}) == {"PYTHONPATH": f"{ROOT}:/opt/one"}
+    assert processes.environment({"PYTHONPATH": ":/opt/one"}) == {"PYTHONPATH": f"{ROOT}:/opt/one"}
 
 
 def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert own_python.environment({"PYTHONPATH": ":/opt/one:x"}) == {"PYTHONPATH": "/opt/one"}
+    assert processes.environment({"PYTHONPATH": ":/opt/one:x"}) == {"PYTHONPATH": "/opt/one"}
 
 
 @pytest.mark.usefixtures("folder")
@@ -98,7 +98,7 @@ HARMLESS = {
     ("deploy/stack/webui_password.py", "[*python, '-c', script]"): "`python` is a Python with -I",
     ("deploy/stack/webui_password.py", "[*python, '-c', '…']"): "the same, shown",
     ("benchmarks/nginx.py", "[program, '-p', str(home), '-c', str(config), '-e', 'stderr']"): "nginx",
-    ("benchmarks/profile.py", "['-m', 'bridge']"): "the arguments alone",
+    ("benchmarks/profile.py", "['-m', 'embedstack.bridge']"): "the arguments alone",
     ("benchmarks/profile.py", "['-m', 'benchmarks.profiled', str(file)]"): "likewise",
     ("tests/engines/process.py", "['/bin/sh', '-c', KEPT, 'sh', *argv]"): "a shell",
 }
@@ -110,7 +110,7 @@ def test_every_python_is_started_by_the_one_function() -> None:
     for file in sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
         for node in starts(ast.parse(file.read_text(encoding="utf-8"))):
             text, name = ast.unparse(node), str(file.relative_to(ROOT))
-            ours = ("own_python.command(", "Path(sys.executable)", "workshop.log.run(tools.uv")
+            ours = ("processes.command(", "Path(sys.executable)", "workshop.log.run(tools.uv")
             if text.startswith(ours) or (name, text) in HARMLESS:
                 continue
             others.append((name, text))

@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from bridge.backends.base import Backend, Embedded, EngineDown, EngineFacts
-from bridge.mrl import Vectors, cut
-from bridge.parity import Finding, examine, recheck
-from bridge.request import KeepAlive
-from modelfiles.catalog import Context, Header, Model, ModelFile, Reference, Scores
+from embedstack.bridge.backends.base import Backend, Embedded, EngineDown, EngineFacts
+from embedstack.bridge.parity.examine import Finding, examine, recheck
+from embedstack.bridge.request import KeepAlive
+from embedstack.models.catalog import Context, Header, Model, ModelFile, Reference, Scores
+from embedstack.vectors.mrl import Vectors, cut
 from tests.unit.toy_backend import ToyBackend
 
 DIMENSIONS, CUT = 64, 32

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.traffic.item import Ticket
-from bridge.traffic.patience import Patience
+from embedstack.bridge.traffic.item import Ticket
+from embedstack.bridge.traffic.patience import Patience
 
 
 class Clock:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge import engine as engine_module
-from bridge import outage as outage_module
-from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineGarbled, EngineKilled
-from bridge.checks import BrokenVectors
-from bridge.departure import Departure
-from bridge.engine import Limits
-from bridge.errors import (
+from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineGarbled, EngineKilled
+from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.departure import Departure
+from embedstack.bridge.engines import engine as engine_module
+from embedstack.bridge.engines import outage as outage_module
+from embedstack.bridge.engines.engine import Limits
+from embedstack.bridge.errors import (
     BridgeError,
     ClientGone,
     DeadlineMissed,
@@ -23,15 +23,15 @@ from bridge.errors import (
     QueueFull,
     TextKillsEngine,
 )
-from bridge.golden import GoldenStore
-from bridge.request import KeepAlive
-from bridge.supply import Supplied
+from embedstack.bridge.parity.golden import GoldenStore
+from embedstack.bridge.request import KeepAlive
+from embedstack.bridge.supply import Supplied
 from tests.unit.toy_pool import GOLDEN, ToyEngine, Toys, assert_right, run, until
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.retry.FIRST_DELAY", 0)
+    monkeypatch.setattr("embedstack.bridge.engines.retry.FIRST_DELAY", 0)
     monkeypatch.setattr(engine_module, "FIRST_RETURN", 0.001)
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.errors import BadRequest
-from bridge.prompts import ROLE_FIELDS, SYNONYMS, Prompts, Rendered
-from bridge.request import NO_HINTS, PromptHints
-from bridge.text import normalise
-from modelfiles import catalog
-from modelfiles.catalog import PromptStyle, Task
+from embedstack.bridge.errors import BadRequest
+from embedstack.bridge.request import NO_HINTS, PromptHints
+from embedstack.bridge.text.prompts import ROLE_FIELDS, SYNONYMS, Prompts, Rendered
+from embedstack.bridge.text.text import normalise
+from embedstack.models import catalog
+from embedstack.models.catalog import PromptStyle, Task
 
 CATALOG = catalog.load()
 MODEL = CATALOG.models["qwen3-embedding:4b"]

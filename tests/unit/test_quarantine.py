@@ -1,6 +1,6 @@
 """A text is guilty when engines that were in order ended under it alone, twice; until then it is suspected."""
 
-from bridge.quarantine import Quarantine
+from embedstack.bridge.engines.quarantine import Quarantine
 
 BAD, GOOD = b"bad", b"good"
 

@@ -6,8 +6,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import Message
 
-from bridge.api.body import read_object
-from bridge.settings import Limits
+from embedstack.bridge.api.body import read_object
+from embedstack.bridge.settings.structs import Limits
 
 
 def read(body: bytes) -> dict[str, Any]:

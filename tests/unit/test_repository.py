@@ -20,8 +20,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from typer.testing import CliRunner
 
-from bridge import command_line
-from deploy.cli import app
+from embedstack.bridge import command_line
+from embedstack.deploy.cli import app
 from tests.engines.machine import PACKAGE_OF
 
 ROOT = Path(__file__).parents[2]

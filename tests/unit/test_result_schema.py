@@ -13,13 +13,13 @@ import typer
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from deploy import errors, places, result, secrets
-from deploy.cli import app
-from deploy.commands import completion, config
-from deploy.config import load
-from deploy.errors import DeployError
+from embedstack.deploy import config_verbs, errors, places, result, secrets
+from embedstack.deploy.cli import app
+from embedstack.deploy.commands import completion
+from embedstack.deploy.config import load
+from embedstack.deploy.errors import DeployError
 
-SCHEMA = json.loads((files("deploy") / "result.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((files("embedstack.deploy") / "result.schema.json").read_text(encoding="utf-8"))
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DeployError)]
 GOOD = {"schema": 1, "command": "config show", "ok": True, "data": {}}
 BAD = {
@@ -113,11 +113,11 @@ def test_the_results_of_config_fit_the_schema(tmp_path: Path) -> None:
     loaded = load({}, {})
     secrets.ensure(places.places("embedstack"), print)
     told = {
-        "config show": config.show(loaded),
-        "config set": config.set_values(["hub.cache", "x"], {}, tmp_path),
-        "config example": config.example(),
-        "config secrets": config.show_secrets("embedstack", print),
-        "config systemd": config.user_unit(loaded, {}, tmp_path),
+        "config show": config_verbs.show(loaded),
+        "config set": config_verbs.set_values(["hub.cache", "x"], {}, tmp_path),
+        "config example": config_verbs.example(),
+        "config secrets": config_verbs.show_secrets("embedstack", print),
+        "config systemd": config_verbs.user_unit(loaded, {}, tmp_path),
         "completion": completion.completion("bash"),
     }
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from bridge import retry
-from bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown
-from bridge.checks import BrokenVectors
-from bridge.errors import BridgeError, EngineAnswerInvalid, EngineRefused, EngineTimeout, TooLong
-from bridge.mrl import Vectors
-from bridge.request import KeepAlive, Row
-from bridge.retry import Outcome, Resilient
+from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown
+from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.engines import retry
+from embedstack.bridge.engines.retry import Outcome, Resilient
+from embedstack.bridge.errors import BridgeError, EngineAnswerInvalid, EngineRefused, EngineTimeout, TooLong
+from embedstack.bridge.request import KeepAlive, Row
+from embedstack.vectors.mrl import Vectors
 from tests.unit.toy_backend import ToyBackend
 
 DIMENSIONS = 8

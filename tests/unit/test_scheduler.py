@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.errors import QueueFull
-from bridge.request import KeepAlive, Lane
-from bridge.traffic.item import Item
-from bridge.traffic.pace import retry_after
-from bridge.traffic.scheduler import Scheduler
+from embedstack.bridge.errors import QueueFull
+from embedstack.bridge.request import KeepAlive, Lane
+from embedstack.bridge.traffic.item import Item
+from embedstack.bridge.traffic.pace import retry_after
+from embedstack.bridge.traffic.scheduler import Scheduler
 
 SIZE = 1 << 20
 

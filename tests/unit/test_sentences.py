@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.errors import BridgeError
-from deploy.doctor.finding import Finding
-from deploy.errors import DeployError
-from modelfiles.sentences import joined, sentence
+from embedstack.bridge.errors import BridgeError
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.errors import DeployError
+from embedstack.sentences import joined, sentence
 
 
 @pytest.mark.parametrize(

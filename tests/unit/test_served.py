@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import ConfigError, load
-from bridge.served import Served, served
-from modelfiles.catalog import CatalogError
+from embedstack.bridge.settings.load import ConfigError, load
+from embedstack.bridge.settings.served import Served, served
+from embedstack.models.catalog import CatalogError
 
 
 @pytest.fixture(autouse=True)

@@ -11,17 +11,15 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from deploy import result, secrets
-from deploy.cli import app
-from deploy.cli.options import BRIDGE_URL
-from deploy.commands import smoke
-from deploy.errors import FolderNotUsable, InvalidModel
-from deploy.places import places
-from deploy.smoke import run, verdicts
-from deploy.smoke.junit import junit
-from deploy.smoke.result import Check, Smoke
-from deploy.smoke.throughput import Throughput
-from deploy.stack import record
+from embedstack.deploy import record, result, secrets
+from embedstack.deploy.cli import app
+from embedstack.deploy.cli.options import BRIDGE_URL
+from embedstack.deploy.errors import FolderNotUsable, InvalidModel
+from embedstack.deploy.places import places
+from embedstack.deploy.smoke import command, run, verdicts
+from embedstack.deploy.smoke.junit import junit
+from embedstack.deploy.smoke.result import Check, Smoke
+from embedstack.deploy.smoke.throughput import Throughput
 from tests.unit.test_own_catalog import tiny
 from tests.unit.test_stack_record import KNOWN
 
@@ -101,7 +99,7 @@ def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
 
     with pytest.raises(FolderNotUsable, match="taken"):
-        smoke.write_junit(smoke_of(GOOD), tmp_path / "taken" / "smoke.xml")
+        command.write_junit(smoke_of(GOOD), tmp_path / "taken" / "smoke.xml")
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from bridge.backends.socket_folder import MOST_PATH, PREFIX, SocketFolder
+from embedstack.bridge.backends.socket_folder import MOST_PATH, PREFIX, SocketFolder
 
-HOLDER = "import sys; from bridge.backends.socket_folder import SocketFolder as F; f = F.make(); "
+HOLDER = "import sys; from embedstack.bridge.backends.socket_folder import SocketFolder as F; f = F.make(); "
 HOLDER += "f.next_socket().touch(); print(f.path, flush=True); sys.stdin.read()"
 
 

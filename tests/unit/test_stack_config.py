@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.config import SCHEMA, Loaded, load
-from deploy.errors import InvalidSettings
-from deploy.settings import Settings
+from embedstack.deploy.config import SCHEMA, Loaded, load
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.settings import Settings
 
 Read = Callable[..., Loaded]
 

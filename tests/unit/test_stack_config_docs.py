@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy import config_docs
-from deploy.config import SCHEMA, load
-from deploy.settings import Settings
-from modelfiles.configuration.setting import Setting
+from embedstack.configuration.setting import Setting
+from embedstack.deploy import config_docs
+from embedstack.deploy.config import SCHEMA, load
+from embedstack.deploy.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ def test_the_example_file_has_every_key_with_its_default(tmp_path: Path) -> None
 
 
 def test_example_and_docs_are_up_to_date(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`python -m deploy.config_docs` would change neither the example file nor the table in the documentation."""
+    """`python -m embedstack.deploy.config_docs` would change neither the example file nor the documentation."""
     monkeypatch.chdir(tmp_path)
     docs = (REPOSITORY / config_docs.DOCS).read_text(encoding="utf-8")
     config_docs.DOCS.parent.mkdir()

@@ -9,15 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bridge.config import load as load_bridge
-from bridge.settings_table import table
-from deploy import environment
-from deploy.errors import InvalidModel
-from deploy.plan import Engine, Plan, Served, name_in_engine
-from deploy.settings import ModelSettings, Settings, StackSettings
-from deploy.stack import decide
-from deploy.webui import wanted
-from modelfiles import catalog
+from embedstack.bridge.settings import table
+from embedstack.bridge.settings.load import load as load_bridge
+from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.plan import decide, environment
+from embedstack.deploy.plan.plan import Engine, Plan, Served, name_in_engine
+from embedstack.deploy.settings import ModelSettings, Settings, StackSettings
+from embedstack.deploy.webui import wanted
+from embedstack.models import catalog
 
 OLLAMA = "http://127.0.0.1:11434"
 

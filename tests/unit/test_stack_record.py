@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import FileDamaged, FolderNotUsable, NotRunning
-from deploy.places import Places
-from deploy.stack import record
-from deploy.stack.record import Record
+from embedstack.deploy import record
+from embedstack.deploy.errors import FileDamaged, FolderNotUsable, NotRunning
+from embedstack.deploy.places import Places
+from embedstack.deploy.record import Record
 
 KNOWN = Record("s", "native", "demo", "f16", 2560, "embedded", True, None, "http://127.0.0.1:1", None)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy import secrets
-from deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
-from deploy.places import Places
+from embedstack.deploy import secrets
+from embedstack.deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
+from embedstack.deploy.places import Places
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from typing import cast
 
 import pytest
 
-from deploy.bridge_api import IndexFacts
-from deploy.console import Report
-from deploy.errors import IndexWouldBreak, PartNotReady
-from deploy.stack import store_step
-from deploy.stack.runner import Runner
-from deploy.stack.steps import Doing
-from deploy.webui.guarded import Index
+from embedstack.deploy.bridge_api import IndexFacts
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import IndexWouldBreak, PartNotReady
+from embedstack.deploy.stack import store_step
+from embedstack.deploy.stack.runner import Runner
+from embedstack.deploy.stack.steps import Doing
+from embedstack.deploy.webui.index.guarded import Index
 from tests.docker.plans import plan
 
 REPORT = Report("test", as_json=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers.normalizers import NFC
 
-from bridge.text import neutralise_special_tokens, normalise
+from embedstack.bridge.text.text import neutralise_special_tokens, normalise
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 

@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.request import Caller, EmbedRequest, EmbedResult, Found, Meaning, Stages
-from bridge.trace import LONGEST_NAME, LONGEST_TEXT, MOST_TEXTS, Trace
-from deploy import trace_record
-from deploy.commands import trace as command
-from deploy.trace_record import TraceRecord
+from embedstack.bridge.observe.trace import LONGEST_NAME, LONGEST_TEXT, MOST_TEXTS, Trace
+from embedstack.bridge.request import Caller, EmbedRequest, EmbedResult, Found, Meaning, Stages
+from embedstack.deploy import trace_record
+from embedstack.deploy.commands import trace as command
+from embedstack.deploy.trace_record import TraceRecord
 
 ASKED = EmbedRequest("demo", ("年假", "abc"), caller=Caller(("key laptop", "user-7")))
 MEANING = Meaning("query", "query", "body input_type", 64)

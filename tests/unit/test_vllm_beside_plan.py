@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deploy.doctor.gpu import Gpus
-from deploy.errors import Blocked
-from deploy.native.engines import Facts
-from deploy.plan import Plan
-from deploy.settings import Settings
-from deploy.stack import planning
-from deploy.stack.before import Before
-from deploy.stack.planning import Looked
+from embedstack.deploy.errors import Blocked
+from embedstack.deploy.machine.gpu import Gpus
+from embedstack.deploy.plan.engines import Facts
+from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.stack import planning
+from embedstack.deploy.stack.before import Before
+from embedstack.deploy.stack.planning import Looked
 
 VLLM = Path("/opt/vllm/bin/vllm")
 

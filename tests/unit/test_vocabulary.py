@@ -10,8 +10,8 @@ import pytest
 from gguf import GGUFWriter
 from tokenizers import Tokenizer
 
-from bridge import vocabulary
-from modelfiles.demo.build import DemoFiles
+from embedstack.bridge.text import vocabulary
+from embedstack.models.demo.build import DemoFiles
 from tests.reference import random_model
 from tests.reference.texts import PARITY_TEXTS
 

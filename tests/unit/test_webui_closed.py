@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deploy.errors import Blocked
-from deploy.plan import Plan
-from deploy.stack import webui_step
+from embedstack.deploy.errors import Blocked
+from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.stack import webui_step
 from tests.docker.plans import plan
 from tests.upstreams.server import Connection, Request, serve
 

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import pytest
 from rich.console import Console
 
-from deploy.commands import webui_demo
-from deploy.commands.webui_demo import Found, WebuiDemo
-from deploy.console import Report
-from deploy.errors import DeployError, PartNotReady, WrongRanking
-from deploy.settings import Settings
-from deploy.webui.client import Webui
-from deploy.webui.library import Chunk, File, Knowledge
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import DeployError, PartNotReady, WrongRanking
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.library import Chunk, File, Knowledge
+from embedstack.deploy.webui.verbs import demo
+from embedstack.deploy.webui.verbs.demo import Found, WebuiDemo
 
 HANDBOOK = Knowledge("k", "handbook", (File("1", "time-off.pdf"), File("2", "travel.docx")))
 RIGHT, WRONG = Chunk("1", "一、带薪休假 …", 0.85), Chunk("2", "差旅与报销 …", 0.61)
@@ -28,10 +28,10 @@ def nobody(*_: object, **__: object) -> Iterator[Webui]:
 
 def asked(monkeypatch: pytest.MonkeyPatch, found: tuple[Chunk, ...] | None, question: str | None = None) -> WebuiDemo:
     """The command, where the knowledge base is there and a question finds `found`."""
-    monkeypatch.setattr(webui_demo, "_signed_in", nobody)
-    monkeypatch.setattr(webui_demo.shelf, "put", lambda *_: (HANDBOOK, ()))
-    monkeypatch.setattr(webui_demo.library, "query", lambda *_: found)
-    return webui_demo.demo(Settings(), None, Report("test", as_json=True), question, any_version=False)
+    monkeypatch.setattr(demo, "_signed_in", nobody)
+    monkeypatch.setattr(demo.shelf, "put", lambda *_: (HANDBOOK, ()))
+    monkeypatch.setattr(demo.library, "query", lambda *_: found)
+    return demo.demo(Settings(), None, Report("test", as_json=True), question, any_version=False)
 
 
 def test_the_best_is_shown_whole_and_the_others_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

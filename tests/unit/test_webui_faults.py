@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import app
-from deploy.errors import DeployError, PartNotReady, WebuiRefused
-from deploy.stack import webui_elsewhere, webui_own
-from deploy.webui import put, wanted
-from deploy.webui.client import Webui
-from deploy.webui.elsewhere import Elsewhere
+from embedstack.deploy.cli import app
+from embedstack.deploy.errors import DeployError, PartNotReady, WebuiRefused
+from embedstack.deploy.stack import webui_elsewhere
+from embedstack.deploy.webui import wanted
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.settings import put
+from embedstack.deploy.webui.verbs import own as webui_own
+from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 from tests.upstreams.open_webui import UPDATE, scripted
 from tests.upstreams.server import Connection, Request, serve
 

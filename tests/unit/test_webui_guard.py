@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.bridge_api import IndexFacts
-from deploy.webui import guard
-from deploy.webui.guard import Cost, Indexed, Judgement, Verdict
-from deploy.webui.index_record import IndexRecord
-from deploy.webui.library import File, Knowledge, Library
+from embedstack.deploy.bridge_api import IndexFacts
+from embedstack.deploy.webui.index import guard
+from embedstack.deploy.webui.index.guard import Cost, Indexed, Judgement, Verdict
+from embedstack.deploy.webui.index.record import IndexRecord
+from embedstack.deploy.webui.library import File, Knowledge, Library
 
 WAS = IndexFacts("0123456789abcdef", "qwen3-embedding:4b", "Q4_K_M", 2560, "qwen3", "", "fedcba9876543210")
 NOW = replace(WAS, fingerprint="00000000000000aa", dimensions=1024)

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from deploy import secrets
-from deploy.places import Places
-from deploy.webui import new_password
+from embedstack.deploy import secrets
+from embedstack.deploy.places import Places
+from embedstack.deploy.webui import new_password
 
 TABLES = """
 CREATE TABLE user (id TEXT, email TEXT, role TEXT, created_at INTEGER);

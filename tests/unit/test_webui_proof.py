@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deploy.trace_record import TraceRecord
-from deploy.webui.proof import Arrival, Proof, arrival
+from embedstack.deploy.trace_record import TraceRecord
+from embedstack.deploy.webui.proof import Arrival, Proof, arrival
 
 TEXT = "And a question? 公司年假"
 

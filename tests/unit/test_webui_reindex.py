@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from deploy.console import Report
-from deploy.errors import ReindexFailed, WebuiRefused
-from deploy.webui import reindex
-from deploy.webui.client import Webui
-from deploy.webui.library import File, Library
-from deploy.webui.reindex import ChatFile, Reindexed
-from deploy.webui.verify import Base, Failed
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import ReindexFailed, WebuiRefused
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.index import reindex
+from embedstack.deploy.webui.index.reindex import ChatFile, Reindexed
+from embedstack.deploy.webui.index.verify import Base, Failed
+from embedstack.deploy.webui.library import File, Library
 
 ATTACHED = File("f", "attached.txt", "completed")
 REPORT = Report("test", as_json=False)

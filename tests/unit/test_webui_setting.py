@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
-from deploy.errors import InvalidSettings, WebuiUnsupported
-from deploy.webui import role, setting, version, wanted
-from deploy.webui.elsewhere import elsewhere
-from deploy.webui.setting import Setting
+from embedstack.deploy.errors import InvalidSettings, WebuiUnsupported
+from embedstack.deploy.webui import role, version, wanted
+from embedstack.deploy.webui.settings import shown
+from embedstack.deploy.webui.settings.shown import Setting
+from embedstack.deploy.webui.verbs.elsewhere import elsewhere
 
 MUST = wanted.fields("demo", "http://127.0.0.1:11435", "secret of the bridge", batch=16, concurrency=4)
 SET = {**MUST, "status": True, "openai_config": {"url": "", "key": "secret of another"}}
 
 
 def _rows(is_set: dict[str, Any], environ: dict[str, str] | None = None) -> dict[str, Setting]:
-    rows = setting.settings(is_set, MUST, setting.sources({"webui.batch": "embedstack.yaml"}), environ)
+    rows = shown.settings(is_set, MUST, shown.sources({"webui.batch": "embedstack.yaml"}), environ)
     return {row.name: row for row in rows}
 
 
@@ -32,7 +33,7 @@ def test_a_setting_says_where_it_and_what_should_be_come_from() -> None:
     """Changed in the browser it comes from the database; what should be, from a setting, with that one's source."""
     row = _rows(SET | {"RAG_EMBEDDING_BATCH_SIZE": 1})["RAG_EMBEDDING_BATCH_SIZE"]
 
-    assert (row.value, row.came) == ("1", setting.DATABASE)
+    assert (row.value, row.came) == ("1", shown.DATABASE)
     assert (row.must, row.wanted) == ("16", "webui.batch: embedstack.yaml")
     assert row.differs
 
@@ -47,9 +48,9 @@ def test_an_environment_that_is_ignored_is_told() -> None:
 
 def test_without_persistence_the_environment_is_what_is_set() -> None:
     """Open WebUI then takes everything from there at each start."""
-    row = _rows(SET, {setting.PERSISTENT: "False", "RAG_EMBEDDING_MODEL": "another"})["RAG_EMBEDDING_MODEL"]
+    row = _rows(SET, {shown.PERSISTENT: "False", "RAG_EMBEDDING_MODEL": "another"})["RAG_EMBEDDING_MODEL"]
 
-    assert (row.came, row.note) == (setting.ENVIRONMENT, "")
+    assert (row.came, row.note) == (shown.ENVIRONMENT, "")
 
 
 def test_what_sends_the_role_is_judged_by_the_environment_alone() -> None:
@@ -60,7 +61,7 @@ def test_what_sends_the_role_is_judged_by_the_environment_alone() -> None:
         ("prefix", True),
         ("", True),
     ]
-    assert {(setting.UNSEEN, False)} == {(unseen[name].came, unseen[name].differs) for name in role.ENVIRONMENT}
+    assert {(shown.UNSEEN, False)} == {(unseen[name].came, unseen[name].differs) for name in role.ENVIRONMENT}
 
 
 def test_no_key_is_told() -> None:

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from deploy.docker import variables, written
-from deploy.docker.argv import Project
-from deploy.doctor import stores as doctor
-from deploy.errors import InvalidSettings
-from deploy.native import parts, webui_extras
-from deploy.native.parts import Here
-from deploy.places import Places
-from deploy.plan import Mode
-from deploy.settings import Settings, WebuiSettings
-from deploy.stack import store_server
-from deploy.webui import stores
-from deploy.webui.pgvector_table import SCRIPT
-from deploy.webui.stores import Server, Store
+from embedstack.deploy.docker import variables, written
+from embedstack.deploy.docker.cli import Project
+from embedstack.deploy.doctor import stores as doctor
+from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.native import parts, webui_extras
+from embedstack.deploy.native.parts import Here
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan import stores
+from embedstack.deploy.plan.plan import Mode
+from embedstack.deploy.plan.stores import Server, Store
+from embedstack.deploy.settings import Settings, WebuiSettings
+from embedstack.deploy.stack import store_server
+from embedstack.deploy.webui.pgvector_table import SCRIPT
 from tests.docker.plans import FixedSecrets, plan, settings
 
 POSTGRES = "postgresql://me@db:5432/webui"

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from deploy.console import Report
-from deploy.webui import cost, library, progress, verify
-from deploy.webui.client import Webui
-from deploy.webui.library import File, Knowledge
+from embedstack.deploy.console import Report
+from embedstack.deploy.webui import cost, library, progress
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.index import verify
+from embedstack.deploy.webui.library import File, Knowledge
 
 FILE = File("f", "travel.txt", "completed")
 BASE = Knowledge("k", "travel", (FILE,))

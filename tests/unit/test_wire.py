@@ -7,8 +7,8 @@ import numpy as np
 import orjson
 import pytest
 
-from bridge.backends.wire import from_openai, plain_base64, to_matrix
-from bridge.errors import EngineAnswerInvalid
+from embedstack.bridge.backends.wire import from_openai, plain_base64, to_matrix
+from embedstack.bridge.errors import EngineAnswerInvalid
 
 
 def packed(*values: float) -> str:

@@ -5,10 +5,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.config import SCHEMA
-from deploy.yaml_edit import set_value
-from modelfiles.configuration.reference import example
-from modelfiles.configuration.setting import Setting, flow
+from embedstack.configuration.reference import example
+from embedstack.configuration.setting import Setting, flow
+from embedstack.configuration.yaml_edit import set_value
+from embedstack.deploy.config import SCHEMA
 
 PORT = SCHEMA.table["ports.webui"]
 NAME = SCHEMA.table["model.id"]

@@ -5,8 +5,8 @@ from typing import Any, NoReturn
 
 from tokenizers import Tokenizer
 
-from bridge.backends.base import Embedded, EngineFacts
-from bridge.request import KeepAlive
+from embedstack.bridge.backends.base import Embedded, EngineFacts
+from embedstack.bridge.request import KeepAlive
 
 
 def _not_expected(method: str) -> NoReturn:

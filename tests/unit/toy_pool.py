@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from bridge.backends.base import Backend, Embedded, EngineDied, EngineDown, EngineFacts
-from bridge.cache.cache import Cache
-from bridge.departure import Departure
-from bridge.engine import Limits
-from bridge.errors import BridgeError
-from bridge.gate import Gate
-from bridge.golden import GoldenStore
-from bridge.mrl import Vectors
-from bridge.pool import Member, Pool
-from bridge.quarantine import Quarantine
-from bridge.request import Caller, KeepAlive, Lane, Row
-from bridge.supply import Supplied, Supply, Wanted
-from bridge.telemetry import Telemetry
-from bridge.traffic.scheduler import Scheduler
-from modelfiles import catalog
+from embedstack.bridge.backends.base import Backend, Embedded, EngineDied, EngineDown, EngineFacts
+from embedstack.bridge.cache.cache import Cache
+from embedstack.bridge.departure import Departure
+from embedstack.bridge.engines.engine import Limits
+from embedstack.bridge.engines.pool import Member, Pool
+from embedstack.bridge.engines.quarantine import Quarantine
+from embedstack.bridge.errors import BridgeError
+from embedstack.bridge.observe.telemetry import Telemetry
+from embedstack.bridge.parity.gate import Gate
+from embedstack.bridge.parity.golden import GoldenStore
+from embedstack.bridge.request import Caller, KeepAlive, Lane, Row
+from embedstack.bridge.supply import Supplied, Supply, Wanted
+from embedstack.bridge.traffic.scheduler import Scheduler
+from embedstack.models import catalog
+from embedstack.vectors.mrl import Vectors
 from tests.unit.toy_backend import ToyBackend
 
 GOLDEN = ("golden one", "golden two")

@@ -32,7 +32,7 @@ def llama_child(gguf: Path, *, model: str, cache: str = "F16") -> Iterator[str]:
 def _on_a_port() -> None:
     import xllamacpp
 
-    from bridge.backends import llama_child as program
+    from embedstack.bridge.backends import llama_child as program
 
     options = json.loads(sys.argv[1])
     wanted = program.parameters(options)

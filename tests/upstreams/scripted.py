@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from modelfiles import catalog
+from embedstack.models import catalog
 from tests.upstreams.apis import MODEL, Api, Object
 from tests.upstreams.server import Connection, Request, serve
 

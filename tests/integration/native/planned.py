@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from deploy.native import files, parts
-from deploy.native.part import PartSpec
-from deploy.native.parts import Here
-from deploy.places import Places
-from deploy.plan import Engine, Plan, Served
-from deploy.secrets import Secrets
-from deploy.settings import ModelSettings, PortSettings, Settings, WebuiSettings
-from modelfiles import catalog
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.native import files, parts
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.native.parts import Here
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.secrets import Secrets
+from embedstack.deploy.settings import ModelSettings, PortSettings, Settings, WebuiSettings
+from embedstack.models import catalog
+from embedstack.models.demo.build import DemoFiles
 from tests.engines.process import free_port
 
 SECRETS = Secrets("the secret key", "the first password", "the bridge's key", "its administrator's key")

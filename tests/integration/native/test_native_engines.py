@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 import requests
 
-from deploy.native import client, engine_look, engines, parts, webui_environment
-from deploy.native.engines import Blocker
-from deploy.native.parts import Here
-from deploy.places import Places
-from deploy.plan import Engine
-from deploy.settings import EngineSettings, Settings, WebuiSettings
-from modelfiles import catalog
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.native import client, engine_look, parts
+from embedstack.deploy.native.parts import Here
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan import engines
+from embedstack.deploy.plan.engines import Blocker
+from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.settings import EngineSettings, Settings, WebuiSettings
+from embedstack.deploy.webui import install
+from embedstack.models import catalog
+from embedstack.models.demo.build import DemoFiles
 from tests.engines.locate import locate
 from tests.engines.process import Running
 from tests.engines.run import ollama_create, ollama_server
@@ -130,8 +132,8 @@ def test_vllm_is_started_behind_the_models_name(
 def test_open_webui_is_installed_once_started_and_restarted(places: Places, demo: DemoFiles) -> None:
     """From PyPI, in an environment of its own; after kill -9 it is there again, with its database."""
     wanted = settings(webui=WebuiSettings())
-    made = webui_environment.ensure(wanted.webui, report())
-    assert webui_environment.ensure(wanted.webui, report()) == made
+    made = install.ensure(wanted.webui, report())
+    assert install.ensure(wanted.webui, report()) == made
     plan = demo_plan(demo, wanted)
     client.start_supervisor(places)
     client.apply(places, specs(plan, places, Here(webui=made.program)), report())

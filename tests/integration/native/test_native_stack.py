@@ -9,11 +9,11 @@ import psutil
 import pytest
 import requests
 
-from deploy.native import client
-from deploy.native.part import PartSpec
-from deploy.places import Places
-from deploy.settings import BridgeSettings, StackSettings
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.native import client
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.places import Places
+from embedstack.deploy.settings import BridgeSettings, StackSettings
+from embedstack.models.demo.build import DemoFiles
 from tests.integration.native.planned import demo_plan, settings, specs
 from tests.integration.native.toys import alive, eventually, kill, pid_of, report, runs_anew, stack, supervisor_pid
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.errors import PartNotReady
-from deploy.native import address, client, identity, record, rotation
-from deploy.native.identity import Identity
-from deploy.native.record import Record, RecordedPart
-from deploy.places import Places
+from embedstack.deploy.errors import PartNotReady
+from embedstack.deploy.native import address, client, identity, record, rotation
+from embedstack.deploy.native.identity import Identity
+from embedstack.deploy.native.record import Record, RecordedPart
+from embedstack.deploy.places import Places
 from tests.integration.native.toys import (
     SLEEPER,
     alive,
@@ -287,7 +287,7 @@ def test_a_reused_pid_kills_no_stranger(tmp_path: Path) -> None:
 def test_two_supervisors_of_a_stack_cannot_live(places: Places) -> None:
     """The second ends at once with status 75, and the first answers as before."""
     first = supervisor_pid(places)
-    command = [sys.executable, "-m", "deploy.native", "--root", str(places.root)]
+    command = [sys.executable, "-m", "embedstack.deploy.native", "--root", str(places.root)]
     assert subprocess.run(command, check=False, timeout=30).returncode == 75
     assert not client.start_supervisor(places)
     assert first == supervisor_pid(places)
@@ -295,9 +295,8 @@ def test_two_supervisors_of_a_stack_cannot_live(places: Places) -> None:
 
 def test_many_at_once_start_one_supervisor(tmp_path: Path) -> None:
     """Whoever comes second uses the first one's."""
-    source = (
-        "import sys; from pathlib import Path; from deploy.native import client; from deploy.places import Places\n"
-    )
+    source = "import sys; from pathlib import Path; from embedstack.deploy.native import client\n"
+    source += "from embedstack.deploy.places import Places\n"
     source += "client.start_supervisor(Places(Path(sys.argv[1])))"
     with stack(tmp_path / "stack") as places:
         callers = [subprocess.Popen([sys.executable, "-c", source, str(places.root)]) for _ in range(3)]
@@ -338,7 +337,7 @@ def test_a_line_that_is_no_request_is_refused(places: Places) -> None:
 
 def test_a_supervisor_that_hangs_is_named(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says which process, and how to go on."""
-    monkeypatch.setattr("deploy.native.socket_call.TIMEOUT", 0.3)
+    monkeypatch.setattr("embedstack.deploy.native.socket_call.TIMEOUT", 0.3)
     hung = psutil.Process(supervisor_pid(places))
     hung.suspend()
     try:
@@ -370,7 +369,8 @@ def test_sigterm_to_whoever_holds_it_ends_everything_in_order(tmp_path: Path) ->
         "time.sleep(600)"
     )
     holder = (
-        "import sys; from pathlib import Path; from deploy.native import client; from deploy.places import Places\n"
+        "import sys; from pathlib import Path; from embedstack.deploy.native import client\n"
+        "from embedstack.deploy.places import Places\n"
         "from tests.integration.native.toys import eventually, program, report\n"
         "places = Places(Path(sys.argv[1]))\n"
         "with client.attached_supervisor(places) as process:\n"

@@ -12,11 +12,11 @@ from typing import TypeVar
 
 import psutil
 
-from deploy.console import Report
-from deploy.native import client, identity, record
-from deploy.native.part import PartSpec
-from deploy.places import Places
-from deploy.state import PartState
+from embedstack.deploy.console import Report
+from embedstack.deploy.native import client, identity, record
+from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.places import Places
+from embedstack.deploy.state import PartState
 from tests.engines.process import free_port
 
 BOUND = 30.0  # seconds that a condition may take

@@ -75,6 +75,6 @@ def test_each_advice_on_a_stacks_way_works(stack: tuple[StackCommand, tuple[str,
 def _kill_supervisor(root: Path) -> None:
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if "deploy.native" in words and str(root) in words:
+        if "embedstack.deploy.native" in words and str(root) in words:
             process.kill()
             process.wait(10)

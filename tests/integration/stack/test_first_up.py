@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from modelfiles.demo.build import default_folder
+from embedstack.models.demo.build import default_folder
 from tests.stack_command import StackCommand, stack_command
 from tests.upstreams.load import wait_until
 
@@ -89,7 +89,7 @@ def test_a_dry_run_says_what_would_stop_up(first: First) -> None:
 
     assert (planned["code"], planned["message"]) == ("blocked", refused["message"])
     assert [path.name for path in home.iterdir()] == ["embedstack"]
-    assert "is held by the stack embedstack: python -m bridge" in refused["message"]
+    assert "is held by the stack embedstack: python -m embedstack.bridge" in refused["message"]
     for error in (planned, refused):
         advised = re.findall(r"`embedstack (up [^`]+)`", error["advice"])[0]
         followed = first.anywhere(*shlex.split(advised), "--dry-run")

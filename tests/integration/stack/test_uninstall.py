@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from modelfiles.demo.build import default_folder
+from embedstack.models.demo.build import default_folder
 from tests.stack_command import EMBEDSTACK, stack_command
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "stack.md"

@@ -33,7 +33,8 @@ def _supervisor(stack: StackCommand) -> psutil.Process:
     found = [
         process
         for process in psutil.process_iter(["cmdline"])
-        if "deploy.native" in (process.info["cmdline"] or []) and any(root in word for word in process.info["cmdline"])
+        if "embedstack.deploy.native" in (process.info["cmdline"] or [])
+        and any(root in word for word in process.info["cmdline"])
     ]
     return found[0]
 

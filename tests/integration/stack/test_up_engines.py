@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from deploy.webui.client import Webui
-from modelfiles.demo.build import DemoFiles
+from embedstack.deploy.webui.client import Webui
+from embedstack.models.demo.build import DemoFiles
 from tests.engines.locate import Engine, locate
 from tests.engines.run import ollama_server
 from tests.stack_command import StackCommand, stack_command

@@ -18,7 +18,7 @@ import pytest
 import requests
 import yaml
 
-from modelfiles.demo.build import DemoFiles
+from embedstack.models.demo.build import DemoFiles
 from tests.engines.locate import locate
 from tests.hub.content import Content, Small, on_disk
 from tests.hub.server import Hub, running
@@ -92,7 +92,7 @@ def _on_hub(path: Path) -> Content | Small:
 
 def _catalogue(path: Path, hub: Hub) -> Path:
     """The demo model's entry, under another name and as the Hub has it."""
-    shipped = resources.files("modelfiles")
+    shipped = resources.files("embedstack") / "modelfiles"
     golden = yaml.safe_load(shipped.joinpath("demo", "golden.yaml").read_text())
     entry = yaml.safe_load(shipped.joinpath("catalog.yaml").read_text())["models"]["demo"]
     (file,) = entry["files"]

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from deploy.docker.daemon import Daemon
-from deploy.doctor.finding import Finding
-from deploy.doctor.gpu import Gpu
-from deploy.doctor.intent import Intent
-from deploy.plan import Engine, Mode, Plan, Served
-from deploy.settings import Settings
-from modelfiles import catalog
+from embedstack.deploy.docker.daemon import Daemon
+from embedstack.deploy.doctor.finding import Finding
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.machine.gpu import Gpu
+from embedstack.deploy.plan.plan import Engine, Mode, Plan, Served
+from embedstack.deploy.settings import Settings
+from embedstack.models import catalog
 
 GIB = 2**30
 OLLAMA = "http://127.0.0.1:11434"

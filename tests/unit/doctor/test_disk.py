@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.doctor import disk, needs
-from deploy.doctor.disk import Need
-from deploy.doctor.machine import Machine
-from deploy.doctor.ollama import Ollama
-from deploy.ollama import made
-from deploy.ollama.made import Made
-from deploy.places import Places
+from embedstack.deploy.doctor import disk, needs
+from embedstack.deploy.doctor.disk import Need
+from embedstack.deploy.doctor.ollama import Ollama
+from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.ollama import made
+from embedstack.deploy.ollama.made import Made
+from embedstack.deploy.places import Places
 from tests.unit.doctor.stacks import daemon, intent, told
 
 GB = 10**9

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from deploy.doctor import engine_missing, engines, ollama
-from deploy.doctor.ollama import Ollama
-from deploy.errors import Blocked
-from deploy.plan import Engine
+from embedstack.deploy.doctor import engine_missing, engines, ollama
+from embedstack.deploy.doctor.ollama import Ollama
+from embedstack.deploy.errors import Blocked
+from embedstack.deploy.plan.plan import Engine
 from tests.unit.doctor.stacks import OLLAMA, daemon, told
 
 

@@ -13,20 +13,20 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from deploy import result
-from deploy.commands import doctor as command
-from deploy.commands.doctor import Diagnosis
-from deploy.console import Report
-from deploy.doctor import disk, examine, preflight
-from deploy.doctor.examine import CHECKS, Check
-from deploy.doctor.finding import Finding, worst_first
-from deploy.doctor.gpu import Gpus
-from deploy.doctor.intent import Intent
-from deploy.doctor.machine import Machine
-from deploy.errors import Blocked, DeployError, PartNotReady
-from deploy.places import HOME_VARIABLE, Places
-from deploy.settings import Settings
-from deploy.state import PartState
+from embedstack.deploy import result
+from embedstack.deploy.console import Report
+from embedstack.deploy.doctor import disk, examine, preflight
+from embedstack.deploy.doctor.examine import CHECKS, Check
+from embedstack.deploy.doctor.finding import Finding, worst_first
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.errors import Blocked, DeployError, PartNotReady
+from embedstack.deploy.machine.gpu import Gpus
+from embedstack.deploy.places import HOME_VARIABLE, Places
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.stack import diagnose as command
+from embedstack.deploy.stack.diagnose import Diagnosis
+from embedstack.deploy.state import PartState
 from tests.unit.doctor.stacks import CARD, intent, told
 
 
@@ -210,9 +210,9 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr("deploy.stack.planning.gpus.look", Gpus)
-    monkeypatch.setattr("deploy.ollama.locate.find", lambda _: None)  # it looks beyond PATH as well
-    monkeypatch.setattr("deploy.native.webui_environment.needed_bytes", lambda: 0)
+    monkeypatch.setattr("embedstack.deploy.stack.planning.gpus.look", Gpus)
+    monkeypatch.setattr("embedstack.deploy.ollama.locate.find", lambda _: None)  # it looks beyond PATH as well
+    monkeypatch.setattr("embedstack.deploy.webui.install.needed_bytes", lambda: 0)
 
 
 def _doctor(**given: object) -> Diagnosis:
@@ -259,7 +259,7 @@ def test_a_missing_engine_is_told_once(
     asked_for: dict[str, object], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the GPU that nothing would use, or by the engine that was asked for and is not there."""
-    monkeypatch.setattr("deploy.stack.planning.gpus.look", lambda: Gpus((CARD,)))
+    monkeypatch.setattr("embedstack.deploy.stack.planning.gpus.look", lambda: Gpus((CARD,)))
     found = _doctor(engine=asked_for)
 
     assert [finding.id for finding in found.findings if finding.severity == "blocker"] == [expected]
@@ -271,7 +271,7 @@ def test_a_missing_engine_is_told_once(
 def test_a_bridge_named_as_an_ollama_is_told(kind: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, and not where no Ollama is wanted."""
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:11435")
-    monkeypatch.setattr("deploy.native.engine_look._ask", lambda _: (None, True))
+    monkeypatch.setattr("embedstack.deploy.native.engine_look._ask", lambda _: (None, True))
     found = _doctor(model={"id": "demo"}, engine={"kind": kind})
 
     assert [finding.id for finding in found.findings if finding.severity == "blocker"] == expected

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.doctor import memory
-from deploy.doctor.fit import Fit, fit, needed
-from deploy.doctor.gpu import Gpu
-from deploy.doctor.memory import Memory
-from deploy.ollama.server import Loaded
+from embedstack.deploy.doctor import memory
+from embedstack.deploy.doctor.fit import Fit, fit, needed
+from embedstack.deploy.doctor.memory import Memory
+from embedstack.deploy.machine.gpu import Gpu
+from embedstack.deploy.ollama.server import Loaded
 from tests.unit.doctor.stacks import CARD, GIB, intent, told
 
 Q4, F16 = 2_496_703_776, 8_049_889_824  # bytes of the 4B's files

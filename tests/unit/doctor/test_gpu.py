@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.doctor import cpu_fallback, gpu
-from deploy.doctor.gpu import Gpu, Gpus, parse_nvidia_smi
-from deploy.ollama.server import Loaded
+from embedstack.deploy.doctor import gpu as cpu_fallback
+from embedstack.deploy.machine import gpu
+from embedstack.deploy.machine.gpu import Gpu, Gpus, parse_nvidia_smi
+from embedstack.deploy.ollama.server import Loaded
 from tests.unit.doctor.stacks import CARD, GIB, daemon, intent, told
 
 MIB = 2**20

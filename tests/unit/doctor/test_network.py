@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from deploy.doctor import limits, network
-from deploy.doctor.limits import Descriptors
+from embedstack.deploy.doctor import limits, network
+from embedstack.deploy.doctor.limits import Descriptors
 from tests.unit.doctor.stacks import OLLAMA, daemon, intent, told
 
 PROXY = {"HTTP_PROXY": "http://user:word@proxy:3128"}

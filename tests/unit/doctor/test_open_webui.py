@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from deploy.doctor import accounts, exposure, webui
-from deploy.doctor.examine import CHECKS
-from deploy.doctor.exposure import Accounts
-from deploy.doctor.machine import Machine
-from deploy.native import parts
-from deploy.places import Places
-from deploy.plan import Mode
-from deploy.webui import version as versions
+from embedstack.deploy.doctor import accounts, exposure, webui
+from embedstack.deploy.doctor.examine import CHECKS
+from embedstack.deploy.doctor.exposure import Accounts
+from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.native import parts
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.plan import Mode
+from embedstack.deploy.webui import version as versions
 from tests.unit.doctor.stacks import intent, told
 
 WANTED: dict[str, Any] = {

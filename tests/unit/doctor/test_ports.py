@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.doctor import ports
-from deploy.doctor.neighbours import Neighbour, Owner, whose
-from deploy.doctor.ports import Held
-from deploy.ports import free_port
+from embedstack.deploy.doctor import ports
+from embedstack.deploy.doctor.neighbours import Neighbour, Owner, whose
+from embedstack.deploy.doctor.ports import Held
+from embedstack.deploy.machine.ports import free_port
 from tests.unit.doctor.stacks import intent, told
 
 LISTEN = """

@@ -12,15 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.commands.model_list import models
-from deploy.doctor import precision
-from deploy.doctor.intent import Intent
-from deploy.doctor.machine import Machine
-from deploy.doctor.precision import CacheType
-from deploy.hub.source import Source
-from deploy.places import Places
-from deploy.plan import Served
-from modelfiles import catalog
+from embedstack.deploy.commands.model_list import models
+from embedstack.deploy.doctor import precision
+from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.doctor.precision import CacheType
+from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.places import Places
+from embedstack.deploy.plan.plan import Served
+from embedstack.models import catalog
 from tests.unit.doctor.stacks import intent, told
 
 

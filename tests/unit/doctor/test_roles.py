@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.doctor.roles import ENOUGH, check
+from embedstack.deploy.doctor.roles import ENOUGH, check
 
 
 @pytest.mark.parametrize(

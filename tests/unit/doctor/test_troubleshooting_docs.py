@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import deploy.doctor
-from deploy.doctor.finding import SEVERITIES
+from embedstack.deploy.doctor.finding import SEVERITIES
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "troubleshooting.md"
 ID = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)+")

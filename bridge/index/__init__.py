@@ -1,0 +1,1 @@
+"""What an index is made with, and whether a request fits it."""

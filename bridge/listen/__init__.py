@@ -1,0 +1,1 @@
+"""The address, the sockets and HTTP below the routes."""

@@ -1,0 +1,1 @@
+"""What the bridge shows of itself: log, metrics, trace."""

@@ -1,0 +1,1 @@
+"""Whether an engine makes the model's vectors."""

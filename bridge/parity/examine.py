@@ -1,0 +1,223 @@
+"""The gate: an engine serves only when golden texts come back as the model's authors would have computed them.
+
+It sees a wrong model, dimension or quantisation, missing, doubled or other EOS tokens, another pooling, broken
+normalisation, answers that depend on the batch, and base64 that differs from float.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedstack.bridge.backends.base import Backend, Embedded, EngineFacts
+from embedstack.bridge.checks import UNIT, check
+from embedstack.bridge.errors import EngineAnswerInvalid, EngineError
+from embedstack.models.catalog import Model, Scores
+from embedstack.vectors.mrl import Vectors, cut
+
+SAME = 0.999  # cosine of one text embedded twice, at any precision (Ollama's own integration tests ask as much)
+DISTINCT = 0.9999  # above this two different texts have been answered with one vector
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check, whether it held, and what was measured."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """All findings about an engine, and its own vectors of the golden texts where it made any."""
+
+    findings: tuple[Finding, ...]
+    vectors: Vectors | None = None
+
+
+async def examine(
+    backend: Backend,
+    facts: EngineFacts,
+    model: Model,
+    precision: str,
+    concurrency: int = 1,
+    stored: Vectors | None = None,
+) -> Examined:
+    """An engine that will get `concurrency` calls at once. `stored` are golden vectors that it must agree with, made by
+    an earlier run or by another engine of the pool. EngineError where it does not answer.
+
+    With n golden texts it takes n + 1 calls, one more where base64 is offered, one where the model has trap texts, and
+    2 * concurrency more where several calls will be in flight.
+    """
+    findings = [_quantisation(facts, precision)]
+    reference = model.reference
+    if reference is None:
+        return Examined((*findings, _no_reference(model)))
+    try:
+        single = [await backend.embed([text]) for text in reference.texts]
+        batch = await backend.embed(reference.texts)
+        vectors = _checked(single, model.dimensions)
+        together = _one(batch, len(vectors), model.dimensions)
+        floats = await backend.embed(reference.texts, as_float=True) if backend.offers_base64 else batch
+        as_floats = _one(floats, len(vectors), model.dimensions)
+        beside = await _beside_others(backend, reference.texts, vectors, concurrency) if concurrency > 1 else None
+    except EngineError as error:
+        return Examined((*findings, _wrong_answer(error)))
+    findings += [
+        Finding("dimensions", ok=True, detail=str(model.dimensions)),
+        _norms(vectors),
+        _tokens(reference.tokens, [answer.tokens for answer in single], batch.tokens),
+        _agreement("single = batch", vectors, together),
+        _distinct(vectors),
+    ]
+    if backend.offers_base64:
+        findings.append(_identical(together, as_floats))
+    findings += [_scores(vectors, reference.queries, reference.documents, s) for s in reference.scores_for(precision)]
+    if beside is not None:
+        findings.append(beside)
+    if reference.margin is not None and reference.compares:
+        findings.append(_margin(vectors, reference.queries, reference.documents, reference.margin))
+    if reference.traps:
+        findings.append(await _traps(backend, model))
+    examined = Examined(tuple(findings), vectors)
+    return examined if stored is None else held_against(examined, stored)
+
+
+async def recheck(backend: Backend, model: Model, golden: Vectors) -> tuple[Finding, ...]:
+    """One call, after a reconnect: are they still the same vectors? EngineError where the engine does not answer."""
+    reference = model.reference
+    if reference is None:
+        return (_no_reference(model),)
+    try:
+        answer = await backend.embed(reference.texts)
+        vectors = _one(answer, len(golden), model.dimensions)
+    except EngineError as error:
+        return (_wrong_answer(error),)
+    return (_norms(vectors), _tokens(reference.tokens, reference.tokens, answer.tokens), _as_before(vectors, golden))
+
+
+def held_against(examined: Examined, stored: Vectors) -> Examined:
+    """The same, and whether its vectors are those that an earlier run or another engine of the pool made. Pure."""
+    if examined.vectors is None:
+        return examined
+    return Examined((*examined.findings, _as_before(examined.vectors, stored)), examined.vectors)
+
+
+def _no_reference(model: Model) -> Finding:
+    return Finding("reference", ok=False, detail=f"the catalogue has no golden texts for {model.id}")
+
+
+def _wrong_answer(error: EngineError) -> Finding:
+    """The finding for an answer that is no set of vectors; any other error is raised again."""
+    if not isinstance(error, EngineAnswerInvalid):
+        raise error
+    return Finding("answer", ok=False, detail=error.message)
+
+
+async def _beside_others(backend: Backend, texts: Sequence[str], vectors: Vectors, concurrency: int) -> Finding:
+    """The same texts in as many calls at once as the engine will get, and other texts beside them: parallel slots have
+    mixed up their answers (llama.cpp #26282)."""
+    starts = [turn % len(texts) for turn in range(concurrency)]
+    calls = [backend.embed([*texts[start:], *texts[:start]]) for start in starts]
+    others = [backend.embed([f"{text} {turn}" for text in texts]) for turn in range(concurrency)]
+    answers = (await asyncio.gather(*(call for pair in zip(calls, others, strict=True) for call in pair)))[::2]
+    rows = [np.roll(answer.vectors, start, axis=0) for answer, start in zip(answers, starts, strict=True)]
+    if any(row.shape != vectors.shape for row in rows):
+        return Finding("calls at once", ok=False, detail="answers of another shape")
+    return _agreement("calls at once", np.concatenate([vectors] * concurrency), np.concatenate(rows))
+
+
+async def _traps(backend: Backend, model: Model) -> Finding:
+    """Whether numbers are wide enough for this model. Last of all: an engine may make nothing right after a NaN."""
+    traps = model.reference.traps if model.reference else ()
+    advice = f"; take {model.sound}" if model.unsound else ""
+    try:
+        answer = await backend.embed(traps)
+        check(answer.vectors, count=len(traps), dimensions=model.dimensions, unit=True)
+    except EngineAnswerInvalid as error:
+        return Finding("trap texts", ok=False, detail=f"{error.message} Numbers overflow{advice}")
+    return Finding("trap texts", ok=True, detail=f"{len(traps)}, all finite")
+
+
+def _one(answer: Embedded, count: int, dimensions: int) -> Vectors:
+    return check(answer.vectors, count=count, dimensions=dimensions)
+
+
+def _as_before(vectors: Vectors, stored: Vectors) -> Finding:
+    """Other weights under the same name show here, however plausible their scores."""
+    if stored.shape != vectors.shape:
+        return Finding("stored vectors", ok=False, detail=f"shape {vectors.shape}, stored {stored.shape}")
+    finding = _agreement("stored vectors", vectors, stored)
+    if finding.ok:
+        return finding
+    hint = "the weights have changed under one name; if that is meant, run `embedstack cache clear`"
+    return Finding(finding.check, ok=False, detail=f"{finding.detail}: {hint}")
+
+
+def _checked(answers: Sequence[Embedded], dimensions: int) -> Vectors:
+    return np.concatenate([check(answer.vectors, count=1, dimensions=dimensions) for answer in answers])
+
+
+def _quantisation(facts: EngineFacts, precision: str) -> Finding:
+    said = facts.quantisation
+    same = said is None or said.casefold() == precision.casefold()
+    detail = f"{said or 'not said'}, configured {precision}"
+    return Finding("quantisation", same, detail)
+
+
+def _norms(vectors: Vectors) -> Finding:
+    worst = float(np.abs(np.linalg.norm(vectors, axis=1) - 1).max())
+    return Finding("unit norm", worst <= UNIT, f"off by {worst:.1e} at most")
+
+
+def _tokens(expected: Sequence[int], single: Sequence[int], batch: int) -> Finding:
+    wrong = [
+        f"text {i}: {got}, not {want}"
+        for i, (want, got) in enumerate(zip(expected, single, strict=True))
+        if got != want
+    ]
+    if batch != sum(expected):
+        wrong.append(f"batch: {batch}, not {sum(expected)}")
+    detail = "; ".join(wrong) or f"{sum(expected)} in all, EOS once a text"
+    return Finding("token counts", not wrong, detail)
+
+
+def _agreement(name: str, one: Vectors, other: Vectors) -> Finding:
+    worst = float(np.einsum("ij,ij->i", _unit(one), _unit(other)).min())
+    return Finding(name, worst >= SAME, f"cosine {worst:.6f} at least")
+
+
+def _distinct(vectors: Vectors) -> Finding:
+    unit = _unit(vectors)
+    closest = float((unit @ unit.T - 2 * np.eye(len(unit), dtype=np.float32)).max())
+    return Finding("distinct texts", closest <= DISTINCT, f"closest pair at cosine {closest:.6f}")
+
+
+def _identical(base64: Vectors, floats: Vectors) -> Finding:
+    """The same vector by two encodings; an engine may round one run differently from the next, so by cosine first."""
+    if np.array_equal(base64, floats):
+        return Finding("base64 = float", ok=True, detail="equal to the bit")
+    return _agreement("base64 = float", base64, floats)
+
+
+def _scores(vectors: Vectors, queries: Sequence[int], documents: Sequence[int], scores: Scores) -> Finding:
+    unit = cut(vectors, scores.dimensions)
+    got = unit[list(queries)] @ unit[list(documents)].T
+    worst = float(np.abs(got - np.array(scores.matrix, dtype=np.float32)).max())
+    name = f"reference scores at {scores.dimensions}"
+    return Finding(name, worst <= (scores.tolerance or 0.0), f"off by {worst:.4f}, allowed {scores.tolerance}")
+
+
+def _margin(vectors: Vectors, queries: Sequence[int], documents: Sequence[int], margin: float) -> Finding:
+    """How far each query's own document, the one at the same place, lies above every other."""
+    unit = _unit(vectors)
+    scores = unit[list(queries)] @ unit[list(documents)].T
+    others = np.where(np.eye(len(queries), dtype=bool), -1.0, scores)
+    smallest = float((scores.diagonal() - others.max(axis=1)).min())
+    return Finding("margin of the right document", smallest >= margin, f"{smallest:.3f}, at least {margin}")
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    return cut(vectors, vectors.shape[1])

@@ -1,0 +1,350 @@
+"""Every setting of the bridge, once: name, type, default, limits and help.
+
+`bridge.config` loads these structs; `--help`, embed-bridge.example.yaml and docs/configuration.md are made from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from embedstack.bridge.settings import hosts
+from embedstack.bridge.settings.engines import Engine, Pool
+from embedstack.bridge.settings.hosts import is_loopback
+from embedstack.bridge.settings.kinds import (
+    MIB,
+    Bound,
+    Count,
+    Duration,
+    Host,
+    IndexFingerprint,
+    KeepAlive,
+    Name,
+    Precision,
+    Seconds,
+    Share,
+    Size,
+    Style,
+    TaskName,
+    Url,
+    check_url,
+)
+from embedstack.bridge.settings.security import Security
+from embedstack.configuration.validation import InvalidError
+from embedstack.models.catalog import MIN_DIMENSIONS, Task
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the bridge listens."""
+
+    host: Annotated[
+        Host, Meta(description="Address to listen on. Anything but loopback should have security.api_keys.")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")] = (
+        11435
+    )
+
+    def __post_init__(self) -> None:
+        problem = hosts.not_listened_on(self.host)
+        if problem:
+            raise InvalidError("host", problem)
+
+
+class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The model that is served."""
+
+    id: Annotated[
+        Name,
+        Meta(
+            description="Model, by any name that the catalogue knows; a name of one precision asks for that precision."
+        ),
+    ] = "qwen3-embedding:4b"
+    precision: Annotated[
+        Precision | None,
+        Meta(
+            description="Precision of the weights behind the engine: Q4_K_M, Q8_0, f16, bf16, ... "
+            "null: what the engine says of itself, else the catalogue's default for the model."
+        ),
+    ] = None
+    catalog: Annotated[Path | None, Meta(description="A catalogue of your own, added to the shipped one.")] = None
+    aliases: Annotated[
+        dict[str, str],
+        Meta(
+            description="Further model names for clients that can send nothing else, "
+            "as {rag-query: 'qwen3-embedding:4b@query,1024'}."
+        ),
+    ] = {}
+    dimensions: Annotated[
+        Annotated[int, Meta(ge=MIN_DIMENSIONS)] | None,
+        Meta(description="Dimensions of a vector when a request asks for none. null: native."),
+    ] = None
+
+
+class TaskOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A task in the configuration: `symmetric` puts the instruction on every text, not on queries alone."""
+
+    instruction: str | None
+    symmetric: bool = False
+
+    def __post_init__(self) -> None:
+        if self.symmetric and self.instruction is None:
+            raise ValueError("symmetric puts an instruction on every text, and there is none; give one, or remove it")
+
+
+class Prompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is put before a text."""
+
+    style: Annotated[Style, Meta(description="How instruction and text are joined: qwen3 or article-zh.")] = "qwen3"
+    default: Annotated[
+        TaskName, Meta(description="Task of a request that names none; document is what Ollama alone would answer.")
+    ] = "document"
+    tasks: Annotated[
+        dict[str, str | TaskOverride | None],
+        Meta(
+            description="Tasks added or replaced: name to instruction (null: none), or to "
+            "{instruction: ..., symmetric: true} where every text gets it."
+        ),
+    ] = {}
+    special_tokens: Annotated[
+        Literal["keep", "neutralise"],
+        Meta(description="Whether '<|endoftext|>' and its like inside a text stay special tokens."),
+    ] = "keep"
+    correct: Annotated[
+        bool,
+        Meta(
+            description="Whether a query's own prompt that is nearly right, as 'Query: x' for 'Query:x', "
+            "becomes what the model was trained on. Documents are never touched."
+        ),
+    ] = True
+
+    def __post_init__(self) -> None:
+        seen: dict[str, str] = {}
+        for name, given in self.tasks.items():
+            key, place = name.lower(), f"tasks.{name}"
+            if not name or name != name.strip():
+                raise InvalidError(
+                    place, f"no request can name the task {name!r}; give it a name without spaces around it"
+                )
+            if key in seen:
+                raise InvalidError(place, f"names are read without capitals, and {seen[key]!r} is the same; remove one")
+            instruction = given.instruction if isinstance(given, TaskOverride) else given
+            if instruction is not None and not instruction.strip():
+                raise InvalidError(place, "its instruction is empty; write null for none")
+            seen[key] = name
+
+    def merged(self, built_in: Mapping[str, Task]) -> dict[str, Task]:
+        """The catalogue's tasks with ours added. A bare instruction keeps the replaced task's symmetry."""
+        return {**built_in, **{name: self._task(name, built_in.get(name.lower())) for name in self.tasks}}
+
+    def _task(self, name: str, replaced: Task | None) -> Task:
+        given = self.tasks[name]
+        if isinstance(given, TaskOverride):
+            return Task(instruction=given.instruction, symmetric=given.symmetric, source="configuration")
+        symmetric = replaced is not None and replaced.symmetric and given is not None
+        return Task(instruction=given, symmetric=symmetric, source="configuration")
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a request and the queue may hold. Generous: one refusal fails a whole file in Open WebUI."""
+
+    body_bytes: Annotated[Size, Meta(description="Largest request body.")] = 64 * MIB
+    bodies_bytes: Annotated[
+        Size,
+        Meta(
+            description="Most bytes of bodies on their way, of all requests. Beyond, bodies of more than 320 KiB wait, "
+            "and one at a time is received; one that has waited for body_timeout is a 503."
+        ),
+    ] = 64 * MIB
+    body_timeout: Annotated[Seconds, Meta(description="Seconds a request's body may take to arrive.")] = 30.0
+    answer_timeout: Annotated[
+        Seconds,
+        Meta(description="Seconds in which a client must take some of an answer that waits for it, or it is cut off."),
+    ] = 120.0
+    texts: Annotated[Count, Meta(description="Most texts in one request; at most queue_texts.")] = 50_000
+    text_bytes: Annotated[Size, Meta(description="Largest single text, in UTF-8; at most queue_bytes.")] = 16 * MIB
+    queue_texts: Annotated[Count, Meta(description="Most texts waiting, of all requests.")] = 50_000
+    queue_bytes: Annotated[Size, Meta(description="Most bytes of text waiting.")] = 512 * MIB
+    connections: Annotated[
+        Count | None, Meta(description="Most open connections; more are answered 503. null: no limit.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.texts > self.queue_texts:
+            raise ValueError(
+                f"texts ({self.texts}) is above queue_texts ({self.queue_texts}): it could never be queued"
+            )
+        if self.text_bytes > self.queue_bytes:
+            raise ValueError(
+                f"text_bytes ({self.text_bytes}) is above queue_bytes ({self.queue_bytes}): it could never be queued"
+            )
+
+
+class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who goes first. Queries overtake documents between two calls to an engine; clients take turns."""
+
+    bulk_share: Annotated[
+        Share, Meta(description="Least share of the engines that documents keep while queries never end.")
+    ] = 0.1
+
+
+class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Vectors that have been computed: none is computed twice."""
+
+    memory: Annotated[Bound, Meta(description="Bytes of vectors kept in memory. 0: none.")] = 64 * MIB
+    disk: Annotated[
+        Bound, Meta(description="Bytes of vectors kept on disk; those not used for longest go first. 0: none.")
+    ] = 2048 * MIB
+    folder: Annotated[
+        Path | None, Meta(description="Where they are kept. null: embedstack/bridge in the user's cache folder.")
+    ] = None
+    scope: Annotated[
+        Literal["shared", "key"],
+        Meta(
+            description="Whether all clients share them, or each of security.api_keys has its own: shared ones tell "
+            "who asks, by X-Embed-Cache and by the time it takes, that somebody has embedded the same text."
+        ),
+    ] = "shared"
+
+
+class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What holds where a request does not say."""
+
+    on_too_long: Annotated[
+        Literal["error", "truncate"],
+        Meta(description="A text that does not fit and no `truncate` in the request: a 400, or cut as Ollama does."),
+    ] = "error"
+    keep_alive: Annotated[
+        KeepAlive | Duration | None,
+        Meta(
+            description="How long Ollama keeps the model loaded; -1 is for ever, 0 is not at all. "
+            "null: as Ollama is set."
+        ),
+    ] = None
+
+
+class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Chat through the bridge, so that one base URL serves both. Ollama's models are managed at Ollama itself."""
+
+    ollama: Annotated[
+        Url | None,
+        Meta(
+            description="Ollama to which /api/chat, /api/generate and /v1/chat/completions are passed on. "
+            "null: they are not there."
+        ),
+    ] = None
+    silence: Annotated[
+        Seconds,
+        Meta(
+            description="Seconds for which an answer may be silent; also before its first word, "
+            "while a model is loaded or a long prompt read."
+        ),
+    ] = 600.0
+
+    def __post_init__(self) -> None:
+        check_url("ollama", self.ollama)
+
+    @property
+    def base_url(self) -> str | None:
+        """`ollama` without a trailing slash and without the `/v1` that OpenAI clients put there."""
+        return None if self.ollama is None else self.ollama.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The index of documents that clients ask for."""
+
+    fingerprint: Annotated[
+        IndexFingerprint | None,
+        Meta(
+            description="What GET /v1/index told when the index was made: a client that would be answered in another "
+            "one gets a 409. null: what PUT /v1/index has set, if anything."
+        ),
+    ] = None
+
+
+class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The requests of late, for `embedstack trace` and GET /v1/trace. In memory alone."""
+
+    records: Annotated[
+        Annotated[int, Meta(ge=0, le=100_000)], Meta(description="How many requests are kept. 0: none.")
+    ] = 1_000
+    text: Annotated[
+        bool, Meta(description="Whether the beginning of each text is kept too, for an administrator to read.")
+    ] = False
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is written to standard error. Never a text, a vector or a key."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level written.")] = "info"
+    format: Annotated[Literal["text", "json"], Meta(description="For people, or one JSON object a line.")] = "text"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole configuration, by section."""
+
+    listen: Listen = Listen()
+    engine: Engine = Engine()
+    pool: Pool = Pool()
+    model: ModelSettings = ModelSettings()
+    prompts: Prompts = Prompts()
+    limits: Limits = Limits()
+    requests: Requests = Requests()
+    traffic: Traffic = Traffic()
+    cache: Cache = Cache()
+    passthrough: Passthrough = Passthrough()
+    security: Security = Security()
+    index: Index = Index()
+    trace: Trace = Trace()
+    log: Log = Log()
+
+    def __post_init__(self) -> None:
+        if self.engine.kind == "openai" and self.engine.url is None and not self.pool.upstreams:
+            raise ValueError("engine.kind 'openai' needs engine.url")
+        if self.pool.upstreams and self.engine.configured and (self.engine.url or self.engine.kind == "embedded"):
+            raise ValueError("pool.upstreams and engine.url (or an embedded engine) are both set; remove one of them")
+        for key, url in self._urls():
+            if self._is_own(url):
+                raise ValueError(f"{key} ({url}) is where the bridge itself listens")
+        urls = [upstream.url.rstrip("/") for upstream in self.pool.upstreams]
+        if len(set(urls)) < len(urls):
+            raise ValueError("pool.upstreams names one URL twice; remove one of the two")
+
+    def _urls(self) -> Iterator[tuple[str, str]]:
+        """Every other service that is asked."""
+        if self.passthrough.base_url is not None:
+            yield "passthrough.ollama", self.passthrough.base_url
+        if self.engine.base_url is not None:
+            yield "engine.url", self.engine.base_url
+        yield from (("pool.upstreams", upstream.url) for upstream in self.pool.upstreams)
+
+    def _is_own(self, url: str) -> bool:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        return port == self.listen.port and is_loopback(parts.hostname or "")
+
+    def warnings(self) -> list[str]:
+        """What is allowed but deserves a loud line at start."""
+        without_effect = [f"{key} has no effect {where}; remove it" for key, where in self._without_effect()]
+        if is_loopback(self.listen.host) or self.security.api_keys:
+            return without_effect
+        return [
+            f"listening on {self.listen.host} without an API key: whoever reaches this port can use the engine. "
+            "Set security.api_keys, or listen on 127.0.0.1",
+            *without_effect,
+        ]
+
+    def _without_effect(self) -> Iterator[tuple[str, str]]:
+        """Keys that nothing reads beside what else is set, and beside what: harmless, and never what was meant."""
+        if self.trace.text and not self.trace.records:
+            yield "trace.text", "with trace.records 0"
+        if self.cache.scope == "key" and not self.security.api_keys:
+            yield "cache.scope", "without security.api_keys: all clients share the cache"
+        if not self.pool.upstreams:
+            yield from ((f"engine.{name}", where) for name, where in self.engine.without_effect())
+        elif self.engine.threads is not None:
+            yield "engine.threads", "with pool.upstreams"

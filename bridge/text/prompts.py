@@ -1,0 +1,209 @@
+"""From what a request says of its role to the exact text that the model must see. Pure.
+
+Two things decide: the *role* (query or document) and the *task* (retrieval unless said otherwise). A symmetric task
+(classification, clustering, sts, bitext) prefixes every text; any other prefixes queries and leaves documents bare,
+as Qwen's own evaluation does.
+"""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from embedstack.bridge.correction import Correction
+from embedstack.bridge.errors import BadRequest, shown
+from embedstack.bridge.request import PromptHints
+from embedstack.bridge.text.text import neutralise_special_tokens, normalise
+from embedstack.models.catalog import PromptStyle, Task
+
+# Body fields that carry a role or a task, in the order in which a message names them.
+ROLE_FIELDS = ("input_type", "task", "prompt_name", "task_type", "text_type")
+QUERY, DOCUMENT = "query", "document"
+_DEFAULT = "default"  # the source of a role that nothing has said
+_LONGEST_MISTYPED = 200
+_TEXT_FOLLOWS = "\nQuery:"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A role, a task, or both; None is "not said"."""
+
+    role: str | None = None
+    task: str | None = None
+
+
+# Cohere, Jina v3 and v4, Voyage, NVIDIA NIM, Gemini and sentence-transformers; compared in lower case.
+_SYNONYMS: Mapping[str, Intent] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("query", "search_query", "retrieval.query", "retrieval_query", "query_passage"), Intent(role=QUERY)
+        ),
+        **dict.fromkeys(
+            ("document", "passage", "search_document", "retrieval.passage", "retrieval_document", "doc"),
+            Intent(role=DOCUMENT),
+        ),
+        **dict.fromkeys(("text-matching", "semantic_similarity", "similarity"), Intent(task="sts")),
+        **dict.fromkeys(("separation",), Intent(task="clustering")),
+        **dict.fromkeys(("question_answering",), Intent(role=QUERY, task="qa")),
+        **dict.fromkeys(("code.query", "nl2code.query", "code_retrieval_query"), Intent(role=QUERY, task="code")),
+        **dict.fromkeys(("code.passage", "nl2code.passage"), Intent(role=DOCUMENT, task="code")),
+    }
+)
+SYNONYMS = tuple(_SYNONYMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What goes before each text of a request, and why. `prefix` "" leaves the text bare."""
+
+    role: str
+    task: str
+    instruction: str | None
+    prefix: str
+    source: str
+
+    @property
+    def asks(self) -> bool:
+        """Whether its texts are not said to be documents: nothing was said, or something else."""
+        return self.role == QUERY or self.source == _DEFAULT
+
+    def length_in(self, text: str) -> int:
+        """How many characters of a final text are its prompt, whoever put it there."""
+        if self.prefix and text.startswith(self.prefix):
+            return len(self.prefix)
+        return text.index(_TEXT_FOLLOWS) + len(_TEXT_FOLLOWS) if _is_rendered(text) else 0
+
+    def render(self, text: str) -> str:
+        if not self.prefix or _is_rendered(text) or text.startswith(self.prefix):
+            return text
+        return self.prefix + text
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Final texts in their order, and the places of those whose own prompt was corrected."""
+
+    texts: tuple[str, ...]
+    corrected: tuple[int, ...]
+
+
+class Prompts:
+    """The tasks and the style of one model. `own` names the tasks whose instruction is the user's, not the catalogue's;
+    `default` is the role or task of a request that names none; `correct`: nearly right prompts are put right.
+    """
+
+    def __init__(
+        self,
+        tasks: Mapping[str, Task],
+        style: PromptStyle,
+        *,
+        own: Collection[str] = (),
+        default: str = DOCUMENT,
+        neutralise: bool = False,
+        correct: bool = True,
+    ) -> None:
+        self._tasks = {name.lower(): task for name, task in tasks.items()}
+        self._own = {name.lower() for name in own}
+        self._style = style
+        self._neutralise = neutralise
+        self._correction = Correction(style)
+        self._correct = correct
+        self._default = self._intent(default, "prompts.default")
+
+    def resolve(self, hints: PromptHints, alias: str | None = None) -> Prompt:
+        """The first of body, header, alias and default that says something. BadRequest where a body contradicts itself
+        or a name is unknown."""
+        body = self._body_intent(hints)
+        if hints.instruction is not None:
+            role = (body and body[0].role) or QUERY
+            return self._free(hints.instruction, role)
+        if body:
+            return self._prompt(*body)
+        if hints.header:
+            return self._prompt(self._intent(hints.header, "header X-Embed-Task"), "header X-Embed-Task")
+        if alias:
+            return self._prompt(self._intent(alias, "model alias"), "model alias")
+        return self._prompt(self._default, _DEFAULT)
+
+    @property
+    def document_prefix(self) -> str:
+        """What is put before a text that a client says is a document."""
+        return self._prompt(Intent(role=DOCUMENT), "").prefix
+
+    def rendered(self, texts: Sequence[str], prompt: Prompt) -> Rendered:
+        """Normalised, special tokens as configured, prefixed once."""
+        cleaned = [self._cleaned(text) for text in texts]
+        if not prompt.asks:
+            return Rendered(tuple(map(prompt.render, cleaned)), ())
+        final, corrected = [], []
+        for index, text in enumerate(cleaned):
+            own = self._correction.read(text, prompt.prefix)
+            if own is None or (own != text and not self._correct):
+                final.append(prompt.render(text))
+                continue
+            if own != text:
+                corrected.append(index)
+            final.append(own)
+        return Rendered(tuple(final), tuple(corrected))
+
+    def _cleaned(self, said: str) -> str:
+        """A client's words, text or instruction: normalised, special tokens as configured."""
+        said = normalise(said)
+        return neutralise_special_tokens(said) if self._neutralise else said
+
+    def _body_intent(self, hints: PromptHints) -> tuple[Intent, str] | None:
+        said = [(self._intent(value, field), field, value) for field, value in hints.fields]
+        if not said:
+            return None
+        roles = {intent.role for intent, _, _ in said} - {None}
+        tasks = {intent.task for intent, _, _ in said} - {None}
+        if len(roles) > 1 or len(tasks) > 1:
+            pairs = " and ".join(f"{field}={shown(value)}" for _, field, value in said)
+            raise BadRequest(
+                f"The request contradicts itself: {pairs} name different roles or tasks.",
+                "Send one of them.",
+                code="contradictory_roles",
+            )
+        merged = Intent(role=next(iter(roles), None), task=next(iter(tasks), None))
+        return merged, "body " + ", ".join(field for _, field, _ in said)
+
+    def _intent(self, name: str, where: str) -> Intent:
+        key = name.strip().lower()
+        if key in _SYNONYMS and (key in (QUERY, DOCUMENT) or key not in self._own):
+            return _SYNONYMS[key]
+        if key in self._tasks:
+            return Intent(task=key)
+        known = sorted({*self._tasks, *_SYNONYMS})
+        near = difflib.get_close_matches(key[:_LONGEST_MISTYPED], known, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise BadRequest(
+            f"{where} is {shown(name)}, which is no known role or task.",
+            f"{hint}Known: {', '.join(known)}; or send the task in words as `instruction`.",
+            code="unknown_role",
+        )
+
+    def _prompt(self, intent: Intent, source: str) -> Prompt:
+        name = intent.task or intent.role or DOCUMENT
+        task = self._tasks[name]
+        role = intent.role or (DOCUMENT if task.instruction is None else QUERY)
+        # `document` has an instruction only where the user gave it one, and then means it.
+        applies = task.instruction is not None and (task.symmetric or role == QUERY or name == DOCUMENT)
+        if not applies:
+            return Prompt(role, name, None, "", source)
+        return Prompt(role, name, task.instruction, self._prefix(name, str(task.instruction)), source)
+
+    def _free(self, instruction: str, role: str) -> Prompt:
+        if not instruction.strip():
+            return Prompt(role, "instruction", None, "", "body instruction")
+        instruction = self._cleaned(instruction)
+        return Prompt(role, "instruction", instruction, self._prefix("", instruction), "body instruction")
+
+    def _prefix(self, task: str, instruction: str) -> str:
+        template = self._style.template if task in self._own else self._style.template_for(task)
+        # The user's own tasks and styles are as their editor wrote them: decomposed, on a Mac.
+        return normalise(template.removesuffix("{text}").replace("{instruction}", instruction))
+
+
+def _is_rendered(text: str) -> bool:
+    """A client that prepends Qwen's prompt itself must not get it twice."""
+    return text.startswith("Instruct: ") and _TEXT_FOLLOWS in text

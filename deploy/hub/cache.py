@@ -1,0 +1,82 @@
+"""Where one file lies in the Hub's cache: `models--OWNER--NAME/{blobs/DIGEST,snapshots/COMMIT/FILE}`.
+
+The layout is huggingface_hub's, so that its cache is reused, and other programs find there what was fetched here.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedstack.deploy.hub.wanted import Wanted
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The paths of one file.
+
+    Attributes:
+        partial: what has come so far. huggingface_hub up to 1.x has the same name for it; 2.x throws its own away when
+            a download fails (`_download_to_tmp_and_move`), which is why the toolkit downloads by itself.
+    """
+
+    cache: Path
+    blob: Path
+    pointer: Path
+    partial: Path
+    lock: Path
+    bytes: int
+
+    def found(self) -> Path | None:
+        """The file, if it is there and of the right size: as this commit's, else as the same one of another commit."""
+        for path in (self.pointer, self.blob):
+            with suppress(OSError):  # not there, or not for this user
+                if path.is_file() and path.stat().st_size == self.bytes:
+                    return path
+        return None
+
+    def so_far(self) -> int:
+        """Bytes of the partial file."""
+        try:
+            return self.partial.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def place(self) -> Path:
+        """Turn the partial file, which is whole and verified, into the cached one."""
+        self.partial.replace(self.blob)
+        return self.point()
+
+    def point(self) -> Path:
+        """Make the blob this commit's file."""
+        self.pointer.parent.mkdir(parents=True, exist_ok=True)
+        self.pointer.unlink(missing_ok=True)
+        try:
+            self.pointer.symlink_to(os.path.relpath(self.blob, self.pointer.parent))
+        except OSError:  # a file system without symbolic links: there the library, too, keeps the file itself
+            self.blob.replace(self.pointer)
+        return self.pointer
+
+    def create(self) -> None:
+        """The folders. OSError where this user may not."""
+        for path in (self.blob, self.pointer, self.lock):
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+    def forget(self) -> None:
+        """Remove pointer and blob, and the store of blobs that repositories share, if this one is in it."""
+        for path in (self.pointer.resolve(), self.blob.resolve(), self.blob, self.pointer):
+            if path.is_relative_to(self.cache.resolve()) or path in (self.blob, self.pointer):
+                path.unlink(missing_ok=True)
+
+
+def slot(cache: Path, wanted: Wanted) -> Slot:
+    repository = "--".join(("models", *wanted.repository.split("/")))
+    blobs, snapshot = cache / repository / "blobs", cache / repository / "snapshots" / wanted.revision
+    return Slot(
+        cache=cache,
+        blob=blobs / wanted.digest,
+        pointer=snapshot / wanted.name,
+        partial=blobs / f"{wanted.digest}.incomplete",
+        lock=cache / ".locks" / repository / f"{wanted.digest}.lock",
+        bytes=wanted.bytes,
+    )

@@ -1,0 +1,113 @@
+"""`embedstack model create`: a model's verified file, as a model in an Ollama, and the proof that it is right there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group
+from rich.text import Text
+
+from embedstack.deploy.commands.model_named import named
+from embedstack.deploy.console import Report
+from embedstack.deploy.demo.model import demo
+from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.gates import gate
+from embedstack.deploy.hub import fetch, transfer
+from embedstack.deploy.hub.source import Source
+from embedstack.deploy.models.files import load
+from embedstack.deploy.ollama import modelfile
+from embedstack.deploy.ollama.create import create as make
+from embedstack.deploy.ollama.made import vouch
+from embedstack.deploy.ollama.server import Ollama
+from embedstack.deploy.ollama.verify import Check, verify
+from embedstack.deploy.ollama.version import judge
+from embedstack.deploy.plan.plan import name_in_engine
+from embedstack.models.catalog import Catalog, CatalogError
+from embedstack.models.model import Model, ModelFile
+from embedstack.models.modelfile import render
+
+
+@dataclass(frozen=True)
+class CreatedModel:
+    """A model in an Ollama, and what was checked of it there; `already` where it was left alone.
+
+    Attributes:
+        digest: of its manifest in Ollama; `sha256` of the GGUF that it was made from.
+        note: what to know of this Ollama or this model, "" for nothing.
+    """
+
+    name: str
+    url: str
+    digest: str
+    sha256: str
+    num_ctx: int
+    already: bool
+    checks: tuple[Check, ...]
+    note: str
+
+    def __rich__(self) -> Group:
+        told = "was there already" if self.already else "created"
+        head = f"{self.name} {told} in the Ollama at {self.url}, with a context of {self.num_ctx} tokens"
+        width = max(len(check.name) for check in self.checks)
+        lines = [Text(f"✓ {check.name:<{width}}  {check.value}") for check in self.checks]
+        notes = [Text(self.note, style="yellow")] if self.note else []
+        return Group(Text(head, style="bold"), *lines, *notes)
+
+
+@dataclass(frozen=True)
+class _Given:
+    model: Model
+    file: ModelFile
+    path: Path
+
+
+def create(
+    name: str | None,
+    quantisation: str | None,
+    gguf: Path | None,
+    num_ctx: int | None,
+    *,
+    url: str,
+    keep_alive: float | str,
+    source: Source,
+    report: Report,
+    own: Path | None = None,
+) -> CreatedModel:
+    """Make the model that `name` means, or that `gguf` is, in the Ollama at `url`.
+
+    The model stays loaded for `keep_alive` after the checks. InvalidModel, ModelRefused, WrongBytes, EngineNotUsable,
+    EngineRefused, and whatever keeps the file from being had.
+    """
+    with Ollama(url) as server:
+        judged = judge(server.version())  # before anything is fetched for it
+        given = _given(load(own), name, quantisation, gguf, source, report)
+        gate.accept(given.path, given.model)
+        wanted = modelfile.parse(_render(given, num_ctx))
+        called = name_in_engine(given.model, given.file)
+        made = make(server, called, given.path, str(given.file.sha256), wanted.parameters, report)
+        with report.step(f"{called}: its vectors"):
+            checks = verify(server, called, given.model, given.file.quantisation, keep_alive)
+            vouch(server.url, called)
+    notes = "; ".join(note for note in (judged.note, given.model.note) if note)
+    context = int(wanted.parameters["num_ctx"])
+    return CreatedModel(called, url, made.digest, str(given.file.sha256), context, made.already, checks, notes)
+
+
+def _given(
+    known: Catalog, name: str | None, quantisation: str | None, gguf: Path | None, source: Source, report: Report
+) -> _Given:
+    if gguf is not None:
+        model, file = transfer.identify(gguf, known, report)
+        return _Given(model, file, gguf)
+    if name is None:
+        raise InvalidModel("No model is named.", "Name one, or its file with --gguf.")
+    model, file = named(known, name, quantisation)
+    path = demo(report).gguf if model.id == "demo" else fetch.fetch(file, source, report).path
+    return _Given(model, file, path)
+
+
+def _render(given: _Given, num_ctx: int | None) -> str:
+    """The Modelfile, whose content goes over the API: one source for what a person reads and what Ollama gets."""
+    try:
+        return render(given.model, given.path.absolute(), num_ctx)
+    except CatalogError as error:
+        raise InvalidModel(str(error)) from error

@@ -1,0 +1,1 @@
+"""What a stack is to be, before anything is done. Pure."""

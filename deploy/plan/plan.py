@@ -1,0 +1,146 @@
+"""What a stack is to be, once everything about it is decided: how it runs, with which engine and which model. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from embedstack.deploy.plan.stores import Server
+from embedstack.deploy.settings import Settings
+from embedstack.models.model import Model, ModelFile
+
+Mode = Literal["docker", "native"]
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 -- only what stack.expose names listens there
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model under the name that clients ask for.
+
+    Attributes:
+        name: in Ollama, vLLM and before the bridge.
+        sha256: of the GGUF.
+        num_ctx: context in tokens.
+        gguf: the verified file, None where it is in the engine already or the engine takes no GGUF.
+        folder: the Hugging Face folder for vLLM.
+    """
+
+    model: Model
+    name: str
+    precision: str
+    num_ctx: int
+    sha256: str | None = None
+    gguf: Path | None = None
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What computes the vectors.
+
+    Attributes:
+        managed: whether the stack starts and stops it; an Ollama that ran before us is not.
+        url: as this machine reaches it; None for the embedded engine, which is inside the bridge.
+        program: what is started (native).
+        reason: why this one.
+    """
+
+    kind: Literal["ollama", "embedded", "vllm"]
+    managed: bool
+    reason: str
+    url: str | None = None
+    program: Path | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A stack.
+
+    Attributes:
+        served: the model behind its name.
+        beside: the same model's bf16 weights on vLLM, under a name of their own; None where they are not wanted.
+        vllm: what starts vLLM (native).
+        webui_closed: Open WebUI listens on loopback, whatever is to be exposed: until it is known to be closed.
+        store: the server of Open WebUI's vectors where one runs already, as this machine reaches it.
+    """
+
+    settings: Settings
+    mode: Mode
+    reason: str
+    engine: Engine
+    served: Served
+    beside: Served | None = None
+    vllm: Path | None = None
+    webui_closed: bool = False
+    store: Server | None = None
+
+    @property
+    def own_store(self) -> str | None:
+        """The part that keeps Open WebUI's vectors; None where it does so itself, or a server that runs already."""
+        webui = self.settings.webui
+        return webui.vector_store if webui.enabled and webui.vector_store != "chroma" and not self.store else None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What runs, by the names that both modes give it, engines first."""
+        ollama = self.engine.kind == "ollama" and self.engine.managed
+        vllm = self.beside is not None or (self.engine.kind == "vllm" and self.engine.managed)
+        wanted = {
+            "ollama": ollama,
+            "vllm": vllm,
+            "bridge": True,
+            "bridge-bf16": self.beside is not None,
+            self.own_store: self.own_store is not None,
+            "open-webui": self.settings.webui.enabled,
+        }
+        return tuple(name for name, is_wanted in wanted.items() if name and is_wanted)
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers in each vector of Open WebUI's index."""
+        return self.settings.model.dimensions or self.served.model.dimensions
+
+    @property
+    def webui_model(self) -> str:
+        """What Open WebUI asks the bridge for: it sends no size of its own, so the name says it, as `NAME@1024`."""
+        native = self.dimensions == self.served.model.dimensions
+        return self.served.name if native else f"{self.served.name}@{self.dimensions}"
+
+    @property
+    def bridge_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.settings.ports.bridge}"
+
+    @property
+    def beside_url(self) -> str:
+        """The bridge before vLLM, where that stands beside Ollama."""
+        return f"http://{LOOPBACK}:{self.settings.ports.bridge_bf16}"
+
+    @property
+    def webui_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.settings.ports.webui}"
+
+    @property
+    def vllm_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.settings.ports.vllm}"
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the bridge asks for its key: as soon as another machine can reach it."""
+        return self.settings.stack.expose == "all"
+
+    @property
+    def bridge_host(self) -> str:
+        """Where the bridge is published."""
+        return EVERYWHERE if self.settings.stack.expose == "all" else LOOPBACK
+
+    @property
+    def webui_host(self) -> str:
+        return LOOPBACK if self.webui_closed or self.settings.stack.expose == "none" else EVERYWHERE
+
+
+def name_in_engine(model: Model, file: ModelFile) -> str:
+    """What Ollama calls a model at one quantisation: its own tag where it has one, as `qwen3-embedding:4b-q8_0`."""
+    if file.quantisation == model.default_quantisation:
+        return model.id
+    return file.tags[0] if file.tags else f"{model.id}-{file.quantisation.lower()}"

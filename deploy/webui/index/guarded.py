@@ -1,0 +1,174 @@
+"""Open WebUI's settings, changed only where what is indexed stays searchable, or is embedded anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from embedstack.deploy.bridge_api import BridgeApi, IndexFacts
+from embedstack.deploy.bridge_client import BridgeClient
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import PartNotReady
+from embedstack.deploy.webui import cost, library, progress, wanted
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.index import guard, verify
+from embedstack.deploy.webui.index import record as index_record
+from embedstack.deploy.webui.index.guard import Judgement, Verdict
+from embedstack.deploy.webui.index.record import IndexRecord
+from embedstack.deploy.webui.index.reindex import Reindexed, reindex
+from embedstack.deploy.webui.library import Library
+from embedstack.deploy.webui.settings.put import put
+from embedstack.deploy.webui.wanted import Difference
+
+MODEL = ("RAG_EMBEDDING_ENGINE", "RAG_EMBEDDING_MODEL")
+"""What cannot change below what was indexed; address, key and pace can."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """Where the record of an index is, and the bridge that its Open WebUI asks.
+
+    Attributes:
+        path: see `index_record.of_stack` and `of_url`.
+        url: of the bridge as this machine reaches it; None where it cannot.
+        key: an administrator's.
+        store: where Open WebUI keeps its vectors; None where that is not known.
+    """
+
+    path: Path
+    url: str | None = None
+    key: str | None = None
+    store: str | None = None
+
+    def facts(self, model: str, report: Report) -> IndexFacts | None:
+        """What would be indexed under this name from now on; None, and it is said, where the bridge does not tell."""
+        if self.url is None:
+            return None
+        try:
+            with BridgeApi(self.url, self.key) as bridge:
+                return bridge.index(model)
+        except PartNotReady as error:
+            report.warn(f"What Open WebUI's index is made with is not known: {error.message}")
+            return None
+
+    def keep(self, facts: IndexFacts | None, model: str, report: Report, *, complete: bool = True) -> None:
+        """Record it, and have the bridge refuse who asks through something else."""
+        if facts is None or self.url is None:
+            return
+        record = IndexRecord(facts, complete, self.store)
+        if index_record.read(self.path) != record:
+            index_record.write(self.path, record)
+        try:
+            with BridgeApi(self.url, self.key) as bridge:
+                kept = bridge.expect(facts.fingerprint, model)
+            if not kept:
+                report.warn(
+                    "The bridge forgets at its next start what Open WebUI's index was made with (index.fingerprint)"
+                )
+        except PartNotReady as error:
+            report.warn(f"The bridge does not watch over Open WebUI's index: {error.message}")
+
+    def doubt(self) -> None:
+        """What is recorded may not hold any more, and nobody tells what does."""
+        if (record := index_record.read(self.path)) is not None:
+            index_record.write(self.path, replace(record, complete=False))
+
+    def answered(self) -> int | None:
+        """Texts that the bridge has answered so far."""
+        return None if self.url is None else progress.texts(self.url, self.key)
+
+    def cost(self, webui: Webui, known: Library, model: str) -> guard.Cost:
+        if self.url is None:
+            return cost.of(webui, known, None, model)
+        with BridgeClient(self.url, self.key) as bridge:
+            return cost.of(webui, known, bridge, model)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """`changed`: settings that were put right. `reindexed` None where nothing was embedded anew."""
+
+    verdict: Verdict
+    changed: tuple[Difference, ...]
+    reindexed: Reindexed | None = None
+
+
+def settle(
+    webui: Webui,
+    must: Mapping[str, Any],
+    index: Index,
+    report: Report,
+    *,
+    anew: str,
+    reindex: bool,
+) -> Settled:
+    """Put its settings right. `anew`: the command that would embed everything anew, to be told; `reindex`: this is it.
+
+    IndexWouldBreak where its index could not be searched any more, and nothing was changed then. Else as `put` raises,
+    and a reindex that goes on may have failed in parts: look at `Settled.reindexed`.
+    """
+    model = str(must["RAG_EMBEDDING_MODEL"])
+    other = _other(webui.embedding(), must)
+    now, known = index.facts(model, report), library.look(webui)
+    indexed = guard.indexed(known)
+    judged = guard.judge(index_record.read(index.path), now, indexed, other_model=other, store=index.store)
+    if reindex and judged.verdict in ("breaks", "unfinished"):
+        changes = "; ".join(judged.changes) or "a reindex did not end, or not for every file"
+        report.say_plain("[dim]•[/]", f"Open WebUI's index is made anew: {changes}; it has {indexed}")
+        before = verify.count(webui, known)
+        changed = put(webui, must)
+        done = make_anew(webui, index, model, now, report, known=known, before=before)
+        return Settled(judged.verdict, changed, done)
+    if judged.verdict == "breaks":
+        raise guard.refusal(judged, indexed, index.cost(webui, known, model), anew)
+    _say(judged, now, other, anew, report)
+    changed = put(webui, must)
+    index.keep(now, model, report, complete=judged.verdict != "unfinished")
+    return Settled(judged.verdict, changed)
+
+
+def make_anew(
+    webui: Webui,
+    index: Index,
+    model: str,
+    now: IndexFacts | None,
+    report: Report,
+    *,
+    known: Library,
+    before: verify.Counts,
+    chat_files: bool = False,
+) -> Reindexed:
+    """Embed everything with what Open WebUI is set to; `model` is that, `now` what the bridge makes of it. `before`:
+    what was counted while its index could still be asked.
+    """
+    # Told to the bridge before, so that nothing is embedded through something else meanwhile.
+    index.keep(now, model, report, complete=False)
+    if now is None:
+        index.doubt()
+    chunks = cost.of(webui, known, None, model).chunks
+    done = reindex(webui, known, before, report, chunks=chunks, answered=index.answered, chat_files=chat_files)
+    index.keep(now, model, report, complete=not done.exit_code)
+    return done
+
+
+def _other(is_set: Mapping[str, Any], must: Mapping[str, Any]) -> str | None:
+    """How the model that is set is another one, in words."""
+    differs = wanted.differences(is_set, {name: must[name] for name in MODEL})
+    return "; ".join(f"{each.name} {each.value}, now {each.must}" for each in differs) or None
+
+
+def _say(judged: Judgement, now: IndexFacts | None, other: str | None, anew: str, report: Report) -> None:
+    if judged.verdict == "adopted" and now is not None:
+        report.warn(
+            f"Nothing is recorded of what Open WebUI's index was made with; it is taken for one of {now.model} at "
+            f"{now.precision}, {now.dimensions} dimensions, since Open WebUI is set to it"
+        )
+    elif judged.verdict == "unfinished":
+        report.warn(f"A reindex of Open WebUI did not end, or not for every file: `{anew}` goes through it again")
+    elif judged.verdict == "same" and other is not None:
+        report.warn(
+            f"Open WebUI was set to another model by hand: {other}. What was added to it meanwhile is not found by "
+            "questions: `embedstack webui reindex`"
+        )

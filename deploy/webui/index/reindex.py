@@ -1,0 +1,190 @@
+"""Everything that Open WebUI has indexed, embedded anew from the texts it keeps, and then counted and asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import DeployError, ReindexFailed, WebuiRefused
+from embedstack.deploy.webui import library, progress
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.index import verify
+from embedstack.deploy.webui.index.verify import Base, Counts, Failed
+from embedstack.deploy.webui.library import File, Library
+
+UPDATE = "POST /api/v1/files/{id}/data/content/update"
+SHOWN = 10  # names in one line
+
+
+@dataclass(frozen=True)
+class ChatFile:
+    """A file in no knowledge base. `renewed` None where it was left as it is."""
+
+    id: str
+    name: str
+    renewed: bool | None = None
+
+
+@dataclass(frozen=True)
+class Reindexed:
+    """What came of it. `exit_code` 1 where something is not in the index.
+
+    Attributes:
+        bases: the knowledge bases, counted.
+        failed: files that are not whole, and whatever else failed, each with the reason.
+        chat_files: which Open WebUI never embeds anew by itself.
+        memories: of all users; None where Open WebUI did not say.
+    """
+
+    url: str
+    bases: tuple[Base, ...]
+    failed: tuple[Failed, ...]
+    chat_files: tuple[ChatFile, ...]
+    memories: int | None
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.failed or self.silent else 0
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Knowledge bases that have files and answer nothing."""
+        return tuple(base.name for base in self.bases if not base.answers)
+
+    @property
+    def left(self) -> tuple[ChatFile, ...]:
+        """Files attached to chats that were not embedded anew."""
+        return tuple(file for file in self.chat_files if file.renewed is None)
+
+    def __rich__(self) -> RenderableType:
+        vectors = sum(base.vectors for base in self.bases)
+        head = f"{vectors:,} vectors in {len(self.bases)} knowledge bases, {self.seconds:.1f} s; {self.url}"
+        failed = [Text(f"✗ {failed}", style="red") for failed in self.failed]
+        silent = [Text(f"✗ {name!r} answers nothing", style="red") for name in self.silent]
+        left = [Text(told_left(self.left), style="yellow")] if self.left else []
+        return Group(_table(self.bases), "", *failed, *silent, *left, Text(head))
+
+
+def told_left(files: tuple[ChatFile, ...]) -> str:
+    """Which files attached to chats are as they were, and how they are renewed."""
+    names = ", ".join(f"{file.name} ({file.id})" for file in files[:SHOWN])
+    more = f" and {len(files) - SHOWN:,} more" if len(files) > SHOWN else ""
+    return (
+        f"Not embedded anew, since Open WebUI does that only for knowledge bases: {names}{more}, attached to chats. "
+        f"`embedstack webui reindex --chat-files` does it ({UPDATE})."
+    )
+
+
+def reindex(
+    webui: Webui,
+    known: Library,
+    before: Counts,
+    report: Report,
+    *,
+    chunks: int,
+    answered: Callable[[], int | None],
+    chat_files: bool = False,
+) -> Reindexed:
+    """Open WebUI's three calls in their order, then the check. `chunks` about; `answered`: texts so far, for progress.
+
+    PartNotReady where Open WebUI breaks off.
+    """
+    began = time.monotonic()
+    # Each file twice: for itself, and for its knowledge base.
+    _call(webui, "/api/v1/knowledge/reindex", report, "knowledge bases embedded anew", answered, 2 * chunks)
+    unnamed = _names(
+        _call(webui, "/api/v1/knowledge/metadata/reindex", report, "their names embedded anew", answered, 0)
+    )
+    memories, forgotten = _memories(webui, report, answered)
+    loose, broken = _chat_files(webui, known, report, wanted=chat_files)
+    with report.step("counting and asking"):
+        checked = [verify.base(webui, knowledge, before) for knowledge in known.knowledge]
+    return Reindexed(
+        url=webui.url,
+        bases=tuple(base for base, _ in checked),
+        failed=(*(failed for _, each in checked for failed in each), *unnamed, *forgotten, *broken),
+        chat_files=loose,
+        memories=memories,
+        seconds=time.monotonic() - began,
+    )
+
+
+def require(done: Reindexed) -> None:
+    """ReindexFailed where something is not in the index."""
+    if not done.exit_code:
+        return
+    told = [*map(str, done.failed), *(f"{name!r} answers nothing" for name in done.silent)]
+    more = f"; and {len(told) - SHOWN:,} more" if len(told) > SHOWN else ""
+    raise ReindexFailed(
+        f"Open WebUI did not embed everything anew. {'; '.join(told[:SHOWN])}{more}.",
+        "Mend what is named, then `embedstack webui reindex`; a file can also be taken out and uploaded again.",
+    )
+
+
+def _call(
+    webui: Webui, path: str, report: Report, doing: str, answered: Callable[[], int | None], total: int
+) -> object:
+    def work() -> object:
+        return webui.ask("POST", path, timeout=None)
+
+    return progress.watched(work, report, doing, answered, total)
+
+
+def _names(told: object) -> tuple[Failed, ...]:
+    """By its own count: a name that fails is written into its log alone."""
+    total, success = (told.get("total", 0), told.get("success", 0)) if isinstance(told, dict) else (0, 0)
+    if success == total:
+        return ()
+    return (Failed("", "names of knowledge bases", "", f"{total - success} of {total} were not embedded"),)
+
+
+def _memories(
+    webui: Webui, report: Report, answered: Callable[[], int | None]
+) -> tuple[int | None, tuple[Failed, ...]]:
+    """How many, None where it did not say; and why it broke off, if so: then there are none of that user's."""
+    try:
+        told = _call(webui, "/api/v1/memories/reindex", report, "memories embedded anew", answered, 0)
+    except WebuiRefused as error:
+        return None, (Failed("", "memories", "", error.message),)
+    return (told.get("total_memories") if isinstance(told, dict) else None), ()
+
+
+def _chat_files(
+    webui: Webui, known: Library, report: Report, *, wanted: bool
+) -> tuple[tuple[ChatFile, ...], tuple[Failed, ...]]:
+    if not wanted or not known.chat_files:
+        return tuple(ChatFile(file.id, file.name) for file in known.chat_files), ()
+    with report.step("files attached to chats embedded anew"):
+        reasons = {file: _renewed(webui, file) for file in known.chat_files}
+    failed = (Failed("", file.name, file.id, reason) for file, reason in reasons.items() if reason)
+    return tuple(ChatFile(file.id, file.name, not reason) for file, reason in reasons.items()), tuple(failed)
+
+
+def _renewed(webui: Webui, file: File) -> str:
+    """Embed one anew; why that failed, "" where it did not."""
+    try:
+        text = library.content(webui, file.id)
+        if not text:
+            return "Open WebUI keeps no text of it"
+        library.rewrite(webui, file, text)
+    except DeployError as error:
+        return library.found(webui, file.id).error or error.message
+    return "" if library.chunks(webui, file.collection) else "no vector of it is in the index"
+
+
+def _table(bases: tuple[Base, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("knowledge base", "files", "vectors before", "now", "answers"):
+        table.add_column(column, overflow="fold")
+    for base in bases:
+        before = "?" if base.vectors_before is None else f"{base.vectors_before:,}"
+        answers = Text("yes", style="green") if base.answers else Text("no", style="red")
+        table.add_row(Text(base.name), str(base.files), before, f"{base.vectors:,}", answers)
+    return table

@@ -1,0 +1,224 @@
+"""Open WebUI in a Python environment of its own: its pins (every requirement, exactly) would fight with ours.
+
+Made once for each version. The stamp is written last: without it the environment is made anew, so an interrupted
+installation is never used. Folders are not renamed into place, because scripts of a venv name their own path.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from embedstack.deploy.console import Report, Transfer
+from embedstack.deploy.errors import CommandFailed, FolderNotUsable, NotEnoughSpace
+from embedstack.deploy.native import webui_extras, webui_python, written
+from embedstack.deploy.plan.stores import PACKAGES, Store
+from embedstack.deploy.settings import WebuiSettings
+from embedstack.host import processes
+
+STAMP = ".complete.json"
+LAST_LINES = 15
+# Measured for 0.12.4: torch from PyPI brings CUDA along on Linux; a CPU torch (uv's UV_TORCH_BACKEND=cpu) does not.
+WITH_CUDA, WITHOUT_CUDA = 7_000_000_000, 2_900_000_000
+# What a person wants to see of the hundreds of lines that uv and pip write.
+TOLD = ("Using", "Resolved", "Downloading", "Prepared", "Installing", "Installed", "Successfully")
+
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class WebuiEnvironment:
+    """An environment with Open WebUI, or the place for one."""
+
+    folder: Path
+    version: str
+    store: Store = "chroma"
+
+    @property
+    def program(self) -> Path:
+        return self.folder / "bin" / "open-webui"
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    @property
+    def installed(self) -> bool:
+        """Whether Open WebUI is in it, and the Python that it was made from is still there."""
+        return (self.folder / STAMP).is_file() and self.program.exists() and self.python.exists()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was finished, what its store of vectors needs included."""
+        return self.installed and (not PACKAGES[self.store] or self.store_stamp.is_file())
+
+    @property
+    def store_stamp(self) -> Path:
+        return self.folder / f".{self.store}.complete"
+
+
+def environment(settings: WebuiSettings) -> WebuiEnvironment:
+    """Where this version's environment is, or will be: under EMBEDSTACK_CACHE, else the user's cache directory."""
+    root = os.environ.get("EMBEDSTACK_CACHE") or platformdirs.user_cache_dir("embedstack")
+    return WebuiEnvironment(Path(root) / "open-webui" / settings.version, settings.version, settings.vector_store)
+
+
+def all_folders() -> Path:
+    """Where the environments of all versions are."""
+    return environment(WebuiSettings()).folder.parent
+
+
+def needed_bytes() -> int:
+    """What the environment takes on the disk."""
+    cpu = os.environ.get("UV_TORCH_BACKEND") == "cpu" or sys.platform == "darwin"
+    return WITHOUT_CUDA if cpu else WITH_CUDA
+
+
+def ensure_possible(settings: WebuiSettings) -> None:
+    """Blocked where it is yet to be made, and there is no Python for it."""
+    if not environment(settings).installed:
+        webui_python.choose(settings, webui_python.uv())
+
+
+def ensure(settings: WebuiSettings, report: Report) -> WebuiEnvironment:
+    """The environment, complete; made where it is not, which takes a minute or several and is told. One that is there
+    gets what another store of vectors needs.
+
+    Blocked without a Python for it, NotEnoughSpace, FolderNotUsable, CommandFailed with the installer's last lines.
+    """
+    wanted = environment(settings)
+    if wanted.complete:
+        return wanted
+    with _usable(wanted.folder.parent), _locked(wanted, report.say):
+        if not wanted.installed:  # another `up` may have made it while we waited
+            _ensure_space(wanted)
+            _make(wanted, settings, report)
+        if wanted.installed and not wanted.complete:
+            _extend(wanted, report)
+    return wanted
+
+
+def _make(wanted: WebuiEnvironment, settings: WebuiSettings, report: Report) -> None:
+    uv = webui_python.uv()
+    python = webui_python.choose(settings, uv)
+    report.say(
+        f"Open WebUI {wanted.version} is installed from PyPI, once: "
+        f"about {needed_bytes() / 1e9:.1f} GB in {wanted.folder}."
+    )
+    shutil.rmtree(wanted.folder, ignore_errors=True)
+    for argv in commands(wanted, python, uv):
+        report.command(argv)
+        with report.transfer(f"Open WebUI {wanted.version}", needed_bytes()) as transfer:
+            _run(argv, lambda line: report.say(f"[dim]{line}[/]"), transfer)
+    _stamp(wanted, python)
+
+
+def _extend(wanted: WebuiEnvironment, report: Report) -> None:
+    needed = webui_extras.packages(wanted.folder, wanted.store)
+    report.say(f"Open WebUI's environment gets what {wanted.store} needs, once: {', '.join(needed)}.")
+    argv = webui_extras.command(wanted.python, webui_python.uv(), wanted.version, needed)
+    report.command(argv)
+    with report.transfer(f"Open WebUI {wanted.version} for {wanted.store}") as transfer:
+        _run(argv, lambda line: report.say(f"[dim]{line}[/]"), transfer)
+    wanted.store_stamp.touch()
+
+
+def commands(wanted: WebuiEnvironment, python: str, uv: Path | None) -> tuple[list[str], ...]:
+    """What makes the environment, in order."""
+    package = f"open-webui=={wanted.version}"
+    folder, inside = str(wanted.folder), str(wanted.python)
+    if uv is not None:
+        return (
+            [str(uv), "venv", "--no-project", "--python", python, folder],
+            [str(uv), "pip", "install", "--python", inside, package],
+        )
+    pip = processes.command("-m", "pip", "install", "--progress-bar", "off", package, program=inside)
+    return processes.command("-m", "venv", folder, program=python), pip
+
+
+def trusting(environ: Mapping[str, str]) -> dict[str, str]:
+    """With the system's certificates, where it has some: uv has a list of its own, in which no company's proxy is.
+
+    uv has renamed the variable. One that is set already counts.
+    """
+    known = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS") if ssl.get_default_verify_paths().cafile else ()
+    return {**dict.fromkeys(known, "true"), **environ}
+
+
+def _run(argv: Sequence[str], tell: Announce, transfer: Transfer) -> None:
+    """Run one command, telling what matters of what it says, and how much it has written to the disk. CommandFailed
+    with its last lines.
+    """
+    lines: list[str] = []
+    with (
+        subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=processes.environment(trusting(os.environ)),
+        ) as process,
+        written.watched(process.pid, transfer.at),
+    ):
+        assert process.stdout is not None  # noqa: S101 -- asked for above
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if line.split(maxsplit=1)[:1] and line.split(maxsplit=1)[0] in TOLD:
+                tell(line.strip().replace("[", r"\["))
+    if process.returncode:
+        end = "\n".join(lines[-LAST_LINES:])
+        raise CommandFailed(
+            f"`{' '.join(argv)}` ended with {process.returncode}:\n{end}",
+            "Repair what it names and run `embedstack up` again, which goes on; or without Open WebUI: --no-webui.",
+        )
+
+
+def _stamp(wanted: WebuiEnvironment, python: str) -> None:
+    stamp = wanted.folder / STAMP
+    partial = stamp.with_suffix(".partial")
+    partial.write_text(json.dumps({"version": wanted.version, "python": python}) + "\n")
+    partial.replace(stamp)
+
+
+def _ensure_space(wanted: WebuiEnvironment) -> None:
+    free = shutil.disk_usage(wanted.folder.parent).free
+    if free < needed_bytes():
+        raise NotEnoughSpace(
+            f"Open WebUI takes {needed_bytes() / 1e9:.1f} GB in {wanted.folder.parent}, where {free / 1e9:.1f} GB "
+            "are free.",
+            "Free some, set EMBEDSTACK_CACHE to a folder with more room, or go on without Open WebUI: --no-webui.",
+        )
+
+
+@contextmanager
+def _locked(wanted: WebuiEnvironment, tell: Announce) -> Iterator[None]:
+    with (wanted.folder.parent / f".{wanted.version}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell(f"Open WebUI {wanted.version} is being installed by another command; waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise FolderNotUsable(
+            f"Open WebUI could not be installed in {folder}: {error.strerror}.",
+            "Set EMBEDSTACK_CACHE to a folder that you may write to.",
+        ) from error

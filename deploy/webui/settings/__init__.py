@@ -1,0 +1,1 @@
+"""Open WebUI's embedding settings: read, judged, set."""

@@ -1,0 +1,137 @@
+"""`embedstack webui apply`: Open WebUI set as it should be, the stack's own or somebody else's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Group
+from rich.text import Text
+
+from embedstack.deploy.config import Loaded
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import Blocked
+from embedstack.deploy.stack import store_step, webui_elsewhere, webui_roles, webui_step
+from embedstack.deploy.webui import pgvector_table, proof, role, version
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.index import guarded, record
+from embedstack.deploy.webui.index.guarded import Index
+from embedstack.deploy.webui.index.reindex import Reindexed
+from embedstack.deploy.webui.proof import Arrival, Proof
+from embedstack.deploy.webui.verbs import own as webui_own
+from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
+from embedstack.deploy.webui.verbs.own import Own
+from embedstack.deploy.webui.wanted import Difference
+
+NOT_SENT = 1  # the exit status where a text's role does not reach the bridge
+ANEW = "embedstack webui apply --reindex"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was changed. `exit_code` NOT_SENT where the proof failed, or a file is not in the index that was made anew.
+
+    Attributes:
+        restarted: whether Open WebUI was started anew, for what only its environment carries.
+        environment: lines that whoever runs it has to set; empty for the stack's own, which has them.
+        proof: how a document and a question arrived at the bridge; None for the stack's own.
+        reindexed: what was embedded anew; None where nothing had to be.
+    """
+
+    url: str
+    version: str
+    changed: tuple[Difference, ...]
+    restarted: bool
+    environment: tuple[str, ...]
+    proof: Proof | None
+    reindexed: Reindexed | None
+    exit_code: int
+
+    def __rich__(self) -> Group:
+        nothing = not self.changed and not self.restarted and not self.reindexed
+        count = f"{len(self.changed)} settings put right" if self.changed else "set as it should be"
+        head = Text.assemble((self.url, "bold"), ": ", "nothing had changed" if nothing else count)
+        changed = [Text(f"{one.name}: {one.value} is now {one.must}") for one in self.changed]
+        again = [Text("started anew, with the environment that sends a text's role")] if self.restarted else []
+        anew = [self.reindexed] if self.reindexed else []
+        return Group(head, *changed, *again, *anew, *self._told_proof())
+
+    def _told_proof(self) -> list[Text]:
+        if self.proof is None:
+            return []
+        arrivals = [_arrival(one) for one in (self.proof.document, self.proof.query)]
+        if self.proof.sent:
+            return [*arrivals, Text("The role of each text arrives: its environment is as it should be.", "green")]
+        return [
+            *arrivals,
+            Text("The role does not arrive: questions are embedded as if they were documents.", "bold red"),
+            Text("Its API cannot set that. Put these into the environment of Open WebUI, and start it anew:"),
+            *(Text(line, no_wrap=True, overflow="ignore") for line in self.environment),
+        ]
+
+
+def apply(loaded: Loaded, there: Elsewhere | None, report: Report, *, reindex: bool, any_version: bool) -> Applied:
+    """NotRunning, WebuiUnsupported, WebuiRefused, PartNotReady, IndexWouldBreak: then no setting was changed."""
+    if there is None:
+        return _own(loaded, report, reindex=reindex, any_version=any_version)
+    return _elsewhere(loaded, there, report, reindex=reindex, any_version=any_version)
+
+
+def _own(loaded: Loaded, report: Report, *, reindex: bool, any_version: bool) -> Applied:
+    own = webui_own.find(loaded.settings, report)
+    _as_brought_up(own)
+    _column_fits(own, report)
+    with Webui(own.plan.webui_url) as webui:
+        told = _version(webui, any_version=any_version)
+        webui_own.signed_in(own, webui)
+        index = webui_step.index(own.plan, own.secrets, own.places)
+        # Before anything is embedded anew: what it puts before a text would be in the index for good.
+        restarted = webui_roles.ensure(own, report) if reindex else False
+        done = guarded.settle(webui, own.must, index, report, anew=ANEW, reindex=reindex)
+    restarted = webui_roles.ensure(own, report) or restarted
+    code = done.reindexed.exit_code if done.reindexed else 0
+    return Applied(webui.url, told, done.changed, restarted, (), None, done.reindexed, code)
+
+
+def _elsewhere(loaded: Loaded, there: Elsewhere, report: Report, *, reindex: bool, any_version: bool) -> Applied:
+    wanted = webui_elsewhere.find(loaded.settings, there)
+    with Webui(there.url) as webui, wanted.bridge() as bridge:
+        told = _version(webui, any_version=any_version)
+        webui_elsewhere.signed_in(webui, there)
+        bridge.index(wanted.model)  # it knows the model, and its trace can be read: else nothing is changed
+        bridge.trace(0)
+        index = Index(record.of_url(there.url), wanted.here, wanted.admin_key)
+        done = guarded.settle(webui, wanted.must, index, report, anew=ANEW, reindex=reindex)
+        with report.step("a document and a question through Open WebUI"):
+            proved = proof.prove(webui, bridge)
+    whole = done.reindexed is None or not done.reindexed.exit_code
+    code = 0 if proved.sent and whole else NOT_SENT
+    return Applied(webui.url, told, done.changed, False, role.lines(), proved, done.reindexed, code)
+
+
+def _version(webui: Webui, *, any_version: bool) -> str:
+    told = webui.version()
+    version.require(told, webui.url, any_version=any_version)
+    return told
+
+
+def _as_brought_up(own: Own) -> None:
+    """Blocked where the settings ask for another model than the stack runs: its bridge would not know it."""
+    if other := webui_own.other_model(own):
+        raise Blocked(*other)
+
+
+def _column_fits(own: Own, report: Report) -> None:
+    """IndexWouldBreak where vectors go into a column of PostgreSQL of another size: Open WebUI, which is started anew
+    by `up` alone, would cut or fill them up in silence, and counting them shows nothing.
+    """
+    if not store_step.wanted(own.plan):
+        return
+    ask = store_step.asked_by(own.runner(report))
+    table = pgvector_table.look(ask)
+    if table is not None and not table.fits(own.plan.dimensions):
+        raise pgvector_table.refusal(table, pgvector_table.count(ask), own.plan.dimensions)
+
+
+def _arrival(one: Arrival) -> Text:
+    came = f"{one.role} ({one.source})" if one.role else "not seen"
+    return Text.assemble(f"{one.kind:<9} {came}", (f"  {one.reason}" if one.reason else "", "red"))

@@ -1,0 +1,134 @@
+"""`embedstack webui demo`: the handbook into a knowledge base of Open WebUI, one question, and the paragraph found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Group
+from rich.padding import Padding
+from rich.text import Text
+
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import PartNotReady, WrongRanking
+from embedstack.deploy.handbook import ANSWERS, QUESTION, chapters
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.stack import webui_elsewhere
+from embedstack.deploy.webui import library, shelf, version
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.verbs import own as webui_own
+from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
+
+SHOWN = 3  # chunks
+
+
+@dataclass(frozen=True)
+class Found:
+    """A chunk that the question finds: its file, how near it is (as Open WebUI tells it, 0 to 1), and its text."""
+
+    file: str
+    score: float
+    text: str
+
+
+@dataclass(frozen=True)
+class WebuiDemo:
+    """What was asked and found, best first. `uploaded`: the files that were not there yet."""
+
+    url: str
+    knowledge: str
+    uploaded: tuple[str, ...]
+    question: str
+    found: tuple[Found, ...]
+
+    def __rich__(self) -> Group:
+        return Group(*self._lines())
+
+    def _lines(self) -> Iterator[Text | Padding]:
+        best, *others = self.found
+        yield Text("")
+        yield Text(self.question, style="bold")
+        yield Text.assemble((f"{best.score:.2f}  ", "green"), best.file)
+        yield Padding(Text(best.text), (0, 0, 0, 6), expand=False)
+        if others:
+            yield Text(f"then {', '.join(f'{other.file} {other.score:.2f}' for other in others)}", style="dim")
+        yield Text("")
+        yield Text(f"Ask it yourself: {self.url}, type # and choose {self.knowledge!r}. --remove takes it away.")
+
+
+@dataclass(frozen=True)
+class WebuiDemoRemoved:
+    """What was taken away; `removed` False where it was not there."""
+
+    url: str
+    knowledge: str
+    removed: bool
+    files: tuple[str, ...]
+
+    def __rich__(self) -> str:
+        if not self.removed:
+            return f"There is no knowledge base {self.knowledge!r} at {self.url}."
+        return f"{self.knowledge!r} and its {len(self.files)} files are gone from {self.url}"
+
+
+def demo(
+    settings: Settings,
+    there: Elsewhere | None,
+    report: Report,
+    question: str | None = None,
+    *,
+    any_version: bool,
+) -> WebuiDemo:
+    """Make the knowledge base, or find it again, and ask. NotRunning, WebuiUnsupported, WebuiRefused; PartNotReady
+    with Open WebUI's reason where it cannot take a file or finds nothing; WrongRanking where our own question finds
+    another paragraph.
+    """
+    asked = question or QUESTION
+    with _signed_in(settings, there, report, any_version=any_version) as webui:
+        knowledge, uploaded = shelf.put(webui, chapters(), report.step)
+        with report.step("the question"):
+            chunks = library.query(webui, knowledge.id, asked, SHOWN)
+    if not chunks:
+        raise PartNotReady(
+            f"Open WebUI finds nothing in {knowledge.name!r}, though its files are there: as it does where they were "
+            "embedded with another number of dimensions than the question.",
+            "`embedstack webui status` shows its settings; `embedstack webui demo --remove`, then this again.",
+        )
+    names = {file.id: file.name for file in knowledge.files}
+    found = tuple(Found(names.get(chunk.file, chunk.file), chunk.score, chunk.text) for chunk in chunks)
+    if asked == QUESTION:
+        _judge(found[0])
+    return WebuiDemo(webui.url, knowledge.name, uploaded, asked, found)
+
+
+def remove(settings: Settings, there: Elsewhere | None, report: Report, *, any_version: bool) -> WebuiDemoRemoved:
+    """Take the knowledge base and its files away. NotRunning, WebuiUnsupported, WebuiRefused, PartNotReady."""
+    with _signed_in(settings, there, report, any_version=any_version) as webui:
+        files = shelf.remove(webui)
+    return WebuiDemoRemoved(webui.url, shelf.NAME, files is not None, files or ())
+
+
+@contextmanager
+def _signed_in(settings: Settings, there: Elsewhere | None, report: Report, *, any_version: bool) -> Iterator[Webui]:
+    """The stack's own Open WebUI, or the one named, as its administrator; of a version that is known, or any."""
+    if there is not None:
+        with Webui(there.url) as webui:
+            version.require(webui.version(), webui.url, any_version=any_version)
+            webui_elsewhere.signed_in(webui, there)
+            yield webui
+        return
+    own = webui_own.find(settings, report)
+    with Webui(own.plan.webui_url) as webui:
+        version.require(webui.version(), webui.url, any_version=any_version)
+        webui_own.signed_in(own, webui)
+        yield webui
+
+
+def _judge(first: Found) -> None:
+    if not any(answer in first.text for answer in ANSWERS):
+        raise WrongRanking(
+            f"{QUESTION} is answered by the paragraph on holidays in time-off.pdf, but first came {first.file} "
+            f"({first.score:.2f}): {first.text[:80]!r} …",
+            "`embedstack webui status` shows whether questions and documents are told apart.",
+        )

@@ -1,0 +1,110 @@
+"""`embedstack webui status`: Open WebUI's settings as they are and as they should be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from embedstack.deploy.advice import followable
+from embedstack.deploy.config import Loaded
+from embedstack.deploy.console import Report
+from embedstack.deploy.stack import webui_elsewhere, webui_process
+from embedstack.deploy.webui import version
+from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.settings import shown as setting
+from embedstack.deploy.webui.settings.shown import Setting
+from embedstack.deploy.webui.verbs import own as webui_own
+from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
+from embedstack.sentences import joined
+
+
+@dataclass(frozen=True)
+class WebuiStatus:
+    """`known`: whether that version is one whose settings are known. `exit_code` 1 where any differs.
+
+    Attributes:
+        first: what has to be done before `webui apply` can be, "" for nothing.
+    """
+
+    url: str
+    version: str
+    known: bool
+    settings: tuple[Setting, ...]
+    exit_code: int
+    first: str = ""
+
+    def __rich__(self) -> Group:
+        differ = sum(row.differs for row in self.settings)
+        told = f"{differ} of {len(self.settings)} settings differ" if differ else "set as it should be"
+        head = Text.assemble((self.url, "bold"), f": Open WebUI {self.version}, ", (told, "yellow" if differ else ""))
+        return Group(head, "", self._table(), *self._notes())
+
+    def _table(self) -> RenderableType:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("setting", no_wrap=True)
+        for column in ("is", "should be"):
+            table.add_column(column, overflow="fold")
+        for row in self.settings:
+            style = "yellow" if row.differs else ""
+            same = row.value == row.must and not row.differs
+            table.add_row(Text(row.name, style), _from(row.value, row.came), _from(row.must, row.wanted, same=same))
+        return table
+
+    def _notes(self) -> list[RenderableType]:
+        notes = [f"{row.name}: {row.note}" for row in self.settings if row.note]
+        if not self.known:
+            notes.append(joined("This version of Open WebUI is not known", *version.doubt(self.version)))
+        if any(row.came == setting.UNSEEN for row in self.settings):
+            notes.append(
+                "Its environment cannot be seen from here: `embedstack webui apply` tries whether the role arrives."
+            )
+        if self.first:
+            notes.append(self.first)
+        elif self.exit_code:
+            notes.append("`embedstack webui apply` sets what differs.")
+        return ["", *(Text(followable(note)) for note in notes)] if notes else []
+
+
+def _from(value: str, source: str, *, same: bool = False) -> Text:
+    """A value with where it came from; "=" where it is the one beside it."""
+    shown = "=" if same else "?" if source == setting.UNSEEN else value or "nothing"
+    return Text.assemble(shown, (f" ({source})", "dim"))
+
+
+def status(loaded: Loaded, there: Elsewhere | None, report: Report) -> WebuiStatus:
+    """NotRunning, PartNotReady; WebuiRefused where the account or the token does not count."""
+    return _own(loaded, report) if there is None else _elsewhere(loaded, there)
+
+
+def _own(loaded: Loaded, report: Report) -> WebuiStatus:
+    own = webui_own.find(loaded.settings, report)
+    environ = webui_process.environment(own.record.stack, own.plan.mode, own.running)
+    with Webui(own.plan.webui_url) as webui:
+        told = webui.version()
+        webui_own.signed_in(own, webui)
+        is_set = webui.embedding()
+    rows = setting.settings(is_set, own.must, setting.sources(loaded.sources), environ)
+    other = webui_own.other_model(own)
+    return _status(webui.url, told, rows, f"{other[0]} {other[1]}" if other else "")
+
+
+def _elsewhere(loaded: Loaded, there: Elsewhere) -> WebuiStatus:
+    found = webui_elsewhere.find(loaded.settings, there)
+    with Webui(there.url) as webui:
+        told = webui.version()
+        webui_elsewhere.signed_in(webui, there)
+        is_set = webui.embedding()
+    sources = setting.sources(loaded.sources) | _named(there)
+    return _status(webui.url, told, setting.settings(is_set, found.must, sources, None))
+
+
+def _named(there: Elsewhere) -> dict[str, str]:
+    bridge = {"RAG_OLLAMA_BASE_URL": "--bridge"} if there.bridge else {}
+    return bridge | ({"RAG_OLLAMA_API_KEY": "--bridge-key"} if there.bridge_key else {})
+
+
+def _status(url: str, told: str, rows: tuple[Setting, ...], first: str = "") -> WebuiStatus:
+    return WebuiStatus(url, told, version.known(told), rows, int(any(row.differs for row in rows)), first)

@@ -1,0 +1,58 @@
+"""What is written from the settings: an example file, and the table between two marks of a document. Pure."""
+
+import textwrap
+from itertools import groupby
+from typing import Any
+
+from embedstack.configuration.schema import Schema
+from embedstack.configuration.setting import Setting
+
+BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
+
+
+def example(schema: Schema[Any], head: str) -> str:
+    """The example file: every key with its description, what it allows, and its default as the value."""
+    parts = [head]
+    for section, rows in _by_section(schema):
+        parts.append(f"\n{_comment(schema.sections[section], '')}{section}:\n")
+        parts.append("\n".join(_entry(row) for row in rows))
+    return "".join(parts)
+
+
+def document(schema: Schema[Any], text: str, name: str) -> str:
+    """The document `name` with the table between its two marks made anew; ValueError where a mark is missing."""
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{name} has no {BEGIN} ... {END}")
+    return f"{head}{BEGIN}\n\n{_tables(schema)}\n{END}{tail}"
+
+
+def _by_section(schema: Schema[Any]) -> list[tuple[str, list[Setting]]]:
+    return [(section, list(rows)) for section, rows in groupby(schema.table.values(), key=lambda row: row.section)]
+
+
+def _entry(row: Setting) -> str:
+    default = row.show(row.default)
+    about = _comment(row.description, "  ") + _comment(f"Allowed: {row.allowed}. Default: {default}.", "  ")
+    return f"{about}  {row.name}: {default}\n"
+
+
+def _comment(text: str, indent: str) -> str:
+    lines = textwrap.wrap(text, 116 - len(indent), break_long_words=False, break_on_hyphens=False)
+    return "".join(f"{indent}# {line}\n" for line in lines)
+
+
+def _tables(schema: Schema[Any]) -> str:
+    parts = []
+    for section, rows in _by_section(schema):
+        about = schema.sections[section]
+        parts.append(f"### {section}\n\n{about}\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n")
+        parts += [_row(row) for row in rows]
+        parts.append("\n")
+    return "".join(parts)
+
+
+def _row(row: Setting) -> str:
+    cells = (f"`{row.key}`", f"`{row.show(row.default)}`", row.allowed, row.description)
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"

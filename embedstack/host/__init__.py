@@ -1,0 +1,1 @@
+"""What this machine is asked, and how files and processes are made on it."""

@@ -1,0 +1,163 @@
+"""The model catalogue: catalog.yaml and, if wanted, a file of the user's own.
+
+Every figure has its source in catalog.yaml. A figure that is not known is None and has a reason beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+import embedstack
+from embedstack.configuration import validation
+from embedstack.models.model import (
+    MIN_DIMENSIONS,
+    CatalogError,
+    Context,
+    Header,
+    Model,
+    ModelFile,
+    PromptStyle,
+    Reference,
+    Safetensors,
+    Scores,
+    Task,
+)
+from embedstack.readers import yaml_file
+from embedstack.readers.content import DamagedFile
+from embedstack.words import canonical
+
+__all__ = [
+    "MIN_DIMENSIONS",
+    "Catalog",
+    "CatalogError",
+    "Context",
+    "Header",
+    "Model",
+    "ModelFile",
+    "Named",
+    "PromptStyle",
+    "Reference",
+    "Safetensors",
+    "Scores",
+    "Task",
+    "load",
+]
+
+
+DATA = Path(embedstack.__file__).parent / "modelfiles"
+"""The catalogue, the template of a Modelfile, and what the demo model is made of."""
+
+
+class Named(NamedTuple):
+    """What a name means; `precision` None where it leaves the precision open."""
+
+    model: Model
+    precision: str | None
+
+
+class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All models and prompt styles."""
+
+    styles: dict[str, PromptStyle]
+    tasks: dict[str, Task]
+    models: dict[str, Model]
+
+    def find(self, name: str) -> Named:
+        """The model that a name means, at any precision; CatalogError with the nearest known name when none does."""
+        known = {canonical(given): named for given, named in self._names()}
+        try:
+            return known[canonical(name)]
+        except KeyError:
+            raise CatalogError(f"no model {name!r}{validation.did_you_mean(name, self.models)}") from None
+
+    def _names(self) -> Iterator[tuple[str, Named]]:
+        for model in self.models.values():
+            for file in model.files:
+                yield from ((name, Named(model, None)) for name in model.names_for(file.quantisation))
+            for file in model.files:  # after the open names, so that a tag of one precision says so
+                yield from ((name, Named(model, file.quantisation)) for name in file.names)
+
+
+def load(extra: Path | None = None) -> Catalog:
+    """The shipped catalogue, with the models, tasks and styles of `extra` added or replacing ours.
+
+    CatalogError naming file, key and value when either file is not valid.
+    """
+    name = "catalog.yaml"
+    folder = DATA
+    shipped = _read(folder / name, name)
+    catalog = _build(shipped, {}, folder, name)
+    if extra is not None:
+        name = str(extra)
+        own = _build(_read(extra, name), shipped["tasks"], extra.parent, name)
+        catalog = Catalog(
+            styles={**catalog.styles, **own.styles},
+            tasks={**catalog.tasks, **own.tasks},
+            models={**catalog.models, **own.models},
+        )
+    _check_whole(catalog, name)
+    return catalog
+
+
+def _check_whole(catalog: Catalog, name: str) -> None:
+    """What no part can see by itself: a style that is not there, a name that means two models, scores of more
+    dimensions than the model has.
+    """
+    owners: dict[str, str] = {}
+    for model in catalog.models.values():
+        for index, scores in enumerate(model.reference.scores if model.reference else ()):
+            if scores.dimensions > model.dimensions:
+                place = f"models.{model.id}.reference.scores[{index}].dimensions"
+                raise CatalogError(f"{name}: {place}: {scores.dimensions}, but the model has {model.dimensions}")
+        if model.style not in catalog.styles:
+            hint = validation.did_you_mean(model.style, catalog.styles)
+            raise CatalogError(f"{name}: models.{model.id}.style: no style '{model.style}'{hint}")
+        for given in {name for precision in model.precisions for name in model.names_for(precision)}:
+            other = owners.setdefault(canonical(given), model.id)
+            if other != model.id:
+                raise CatalogError(f"{name}: models.{model.id}: '{given}' already means {other}")
+
+
+def _read(file: Path, name: str) -> dict[str, Any]:
+    """A file's mapping, without the keys that only hold YAML anchors. `name` is what errors call it."""
+    try:
+        document = yaml_file.read(file)
+    except OSError as error:
+        raise CatalogError(f"{name}: cannot be read: {error.strerror}") from error
+    except DamagedFile as error:
+        raise CatalogError(f"{name}: {error.detail}") from error
+    except ValueError as error:  # a name that no file can have
+        raise CatalogError(f"{name}: cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise CatalogError(f"{name}: expected a mapping, got {validation.show(document)}")
+    return {key: value for key, value in document.items() if not str(key).startswith("x-")}
+
+
+def _build(document: dict[str, Any], tasks: Mapping[str, Any], folder: Path, name: str) -> Catalog:
+    """The catalogue of one file; its models inherit `tasks` and the file's own."""
+    everyone = {**tasks, **_mapping(document.get("tasks"))}
+    models = {
+        key: _complete(key, model, everyone, folder, name) if isinstance(model, dict) else model
+        for key, model in _mapping(document.get("models")).items()
+    }
+    whole = {"styles": {}, "tasks": {}, **document, "models": models}
+    try:
+        return validation.convert(whole, Catalog)
+    except validation.InvalidError as error:
+        raise CatalogError(f"{name}: {error}") from error
+
+
+def _complete(key: str, model: dict[str, Any], tasks: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    """A model with its id, with everyone's tasks, and with the reference that it may name by file."""
+    whole = {**model, "id": key, "tasks": {**tasks, **_mapping(model.get("tasks"))}}
+    if isinstance(reference := model.get("reference"), str):
+        whole["reference"] = _read(folder / reference, f"{name}: models.{key}.reference: {reference}")
+    return whole
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
