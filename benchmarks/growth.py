@@ -18,8 +18,7 @@ from benchmarks.processes import resident_mb
 from benchmarks.shapes import OPENAI_BASE64
 from benchmarks.subjects import ROOT, environ
 from embedstack.bridge.cache.disk import DiskStore
-from embedstack.bridge.cache.record import pack
-from embedstack.bridge.cache.tier import DiskTier
+from embedstack.bridge.cache.tier import DiskTier, pack
 from embedstack.bridge.request import Row
 from embedstack.bridge.settings.structs import Cache as CacheSettings
 from embedstack.host import processes

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from embedstack.bridge import signals
+from embedstack.bridge.listen import signals
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,14 +17,11 @@ from embedstack.bridge.api.answers import error_answer
 from embedstack.bridge.api.asgi import HeadersRequest
 from embedstack.bridge.api.astray import nothing_at
 from embedstack.bridge.api.chat import PassthroughDoor
-from embedstack.bridge.api.guard import Guard
-from embedstack.bridge.api.index import IndexDoor
+from embedstack.bridge.api.guard import Guard, accepted
 from embedstack.bridge.api.intake import INTAKE, Intake
-from embedstack.bridge.api.keys import accepted
 from embedstack.bridge.api.ollama import OllamaDoor
 from embedstack.bridge.api.openai import OpenAIDoor
-from embedstack.bridge.api.ops import OpsDoor
-from embedstack.bridge.api.trace import TraceDoor
+from embedstack.bridge.api.ops import IndexDoor, OpsDoor, TraceDoor
 from embedstack.bridge.api.witness import Witness
 from embedstack.bridge.cache.cache import Cache, open_cache
 from embedstack.bridge.cache.parts import open_parts

@@ -36,7 +36,7 @@ import reprlib
 from http import HTTPStatus
 from typing import Self
 
-from embedstack.sentences import joined, sentence
+from embedstack.words import joined, sentence
 
 _REPR = reprlib.Repr()
 _SURROGATE = re.compile("[\ud800-\udfff]")

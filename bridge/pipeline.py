@@ -8,12 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedstack.bridge.cache.parts import Parts
-from embedstack.bridge.departure import Departure, unless_gone
 from embedstack.bridge.errors import BadRequest, DimensionsOutOfRange, EngineAnswerInvalid, TooLong, shown
 from embedstack.bridge.index.expectation import Expectation
 from embedstack.bridge.index.facts import IndexFacts
 from embedstack.bridge.observe.telemetry import Telemetry
-from embedstack.bridge.request import EmbedRequest, EmbedResult, KeepAlive, Meaning, OnTooLong, Row
+from embedstack.bridge.request import (
+    Departure,
+    EmbedRequest,
+    EmbedResult,
+    KeepAlive,
+    Meaning,
+    OnTooLong,
+    Row,
+    unless_gone,
+)
 from embedstack.bridge.supply import Supply, Wanted
 from embedstack.bridge.text.length import LengthGuard
 from embedstack.bridge.text.names import Alias, Names

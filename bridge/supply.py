@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from embedstack.bridge.cache.cache import Cache
-from embedstack.bridge.departure import Departure
 from embedstack.bridge.engines.pool import Pool
-from embedstack.bridge.engines.quarantine import Quarantine
+from embedstack.bridge.engines.quarantine import Quarantine, kept_back
 from embedstack.bridge.errors import ClientGone, DeadlineMissed
-from embedstack.bridge.guilt import kept_back
-from embedstack.bridge.request import Caller, Found, KeepAlive, Lane, Row, Stages
+from embedstack.bridge.request import Caller, Departure, Found, KeepAlive, Lane, Row, Stages
 from embedstack.bridge.traffic.item import Item, Ticket
 from embedstack.bridge.traffic.pace import retry_after
 

@@ -1,13 +1,23 @@
-"""The bridge over HTTP, as any client sees it."""
+"""The bridge over HTTP, as any client sees it.
+
+The bridge's own routes: what an index is made with, what it may be asked for, and its trace.
+
+Where a bridge is asked as its administrator, and with which key: a stack's own is known here.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import requests
 from numpy.typing import NDArray
+from prometheus_client.parser import text_string_to_metric_families
 
-from embedstack.deploy.errors import BridgeRefused
+from embedstack.deploy import record, secrets, trace_record
+from embedstack.deploy.errors import BridgeRefused, NotRunning, PartNotReady
+from embedstack.deploy.places import places
+from embedstack.deploy.trace_record import TraceRecord
 
 TIMEOUT = 120.0  # seconds
 
@@ -104,3 +114,141 @@ def _json(response: requests.Response) -> dict[str, Any]:
     except ValueError as error:
         raise BridgeRefused(f"What answers at {response.url} is no bridge: {response.text[:200]!r}") from error
     return answer
+
+
+OWN_TIMEOUT = 10.0  # seconds: none of these routes waits for an engine
+_ROLE_TEXTS = "embed_bridge_role_texts_total"
+
+
+@dataclass(frozen=True)
+class IndexFacts:
+    """What documents that are embedded now would be an index of.
+
+    Attributes:
+        fingerprint: 16 hexadecimal digits over the three that decide: `served`, `dimensions` and `document_prefix`.
+        model: its id in the catalogue.
+        style: how instruction and text are joined, as `qwen3`.
+        document_prefix: what is put before a document; "" for nothing.
+        served: the X-Embed-Fingerprint of the vectors: model, precision, weights, style.
+    """
+
+    fingerprint: str
+    model: str
+    precision: str
+    dimensions: int
+    style: str
+    document_prefix: str
+    served: str
+
+
+class BridgeApi:
+    """A bridge at `url`. `admin_key` opens the routes of an administrator, and a bridge that asks everybody for a key.
+    Whatever keeps it from answering is PartNotReady.
+    """
+
+    def __init__(self, url: str, admin_key: str | None) -> None:
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = "embedstack"
+        self._session.trust_env = False  # a proxy of the environment knows no way back to this machine
+        if admin_key:
+            self._session.headers["Authorization"] = f"Bearer {admin_key}"
+
+    def __enter__(self) -> "BridgeApi":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def index(self, model: str) -> IndexFacts:
+        """What documents embedded under this model name would be an index of."""
+        told = self._ask("GET", "/v1/index", params={"model": model})
+        return IndexFacts(**{field.name: told[field.name] for field in fields(IndexFacts)})
+
+    def expect(self, fingerprint: str | None, model: str | None) -> bool:
+        """From now on refuse who would be answered in another index; None: expect nothing. Whether that outlives the
+        bridge's next start: one without a cache on disk keeps nothing.
+
+        `model` is the name under which clients ask, for the message to those that are refused.
+        """
+        return bool(self._ask("PUT", "/v1/index", json={"fingerprint": fingerprint, "model": model}).get("kept"))
+
+    def trace(self, after: int) -> list[TraceRecord]:
+        """Its requests with a higher number than `after`, as far as it still has them, oldest first."""
+        told = self._ask("GET", "/v1/trace", params={"after": after})
+        return [trace_record.read(record) for record in told["records"]]
+
+    def roles(self) -> dict[str, int]:
+        """Texts that it has answered to Open WebUI since its start, by what said their role: `field`, `header`, `alias`
+        or `default`. Names that none was said by are not there.
+        """
+        families = text_string_to_metric_families(self._response("GET", "/metrics").text)
+        samples = [sample for family in families for sample in family.samples if sample.name == _ROLE_TEXTS]
+        told = [sample for sample in samples if sample.labels["client"] == "open-webui"]
+        return {sample.labels["origin"]: int(sample.value) for sample in told}
+
+    def _ask(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
+        return _object(self.url, self._response(method, path, **sent))
+
+    def _response(self, method: str, path: str, **sent: Any) -> requests.Response:
+        try:
+            response = self._session.request(method, self.url + path, timeout=OWN_TIMEOUT, **sent)
+        except requests.RequestException as error:
+            raise PartNotReady(
+                f"The bridge at {self.url} gave no answer: {error}", "`embedstack status` says how it is."
+            ) from error
+        if not response.ok:
+            raise _refused(self.url, path, response)
+        return response
+
+
+def _refused(url: str, path: str, response: requests.Response) -> PartNotReady:
+    if response.status_code in (401, 403):
+        return PartNotReady(
+            f"The bridge at {url} wants an administrator's key for {path}.",
+            "For a stack's own bridge `embedstack` has it; for another one give it in EMBEDSTACK_KEY or with --key.",
+        )
+    if response.status_code == 404 and response.headers.get("x-embed-error") == "not_found":
+        return PartNotReady(f"The bridge at {url} has no {path}: it is older.", "`embedstack restart bridge`.")
+    return PartNotReady(f"The bridge at {url} answered {response.status_code} to {path}: {response.text[:500]}")
+
+
+def _object(url: str, response: requests.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise PartNotReady(f"What answers at {url} is no bridge: {response.text[:200]!r}.", "Look at its address.")
+    return answer
+
+
+@dataclass(frozen=True)
+class Access:
+    """`key` None: none is known, and a bridge on this machine may want none. `model`: of the stack's own bridge."""
+
+    url: str
+    key: str | None = field(repr=False)
+    model: str | None = None
+
+
+def access(stack: str, url: str | None, key: str | None, *, otherwise: str) -> Access:
+    """The bridge at `url`, else the stack's, else the one `otherwise`. `key` counts more than the stack's own, which no
+    other bridge is ever sent.
+    """
+    where = places(stack)
+    try:
+        up = record.read(where)
+        own = up.bridge_url
+    except NotRunning:
+        return Access(url or otherwise, key)
+    if url is not None and url.rstrip("/") != own.rstrip("/"):
+        return Access(url, key)
+    try:
+        known = secrets.read(where, lambda _: None).bridge_admin_key
+    except NotRunning:
+        known = None
+    return Access(own, key or known, up.model)

@@ -1,12 +1,19 @@
-"""`embedstack cache …`: the cache of a bridge that runs, over its own API."""
+"""`embedstack cache …`: the cache of a bridge that runs, over its own API.
 
+`embedstack trace`: what clients ask a bridge for, as it comes.
+"""
+
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group
 from rich.text import Text
 
-from embedstack.deploy.bridge_client import BridgeClient
+from embedstack.deploy.bridge_client import Access, BridgeApi, BridgeClient
+from embedstack.deploy.console import Report
+from embedstack.deploy.trace_record import TraceRecord, head
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Cleared:
         return f"{self.entries} vectors forgotten; {self.url} computes them anew"
 
 
-def stats(url: str, key: str | None) -> CacheStats:
+def cache_stats(url: str, key: str | None) -> CacheStats:
     """BridgeRefused where no bridge answers there, or the key is no administrator's."""
     told = BridgeClient(url, key).cache()
     disk = told["disk"]
@@ -64,9 +71,9 @@ def stats(url: str, key: str | None) -> CacheStats:
     )
 
 
-def clear(url: str, key: str | None) -> Cleared:
+def clear_cache(url: str, key: str | None) -> Cleared:
     """Forget every vector, and the golden vectors by which the model is known again. BridgeRefused."""
-    before = stats(url, key)
+    before = cache_stats(url, key)
     BridgeClient(url, key).clear_cache()
     return Cleared(url, max(before.memory_entries, before.disk.entries if before.disk else 0))
 
@@ -77,3 +84,51 @@ def _disk(told: dict[str, Any]) -> Disk:
 
 def _line(tier: str, entries: int, size: int, most: int) -> Text:
     return Text(f"{tier:<8}{entries:,} vectors, {size / 2**20:.1f} of {most / 2**20:.0f} MiB")
+
+
+POLL = 0.5  # seconds between two looks
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The requests of late, oldest first."""
+
+    url: str
+    records: tuple[TraceRecord, ...]
+
+    def __rich__(self) -> Group | str:
+        if not self.records:
+            return f"{self.url} has been asked for no vectors since its start"
+        return Group(head(), *(record.__rich__() for record in self.records))
+
+
+def trace(access: Access, last: int) -> Trace:
+    """The last so many. PartNotReady where no bridge answers there, or the key is no administrator's."""
+    with BridgeApi(access.url, access.key) as api:
+        return Trace(access.url, tuple(_tail(api.trace(0), last)))
+
+
+def follow(access: Access, last: int, report: Report) -> None:
+    """Tell the last so many, then each as it comes, until interrupted. PartNotReady as `trace`."""
+    report.head(head())
+    with BridgeApi(access.url, access.key) as api:
+        for record in records(api.trace, last, pause=time.sleep):
+            report.entry(record)
+
+
+def records(
+    ask: Callable[[int], list[TraceRecord]], last: int, *, pause: Callable[[float], None]
+) -> Iterator[TraceRecord]:
+    """The last so many, then what comes, without an end. A bridge that was started anew counts from 1 again."""
+    found = ask(0)
+    seen = found[-1].seq if found else 0
+    yield from _tail(found, last)
+    while True:
+        pause(POLL)
+        for record in ask(seen):
+            seen = record.seq
+            yield record
+
+
+def _tail(found: list[TraceRecord], last: int) -> list[TraceRecord]:
+    return found[-last:] if last else []

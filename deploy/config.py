@@ -1,5 +1,7 @@
 """From defaults, embedstack.yaml, the flags of an earlier `up`, the environment and flags, weak to strong, to settings
 and where each came from.
+
+An embed-bridge.yaml of the user's, held against what the stack sets on top of it, before any bridge reads it.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from embedstack.configuration import layers
 from embedstack.configuration.build import build, sources
@@ -19,6 +22,11 @@ from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.flags import Flag, Remembered
 from embedstack.deploy.places import places
 from embedstack.deploy.settings import ModelSettings, Settings
+from embedstack.readers import yaml_file
+from embedstack.readers.content import DamagedFile
+
+if TYPE_CHECKING:
+    from embedstack.deploy.plan.plan import Engine  # a plan is more than most verbs load
 
 SCHEMA = Schema(
     Settings,
@@ -153,3 +161,39 @@ def _from_flags(flags: Mapping[str, object]) -> Layer:
             row = layers.find(SCHEMA, key, "flags")
             layer[row.key] = Given(str(value) if isinstance(value, Path) else value, flag_of(key, value))
     return layer
+
+
+ENGINE = "which engines there are is for the stack to say: engine.url and engine.kind of the stack's own settings"
+ADMIN = "the stack has made a key, which `embedstack config secrets` prints"
+
+
+def check(file: Path | None, engine: Engine) -> None:
+    """InvalidSettings for a file that cannot be read, or has what a bridge refuses beside what the stack sets."""
+    if file is None:
+        return
+    # Of engine.gguf and engine.url the stack sets the one that its engine has; the bridge refuses both at once.
+    other = "url" if engine.kind == "embedded" else "gguf"
+    refused = {("security", "admin_key"): ADMIN, ("pool", "upstreams"): ENGINE, ("engine", other): ENGINE}
+    document = _document(file)
+    for (section, key), why in refused.items():
+        if _said(document, section, key):
+            raise InvalidSettings(
+                f"{file}, which bridge.config names, sets {section}.{key}: {why}.", f"Take {section}.{key} out of it."
+            )
+
+
+def _document(file: Path) -> Any:
+    try:
+        return yaml_file.read(file)
+    except OSError as error:
+        raise InvalidSettings(f"{file} cannot be read: {error.strerror}.", "Put bridge.config right.") from error
+    except DamagedFile as error:
+        raise InvalidSettings(
+            f"{file}, which bridge.config names, is not YAML: {error.detail}.", "Correct it."
+        ) from error
+
+
+def _said(document: Any, section: str, key: str) -> bool:
+    """A file of another shape is for the bridge to refuse, which knows what is allowed."""
+    keys = document.get(section) if isinstance(document, dict) else None
+    return isinstance(keys, dict) and bool(keys.get(key))

@@ -1,4 +1,7 @@
-"""`embedstack config …`: the settings, where they come from, and what was made for them."""
+"""`embedstack config …`: the settings, where they come from, and what was made for them.
+
+A systemd user unit that keeps a stack running. Pure.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,51 @@ from typing import ClassVar
 from rich.console import Group
 from rich.text import Text
 
-from embedstack.configuration.shown import Shown, shown
-from embedstack.deploy import config_docs, secrets, settings_file, systemd
+from embedstack.configuration.reference import Shown, shown
+from embedstack.deploy import config_docs, secrets, settings_file
 from embedstack.deploy import flags as memory
 from embedstack.deploy.advice import followable
 from embedstack.deploy.config import SCHEMA, Loaded, stack_name
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.flags import Remembered
 from embedstack.deploy.places import HOME_VARIABLE, Places, places
+
+
+def systemd_unit(stack: str, argv: Sequence[str], folder: Path, environment: dict[str, str]) -> str:
+    """The unit's text. `argv` begins with an absolute path and is run in `folder`."""
+    variables = [f"Environment={_quoted(f'{name}={value}')}" for name, value in environment.items()]
+    lines = [
+        "[Unit]",
+        f"Description=Embedstack: {_escaped(stack)}",
+        "",
+        "[Service]",
+        f"WorkingDirectory={_escaped(str(folder))}",
+        *variables,
+        f"ExecStart={' '.join(_quoted(part.replace('$', '$$')) for part in argv)}",
+        "Restart=on-failure",
+        "RestartSec=5",
+        # 2: a setting is wrong; 3: this machine is in the way. Neither gets better by itself.
+        "RestartPreventExitStatus=2 3",
+        "KillMode=mixed",
+        "TimeoutStopSec=60",
+        "UMask=0077",
+        "",
+        "[Install]",
+        "WantedBy=default.target",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _quoted(text: str) -> str:
+    """As systemd reads it: specifiers escaped, and in double quotes where it is not one plain word."""
+    escaped = _escaped(text).replace("\\", "\\\\").replace('"', '\\"')
+    plain = escaped == text and text and not any(character.isspace() or character in "';" for character in text)
+    return text if plain else f'"{escaped}"'
+
 
 # What decides where programs, models and vectors are found: systemd has another environment.
 _KEPT = (
@@ -146,7 +186,7 @@ def user_unit(loaded: Loaded, environ: Mapping[str, str], cwd: Path) -> ConfigTe
     stack = loaded.settings.stack.name
     argv = (str(program), "up", "--foreground", "--mode", "native", "--stack", stack, *file, *_assignments(loaded))
     kept = {name: environ[name] for name in _KEPT if environ.get(name) and _open(environ[name])}
-    return ConfigText(systemd.unit(stack, argv, cwd.absolute(), kept))
+    return ConfigText(systemd_unit(stack, argv, cwd.absolute(), kept))
 
 
 def _assignments(loaded: Loaded) -> Iterator[str]:

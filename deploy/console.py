@@ -1,4 +1,7 @@
-"""The only place that prints: a command's result on standard output, how it gets on on standard error."""
+"""The only place that prints: a command's result on standard output, how it gets on on standard error.
+
+What a command has to say, as JSON for scripts: one envelope for every command, versioned.
+"""
 
 import json
 import logging
@@ -8,16 +11,43 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
 
-from embedstack.deploy import result
 from embedstack.deploy.advice import about, everywhere, followable
 from embedstack.deploy.errors import DeployError, Interrupted
+
+SCHEMA = 1
+"""Raised when a field changes its meaning or goes; new fields come without notice."""
+
+
+class Data(Protocol):
+    """A frozen dataclass: its fields are the JSON, and `__rich__` is what a person reads."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __rich__(self) -> RenderableType: ...
+
+
+def success(command: str, data: Data) -> str:
+    """`{"schema": 1, "command": …, "ok": true, "data": {…}}`"""
+    return _json(command, True, data=asdict(data))
+
+
+def failure(command: str, error: DeployError) -> str:
+    """`{"schema": 1, "command": …, "ok": false, "error": {"code", "message", "advice", "exit_code"}}`"""
+    told = {"code": error.code, "message": error.message, "advice": error.advice, "exit_code": error.exit_code}
+    return _json(command, False, error=told)
+
+
+def _json(command: str, ok: bool, **rest: object) -> str:
+    envelope = {"schema": SCHEMA, "command": command, "ok": ok, **rest}
+    return json.dumps(envelope, ensure_ascii=False, indent=2, default=str)
+
 
 TOLD_EVERY = 10.0  # seconds between two lines on a transfer, where there is no terminal to draw a bar on
 
@@ -76,11 +106,11 @@ class Report:
         line = Text.assemble(Text.from_markup(mark), " ", told, "  ", (dim, "dim"))
         self._err.print(line, soft_wrap=True)
 
-    def show(self, data: result.Data) -> None:
+    def show(self, data: Data) -> None:
         """The result; what it advises can be typed here. One that is for copying stays as it is."""
         data = data if getattr(data, "verbatim", False) else everywhere(data)
         if self._as_json:
-            self._write(result.success(self._command, data))
+            self._write(success(self._command, data))
         else:
             self._out.print(data, crop=False)  # a path or a command is for copying: never cut
 
@@ -97,7 +127,7 @@ class Report:
         if not self._as_json:
             self._out.print(columns, crop=False, soft_wrap=True)
 
-    def entry(self, data: result.Data) -> None:
+    def entry(self, data: Data) -> None:
         """One of many results that come in their own time: a line, or a JSON object a line."""
         if self._as_json:
             self._write(json.dumps(asdict(data), ensure_ascii=False))
@@ -113,7 +143,7 @@ class Report:
         """The end of a command that could not do its work."""
         error.message, error.advice = followable(error.message), followable(error.advice)
         if self._as_json:
-            self._write(result.failure(self._command, error))
+            self._write(failure(self._command, error))
             return
         self._err.print(Text.assemble(("embedstack: ", "bold red"), error.message), soft_wrap=True)
         if error.advice:

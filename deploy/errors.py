@@ -31,7 +31,7 @@ DeployError              failed                1
 Besides: 0 done, 2 a command line that cannot be understood (told as text, whatever was asked for).
 """
 
-from embedstack.sentences import sentence
+from embedstack.words import sentence
 
 
 class DeployError(Exception):

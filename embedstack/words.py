@@ -1,4 +1,7 @@
-"""A model's name in its many spellings: Ollama's registry or the Hub before it, any case, `:latest` behind it. Pure."""
+"""A model's name in its many spellings: Ollama's registry or the Hub before it, any case, `:latest` behind it. Pure.
+
+Sentences one after another, wherever their parts come from: an engine's own words end as they like. Pure.
+"""
 
 # Where Ollama pulls from when no host is named, and whose default namespace is `library`.
 _REGISTRIES = ("registry.ollama.ai/", "registry.ollama.com/", "ollama.com/")
@@ -29,3 +32,19 @@ def _file_tag(name: str) -> str:
     """`qwen/x-gguf:x-q4_k_m.gguf`, a tag that the Hub takes as well, is `qwen/x-gguf:q4_k_m`."""
     repository, _, tag = name.rpartition(":")
     return f"{repository}:{tag[:-5].rpartition('-')[2]}" if repository and tag.endswith(".gguf") else name
+
+
+_ENDS = (".", "!", "?", "…", "。", "！", "？")
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, unless it ends as a sentence does. What has lines of a log in it stays as it is."""
+    if "\n" in text:
+        return text
+    text = text.rstrip(" :;,")
+    return text if not text or text.endswith(_ENDS) else f"{text}."
+
+
+def joined(*texts: str) -> str:
+    """One sentence after another; what is empty is left out."""
+    return " ".join(sentence(text) for text in texts if text)

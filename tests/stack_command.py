@@ -16,7 +16,7 @@ from embedstack.deploy.config import SCHEMA
 from tests.engines.process import free_port
 
 TIMEOUT = 900.0  # seconds
-EMBEDSTACK = (sys.executable, "-c", "from deploy.cli import main; main()")
+EMBEDSTACK = (sys.executable, "-c", "from embedstack.deploy.cli import main; main()")
 PORTS = ("BRIDGE", "BRIDGE_BF16", "OLLAMA", "VLLM", "WEBUI")
 
 

@@ -20,7 +20,7 @@ from embedstack.deploy import config as stack_config
 from embedstack.deploy import places, record, secrets
 from embedstack.deploy.errors import DeployError
 from embedstack.deploy.gates import gguf, safetensors
-from embedstack.deploy.native import record as supervised
+from embedstack.deploy.native import protocol as supervised
 from embedstack.deploy.webui.index import record as index_record
 from embedstack.models import catalog
 from embedstack.models.gguf import header
@@ -121,7 +121,7 @@ def readers(gguf_file: Path, hf: Path) -> dict[str, Reader]:
         ),
         "supervisor": Reader(
             parts,
-            lambda c, at: supervised.read(places.Places(_write(at / "run" / "supervisor.json", c).parents[1])),
+            lambda c, at: supervised.read_record(places.Places(_write(at / "run" / "supervisor.json", c).parents[1])),
             (),
         ),
         "index record": Reader(index, lambda c, at: index_record.read(_write(at / "i.json", c)), refused),

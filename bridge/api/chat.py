@@ -10,9 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from embedstack.bridge.api.astray import CHAT
 from embedstack.bridge.api.body import chunks, refuse_encoded
-from embedstack.bridge.departure import Departure
 from embedstack.bridge.engines.chat import ChatUpstream, Exchange
 from embedstack.bridge.errors import BodyTimeout, BridgeError, ClientGone
+from embedstack.bridge.request import Departure
 from embedstack.bridge.settings.structs import Limits
 
 log = logging.getLogger(__name__)

@@ -1,24 +1,104 @@
-"""Who may ask at all: Host, Origin and key, before any route; and the path as clients really send it."""
+"""Who may ask at all: Host, Origin and key, before any route; and the path as clients really send it.
 
+The key that a request brings, and whose it is.
+
+Whether a request comes from a program on this machine, which may do more than others where nobody has a key.
+"""
+
+import hmac
 import logging
 import re
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from embedstack.bridge.api import keys
 from embedstack.bridge.api.answers import error_answer
 from embedstack.bridge.api.asgi import FirstHeaders
-from embedstack.bridge.api.unicode import refuse_head
-from embedstack.bridge.departure import Departure
+from embedstack.bridge.api.body import refuse_head
 from embedstack.bridge.errors import BadRequest, BridgeError, Forbidden, Unauthorized, shown
 from embedstack.bridge.observe.telemetry import Telemetry
+from embedstack.bridge.request import Departure
 from embedstack.bridge.settings import hosts
+from embedstack.bridge.settings.hosts import is_loopback
 from embedstack.bridge.settings.security import ApiKey, Security
+
+# Pages cannot keep a browser from sending these, and nothing but a browser sends them: every name that begins with
+# `Sec-` is the browser's own (Fetch, 2.2.2), as Sec-Fetch-Site.
+_PAGE = re.compile(r"origin|referer|sec-.+")
+# What proxies, load balancers, tunnels and CDNs add: for whom they ask. A proxy on this machine makes everybody local.
+_FORWARDED = re.compile(
+    r"forwarded(-.+)?|via|cdn-loop|client-ip|x-original-.+|cf-.+|fly-.+|fastly-.+|true-client-ip|tailscale-.+"
+    r"|x-(forwarded|real|client|cluster-client|remote|proxyuser|originating|azure|appengine|envoy|amzn|arr)(-.+)?"
+    r"|x-(realip|clientip|proxy-.+)"
+)
+
+
+def outsider(request: Request) -> str:
+    """Who else than a program on this machine asks, in words; "" where nobody else does.
+
+    A proxy that adds no header, as nginx with `proxy_pass` alone, cannot be told from a program.
+    """
+    if request.client is None or not is_loopback(request.client.host):
+        return "a client that is not on this machine"
+    names = request.headers.keys()
+    if named := _first(_PAGE, names):
+        return f"a web page (the request has the header {named})"
+    if named := _first(_FORWARDED, names):
+        return f"a proxy, for somebody else (the request has the header {named})"
+    return ""
+
+
+def _first(pattern: re.Pattern[str], names: Iterable[str]) -> str:
+    return next((name for name in names if pattern.fullmatch(name)), "")
+
+
+def sent_key(headers: Mapping[str, str]) -> str:
+    """As Bearer token, else in X-Api-Key; "" where there is none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    # A header's own white space alone: to Python, the last byte of `à` in UTF-8 is white space too.
+    return token.strip(" \t") if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+
+
+def find_key(sent: str, keys: Sequence[ApiKey]) -> ApiKey | None:
+    """Every key is compared, and each in constant time, so that the time tells neither which nor how much matched."""
+    said = sent.encode("latin-1")  # as the header's bytes came: a key may be any UTF-8
+    matches = [hmac.compare_digest(said, (key.key or "").encode()) for key in keys]
+    return keys[matches.index(True)] if any(matches) else None
+
+
+def accepted(security: Security) -> tuple[ApiKey, ...]:
+    """Every key there is, the administrator's own too; none where `api_keys` ask nobody for one."""
+    return (*security.api_keys, *_own(security)) if security.api_keys else ()
+
+
+class Admins:
+    """Who may use the admin routes."""
+
+    def __init__(self, security: Security) -> None:
+        self._keys = (*_own(security), *(key for key in security.api_keys if key.admin))
+        self._is_open = not security.api_keys and not security.admin_key
+
+    def check(self, request: Request) -> None:
+        """Forbidden without an admin key; where there is no key at all, for whoever is no program on this machine."""
+        if find_key(sent_key(request.headers), self._keys):
+            return
+        who = outsider(request) if self._is_open else "somebody without one"
+        if who:
+            raise Forbidden(
+                f"This needs an admin key, and {who} has asked.",
+                "Send that of security.admin_key_file, or one of security.api_keys that has `admin: true`.",
+                code="not_admin",
+            )
+
+
+def _own(security: Security) -> tuple[ApiKey, ...]:
+    return (ApiKey(name="admin", key=security.admin_key, admin=True),) if security.admin_key else ()
+
 
 log = logging.getLogger("bridge.access")
 
@@ -49,7 +129,7 @@ class Guard:
         self._names = _CONTAINERS_HOST | frozenset(_own_names())
         self._hosts = security.host_patterns
         self._origins = security.origin_patterns
-        self._keys = keys.accepted(security)
+        self._keys = accepted(security)
         self._telemetry = telemetry
         self._paths = frozenset(paths)
 
@@ -125,8 +205,8 @@ class Guard:
         """The key that the request brought; None where none is asked for. Unauthorized."""
         if not self._keys or path in _OPEN_PATHS:
             return None
-        given = keys.given(headers)
-        key = keys.known(given, self._keys)
+        given = sent_key(headers)
+        key = find_key(given, self._keys)
         if key is None:
             raise Unauthorized(
                 "No valid API key was sent." if given else "This service asks for an API key.",

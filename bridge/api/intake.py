@@ -13,8 +13,8 @@ from typing import Self
 
 from starlette.types import Message, Receive
 
-from embedstack.bridge.departure import Departure
 from embedstack.bridge.errors import BodiesFull
+from embedstack.bridge.request import Departure
 
 # Where it is, in the ASGI scope.
 INTAKE = "intake"

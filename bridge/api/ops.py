@@ -1,4 +1,9 @@
-"""The bridge's own routes: is it alive, is it ready and if not why, metrics, and what a request would become."""
+"""The bridge's own routes: is it alive, is it ready and if not why, metrics, and what a request would become.
+
+The bridge's word on indexes: what one is made with, and which one clients are expected to ask for.
+
+The door to the trace.
+"""
 
 from dataclasses import asdict
 from typing import Any
@@ -11,13 +16,17 @@ from starlette.routing import Route
 from embedstack import __version__
 from embedstack.bridge.api import fields
 from embedstack.bridge.api.answers import json_answer
-from embedstack.bridge.api.body import read_sent
+from embedstack.bridge.api.body import read_object, read_sent
 from embedstack.bridge.api.dialects import understood
-from embedstack.bridge.api.keys import Admins
+from embedstack.bridge.api.guard import Admins
 from embedstack.bridge.engines.engine import Engine
+from embedstack.bridge.errors import BadRequest, IndexMismatch, shown
+from embedstack.bridge.index.expectation import FINGERPRINT
 from embedstack.bridge.observe.telemetry import Telemetry
+from embedstack.bridge.observe.trace import Trace
 from embedstack.bridge.pipeline import Pipeline
 from embedstack.bridge.request import EmbedRequest, Lane
+from embedstack.bridge.settings.security import Security
 from embedstack.bridge.settings.structs import Settings
 
 
@@ -131,3 +140,79 @@ def _backend(engine: Engine) -> dict[str, Any]:
         told |= {"engine": ready.facts.kind, "version": ready.facts.version, "engine_model": ready.facts.model}
         told |= {"concurrency": ready.use.concurrency, "in_flight": engine.in_flight}
     return told
+
+
+class IndexDoor:
+    """/v1/index."""
+
+    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+        self.pipeline = pipeline
+        self.limits = settings.limits
+        self._admins = Admins(settings.security)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/index", self.facts, methods=["GET"]),
+            Route("/v1/index", self.expect, methods=["PUT"]),
+        ]
+
+    async def facts(self, request: Request) -> Response:
+        """What documents embedded under ?model=NAME would be an index of, and what is expected."""
+        name = request.query_params.get("model") or self.pipeline.names.listed[0]
+        return json_answer({**asdict(self.pipeline.index(name)), **self._expected()})
+
+    async def expect(self, request: Request) -> Response:
+        self._admins.check(request)
+        body = await read_object(request, self.limits)
+        fingerprint, expectation = body.get("fingerprint"), self.pipeline.expectation
+        if "fingerprint" not in body or not (fingerprint is None or _is_fingerprint(fingerprint)):
+            raise BadRequest(
+                f"`fingerprint` is {shown(fingerprint)}, but must be 16 hexadecimal digits, or null for none.",
+                "GET /v1/index has the present one.",
+                code="invalid_index",
+            )
+        if expectation.configured:
+            raise IndexMismatch(
+                "The expected index is set in the configuration.", "Change index.fingerprint.", code="index_configured"
+            )
+        kept = expectation.expect(fingerprint, fields.model_of(body), self.pipeline.pool.gate.fingerprint)
+        return json_answer({**self._expected(), "kept": kept})
+
+    def _expected(self) -> dict[str, Any]:
+        expected = self.pipeline.expectation.expected
+        return {"expected": expected.fingerprint if expected else None}
+
+
+def _is_fingerprint(value: object) -> bool:
+    return isinstance(value, str) and FINGERPRINT.fullmatch(value) is not None
+
+
+_MOST = 100_000
+
+
+class TraceDoor:
+    """GET /v1/trace?after=SEQ&limit=N, for an administrator."""
+
+    def __init__(self, trace: Trace, security: Security) -> None:
+        self._trace = trace
+        self._admins = Admins(security)
+
+    def routes(self) -> list[Route]:
+        return [Route("/v1/trace", self.records, methods=["GET"])]
+
+    async def records(self, request: Request) -> Response:
+        self._admins.check(request)
+        after, limit = _number(request, "after", 0), _number(request, "limit", _MOST)
+        records = self._trace.after(after, limit)
+        return json_answer({"records": records, "next": records[-1]["seq"] if records else self._trace.last})
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    value = request.query_params.get(name, "")
+    if not value:
+        return default
+    if not (value.isascii() and value.isdigit() and len(value) < 16):
+        raise BadRequest(
+            f"`{name}` is {shown(value)}, but must be a whole number.", "Correct it.", code="invalid_range"
+        )
+    return int(value)

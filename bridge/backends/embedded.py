@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from embedstack.bridge.backends.base import Embedded, EngineDied, EngineDown, EngineFacts, EngineKilled
-from embedstack.bridge.backends.child import Child
-from embedstack.bridge.backends.ending import Ending
+from embedstack.bridge.backends.child import Child, Ending
 from embedstack.bridge.backends.http import EngineClient
 from embedstack.bridge.backends.openai import OpenAIBackend
 from embedstack.bridge.backends.socket_folder import SocketFolder
@@ -75,9 +74,7 @@ class EmbeddedBackend:
             self._child.kill()  # somebody has tidied up: the next one gets a new folder
 
     async def facts(self) -> EngineFacts:
-        from embedstack.bridge.text import (
-            vocabulary,  # it loads `tokenizers`, for which a bridge before another engine has no use
-        )
+        from embedstack.bridge.text import vocabulary
 
         facts = await (await self._serving()).facts()
         try:

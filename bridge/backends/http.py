@@ -16,8 +16,8 @@ import orjson
 
 from embedstack import __version__
 from embedstack.bridge.backends.base import EngineDied, EngineDown, EngineGarbled, EngineKilled
+from embedstack.bridge.backends.child import killed_for_memory
 from embedstack.bridge.backends.connection import MOST_BODY, BrokenOffError, Connection, NonsenseError, Raw
-from embedstack.bridge.backends.ending import killed_for_memory
 from embedstack.bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
 
 # Bytes of an answer that is no vectors: the largest is Ollama's vocabulary, some 10 MB.

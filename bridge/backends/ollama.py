@@ -17,7 +17,7 @@ from embedstack.bridge.errors import (
     TooLong,
 )
 from embedstack.bridge.request import KeepAlive
-from embedstack.host.ollama_version import PROBE, uncounted, uncounted_by
+from embedstack.host.ollama import PROBE, uncounted, uncounted_by
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # 4 MB that most bridges never need
@@ -101,9 +101,7 @@ class OllamaBackend:
         await self._post("/api/embed", {"model": self._model, "keep_alive": 0})
 
     async def tokenizer(self) -> "Tokenizer":
-        from embedstack.bridge.text.vocabulary import (
-            Vocabulary,  # it loads `tokenizers`, for which most bridges have no use
-        )
+        from embedstack.bridge.text.vocabulary import Vocabulary
 
         info = _object(await self._show(verbose=True), "model_info")
         try:

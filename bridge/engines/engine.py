@@ -16,7 +16,7 @@ from embedstack.bridge.index.fingerprint import Fingerprint
 from embedstack.bridge.parity.examine import Finding
 from embedstack.bridge.parity.gate import Gate, Verdict
 from embedstack.bridge.request import KeepAlive, Row
-from embedstack.sentences import joined
+from embedstack.words import joined
 
 log = logging.getLogger(__name__)
 

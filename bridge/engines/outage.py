@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from embedstack.bridge.engines.engine import Engine, State, not_ready
 from embedstack.bridge.errors import BridgeError, EngineNotReady
-from embedstack.bridge.traffic.patience import Patience
+from embedstack.bridge.traffic.pace import Patience
 
 # Seconds between two looks at who has waited for an engine for too long.
 SWEEP = 0.25

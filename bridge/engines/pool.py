@@ -12,10 +12,9 @@ from embedstack.bridge.backends.base import Backend, EngineBusy, EngineDied, Eng
 from embedstack.bridge.checks import BrokenVectors
 from embedstack.bridge.engines.engine import Engine, Limits, not_ready
 from embedstack.bridge.engines.outage import Outage
-from embedstack.bridge.engines.quarantine import Quarantine
+from embedstack.bridge.engines.quarantine import Quarantine, guilty
 from embedstack.bridge.engines.retry import Outcome
 from embedstack.bridge.errors import BridgeError
-from embedstack.bridge.guilt import guilty
 from embedstack.bridge.index.fingerprint import Fingerprint
 from embedstack.bridge.observe.telemetry import Telemetry
 from embedstack.bridge.parity.gate import Gate

@@ -1,8 +1,14 @@
-"""Texts under which engines end, or of which they make no vector: suspected, proven guilty, and for how long. Pure."""
+"""Texts under which engines end, or of which they make no vector: suspected, proven guilty, and for how long. Pure.
+
+What is answered for a text that is kept back, and why.
+"""
 
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+
+from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.errors import BridgeError, TextKillsEngine
 
 # Deaths alone at an engine after which a text is guilty. Before each the engine had embedded the golden texts.
 PROOF = 2
@@ -114,3 +120,26 @@ class Quarantine:
         while self._ends and self._ends[0][1] <= self._clock():
             self._ends.popleft()
         return sum(other != key and other in self._deaths and other not in self._guilty for other, _ in self._ends)
+
+
+def guilty() -> TextKillsEngine:
+    return TextKillsEngine(
+        "it ended the engine twice, alone, and is not sent again for now; other texts are not at fault.",
+        "Send the request again without it, and report the text to the engine's makers. If the engine's log says that "
+        "it was killed from outside, give it more memory instead.",
+    )
+
+
+def spoilt() -> BrokenVectors:
+    return BrokenVectors(
+        "the engine makes no finite vector of it, after a reset either, and it is not sent again for now; other texts "
+        "are not at fault.",
+        "Send the request again without it; another quantisation (bf16, Q8_0) or an engine on the CPU may take it.",
+    )
+
+
+def kept_back(quarantine: Quarantine, key: bytes) -> BridgeError | None:
+    """Why a text is not sent at all; None where it may be."""
+    if quarantine.holds(key):
+        return guilty()
+    return spoilt() if quarantine.breaks(key) else None

@@ -1,4 +1,7 @@
-"""Retries that end: hiccups are tried again, broken state is reset, and one text's fault is not another's."""
+"""Retries that end: hiccups are tried again, broken state is reset, and one text's fault is not another's.
+
+Whose tokens they were, where an engine counted several texts together. Pure.
+"""
 
 import asyncio
 import logging
@@ -9,8 +12,26 @@ from embedstack.bridge.backends.base import Backend, EngineBusy, EngineDown
 from embedstack.bridge.checks import BrokenVectors, check
 from embedstack.bridge.errors import BridgeError, EngineError, EngineTimeout, EngineUnavailable
 from embedstack.bridge.request import KeepAlive, Row
-from embedstack.bridge.tokens import shares
 from embedstack.vectors.mrl import cut
+
+
+def shares(total: int, texts: Sequence[str]) -> list[int]:
+    """`total` split over texts by their bytes, EOS for each included; the parts add up to it exactly.
+
+    No engine says what a single text of a batch took. A text that was embedded alone has its exact count.
+    """
+    sizes = [len(text.encode()) for text in texts]
+    rest, bytes_left = total - len(texts), sum(sizes)  # an EOS each first
+    parts = []
+    for size in sizes:
+        part = round(rest * size / bytes_left) if bytes_left else 0
+        parts.append(1 + part)
+        rest -= part
+        bytes_left -= size
+    if parts:
+        parts[-1] += rest
+    return parts
+
 
 log = logging.getLogger(__name__)
 

@@ -1,29 +1,130 @@
 """From defaults, one YAML file, the environment and flags, weak to strong, to `Settings` and where each came from.
 
 A stronger layer replaces a key as a whole: a list or a mapping is not merged with that of a weaker one.
+
+What the flags of `embed-bridge` give: --set and --listen, and those that choose the engine outright.
+
+The flags of `embed-bridge`: names and help.
 """
 
 from __future__ import annotations
 
+import argparse
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NoReturn
 
 import msgspec
 
-from embedstack.bridge import command_line
-from embedstack.bridge.layers import choice_of_engine, from_flags
-from embedstack.bridge.settings import SCHEMA
+from embedstack.bridge.settings import ENV_PREFIX, FILE_NAME, SCHEMA
 from embedstack.bridge.settings.security import ApiKey
 from embedstack.bridge.settings.structs import Settings
 from embedstack.configuration import validation
 from embedstack.configuration.build import Document, build, sources
-from embedstack.configuration.layers import ConfigError, Layer, find_file, from_environment, from_file
-from embedstack.configuration.shown import shown
-from embedstack.readers import key_file
+from embedstack.configuration.layers import (
+    ConfigError,
+    Given,
+    Layer,
+    find_file,
+    from_assignments,
+    from_environment,
+    from_file,
+)
+from embedstack.configuration.reference import shown
+from embedstack.readers import content
 from embedstack.readers.content import DamagedFile
+
+
+def from_flags(flags: argparse.Namespace) -> Layer:
+    """--set and --listen; ConfigError for an unknown key and for what is not KEY=VALUE or HOST:PORT."""
+    layer = from_assignments(SCHEMA, flags.set)
+    if flags.listen is not None:
+        host, port = split_host(flags.listen)
+        if not port.isdigit():
+            raise ConfigError(f"--listen: expected HOST:PORT, got {flags.listen!r}")
+        layer["listen.host"] = Given(host or "0.0.0.0", "--listen")  # noqa: S104 -- `:8080` asks for it
+        layer["listen.port"] = Given(int(port), "--listen")
+    return layer
+
+
+def choice_of_engine(flags: argparse.Namespace, weaker: Layer) -> Layer:
+    """--demo, --gguf and --upstream choose the engine outright: what weaker layers said of it no longer counts."""
+    chosen: dict[str, Any]
+    if flags.demo:
+        chosen, source = {"engine.kind": "embedded", "model.id": "demo", "model.precision": None}, "--demo"
+    elif flags.gguf is not None:
+        chosen, source = {"engine.kind": "embedded", "engine.gguf": flags.gguf}, "--gguf"
+    elif flags.upstream is not None:
+        chosen, source = {"engine.kind": None, "engine.url": flags.upstream}, "--upstream"
+    else:
+        return {}
+    cleared: dict[str, Any] = dict.fromkeys(["engine.url", "engine.gguf", "engine.model", "engine.tokenizer"])
+    if "pool.upstreams" in weaker:
+        cleared["pool.upstreams"] = []
+    if "engine.url" in weaker or "pool.upstreams" in weaker:
+        cleared["engine.api_key"] = None  # it belongs to those URLs and must not be sent to another
+    return {key: Given(value, source) for key, value in {**cleared, **chosen}.items()}
+
+
+def split_host(authority: str) -> tuple[str, str]:
+    """Host and port of `host:port`, `[v6]:port`, `:port`, a bare host or v6 address; port "" when none is given."""
+    try:
+        return str(ipaddress.ip_address(authority.strip("[]"))), ""
+    except ValueError:
+        host, separator, port = authority.rpartition(":")
+        return (host.strip("[]"), port) if separator else (authority, "")
+
+
+_EPILOG = f"""\
+examples:
+  embed-bridge --demo                                    try it: no model and no engine needed
+  embed-bridge --gguf Qwen3-Embedding-4B-Q4_K_M.gguf     llama.cpp inside the bridge
+  embed-bridge --upstream http://localhost:11434         in front of Ollama, vLLM or llama-server
+  embed-bridge --set model.precision=Q8_0 --print-config
+
+Every other setting: --set KEY=VALUE, {ENV_PREFIX}SECTION_KEY in the environment, or {FILE_NAME};
+--print-config lists the keys, embed-bridge.example.yaml and docs/configuration.md explain them.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see {self.prog} --help")
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The flags; ConfigError for one that is not known or not complete. `--help` prints and exits."""
+    flags = _parser().parse_args(argv)
+    if flags.json and not flags.print_config:
+        raise ConfigError("--json: goes with --print-config")
+    return flags
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="embed-bridge",
+        description="The right Qwen3 embeddings, on Ollama's and OpenAI's API.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    engine = parser.add_mutually_exclusive_group()
+    engine.add_argument("--demo", action="store_true", help="the embedded engine with the stand-in model `demo`")
+    engine.add_argument("--gguf", metavar="PATH", help="the embedded engine with this model file")
+    engine.add_argument("--upstream", metavar="URL", help="an Ollama, vLLM or llama-server that is running")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where to listen (default: 127.0.0.1:11435)")
+    parser.add_argument(
+        "--config", metavar="FILE", help=f"configuration file (default: ./{FILE_NAME}, then the user's)"
+    )
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any setting; may be repeated")
+    parser.add_argument("--print-config", action="store_true", help="show each setting, its value and its source")
+    parser.add_argument("--json", action="store_true", help="with --print-config: as JSON")
+    parser.add_argument("--version", action="store_true", help="show the version")
+    return parser
+
 
 __all__ = ["Action", "ConfigError", "Loaded", "load"]
 
@@ -65,7 +166,7 @@ class Loaded:
 
 def load(argv: Sequence[str], environ: Mapping[str, str]) -> Loaded:
     """Read the configuration; ConfigError for anything that cannot be used. `--help` prints and exits."""
-    flags = command_line.parse(argv)
+    flags = parse_arguments(argv)
     file = find_file(SCHEMA, flags.config, environ)
     given = {**from_file(SCHEMA, file), **from_environment(SCHEMA, environ)}
     given |= choice_of_engine(flags, given)
@@ -138,7 +239,7 @@ def _blaming(where: str) -> Iterator[None]:
 
 def _read_key(file: Path, where: str) -> str:
     try:
-        return key_file.read(file)
+        return content.read_key(file)
     except OSError as error:
         raise ConfigError(f"{where}: {file} cannot be read: {error.strerror}") from error
     except DamagedFile as error:

@@ -1,6 +1,13 @@
-"""How fast the engines are, measured, and so how long a wait will be. Pure."""
+"""How fast the engines are, measured, and so how long a wait will be. Pure.
+
+How long a request is kept while no engine gets on: all its waits together, however often an engine came and went.
+"""
 
 import math
+import time
+from collections.abc import Callable
+
+from embedstack.bridge.traffic.item import Ticket
 
 # How much the newest measurement counts in the running mean.
 _WEIGHT = 0.2
@@ -31,3 +38,42 @@ class Pace:
 def retry_after(seconds: float | None) -> int:
     """For the header: whole seconds, at least 1; 5 where nothing has been measured."""
     return 5 if seconds is None else min(_LONGEST, max(1, math.ceil(seconds)))
+
+
+class Patience:
+    """`seconds` for each request. Time counts as lost while no engine serves, and with each call that fails, and not
+    while an engine is at work: it may be slow, or the queue long.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._lost = 0.0
+        self._seen = clock()  # until when it is known how the time was spent
+        self._waiting: dict[Ticket, tuple[float, float]] = {}  # what was lost, and the time, when it came; in order
+
+    def begin(self, ticket: Ticket) -> None:
+        self._waiting[ticket] = (self._lost, self._clock())
+
+    def end(self, ticket: Ticket) -> None:
+        self._waiting.pop(ticket, None)
+
+    def lose(self) -> None:
+        """Nothing has come of the time since the last word."""
+        now = self._clock()
+        self._lost += now - self._seen
+        self._seen = now
+
+    def use(self) -> None:
+        """An engine has got on in the time since the last word."""
+        self._seen = self._clock()
+
+    def overdue(self) -> list[Ticket]:
+        """Those that have lost as much as they have patience for, the oldest first."""
+        now, found = self._clock(), list[Ticket]()
+        for ticket, (lost, began) in self._waiting.items():
+            # What was lost before it came is not its own.
+            if min(self._lost - lost, now - began) < self.seconds:
+                break
+            found.append(ticket)
+        return found

@@ -4,9 +4,9 @@ import os
 import signal
 import sys
 
-from embedstack.deploy.cli import bridge, cache, config, demo, model, stack, trace, webui
+from embedstack.deploy.cli import about as completion_command
+from embedstack.deploy.cli import bridge, config, model, stack, webui
 from embedstack.deploy.cli.verb import app
-from embedstack.deploy.commands import completion as completion_command
 
 __all__ = ["app", "bridge", "cache", "config", "demo", "main", "model", "stack", "trace", "webui"]
 

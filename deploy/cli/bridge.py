@@ -1,16 +1,21 @@
-"""Verbs about the tool itself and about what answers somewhere."""
+"""Verbs about the tool itself and about what answers somewhere.
+
+`embedstack cache …`
+
+`embedstack trace`
+
+`embedstack demo`
+"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from embedstack.deploy.cli.options import BRIDGE_URL, Config, Json, Set, Stack
-from embedstack.deploy.cli.settings import load
-from embedstack.deploy.cli.verb import app
-from embedstack.deploy.commands import completion as completion_command
-from embedstack.deploy.commands import version as version_command
-from embedstack.deploy.console import reporting
+from embedstack.deploy.cli import about as completion_command
+from embedstack.deploy.cli import about as version_command
+from embedstack.deploy.cli.verb import BRIDGE_URL, Config, Json, Set, Stack, app, load, stack_name
+from embedstack.deploy.console import INTERRUPTED, STOPPED, reporting
 
 
 @app.command(epilog="Example: embedstack version --json")
@@ -52,8 +57,8 @@ def smoke(
     as_json: Json = False,
 ) -> None:
     """Check that what answers at a URL is right: dimensions, norm, end of text, cuts, roles, published scores."""
+    from embedstack.deploy.bridge_client import access
     from embedstack.deploy.smoke import command as smoke_command
-    from embedstack.deploy.stack.bridge_access import access
 
     with reporting("smoke", as_json=as_json) as report:
         set_to = load(config, settings, {"stack.name": stack}).settings
@@ -63,3 +68,85 @@ def smoke(
         found = smoke_command.smoke(where.url, asked, where.key, report, junit, own, throughput=throughput)
         report.show(found)
         report.leave(0 if found.passed else 1)
+
+
+cache = typer.Typer(help="The vectors that a running bridge keeps.", no_args_is_help=True)
+app.add_typer(cache, name="cache")
+
+Url = Annotated[str | None, typer.Option("--url", help="Another bridge than the stack's.")]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", envvar="EMBEDSTACK_KEY", help="An administrator's key, if it has any.", show_envvar=True),
+]
+
+
+@cache.command("stats", epilog="Example: embedstack cache stats --json")
+def cache_stats(
+    url: Url = None, key: Key = None, stack: Stack = None, config: Config = None, as_json: Json = False
+) -> None:
+    """Say how many vectors are kept, where, and how the disk is."""
+    from embedstack.deploy import bridge_verbs as cache_command
+    from embedstack.deploy.bridge_client import access
+
+    with reporting("cache stats", as_json=as_json) as report:
+        where = access(stack_name(config, None, stack), url, key, otherwise=BRIDGE_URL)
+        report.show(cache_command.cache_stats(where.url, where.key))
+
+
+@cache.command("clear", epilog="Example: embedstack cache clear")
+def cache_clear(
+    url: Url = None, key: Key = None, stack: Stack = None, config: Config = None, as_json: Json = False
+) -> None:
+    """Forget every vector, and what the model was known by: after a change of weights under one name."""
+    from embedstack.deploy import bridge_verbs as cache_command
+    from embedstack.deploy.bridge_client import access
+
+    with reporting("cache clear", as_json=as_json) as report:
+        where = access(stack_name(config, None, stack), url, key, otherwise=BRIDGE_URL)
+        report.show(cache_command.clear_cache(where.url, where.key))
+
+
+@app.command(epilog="Example: embedstack trace --last 20")
+def trace(
+    last: Annotated[
+        int, typer.Option("--last", "-n", min=0, max=100_000, help="Requests of before to begin with.")
+    ] = 10,
+    once: Annotated[bool, typer.Option("--once", help="End after those.")] = False,
+    url: Annotated[str | None, typer.Option("--url", help="Another bridge than the stack's.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", envvar="EMBEDSTACK_KEY", help="That bridge's admin key.", show_envvar=True),
+    ] = None,
+    stack: Stack = None,
+    config: Config = None,
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Follow what clients ask the bridge for: which role, where it came from, tokens, cache, times. Never a text,
+    unless the bridge was started with `trace.text`. --json writes an object a line; with --once, one document."""
+    from embedstack.deploy import bridge_verbs as trace_command
+    from embedstack.deploy.bridge_client import access
+
+    with reporting("trace", as_json=as_json, interrupted=INTERRUPTED if once else None) as report:
+        name = stack_name(config, settings, stack)
+        where = access(name, url, key, otherwise=BRIDGE_URL)
+        if once:
+            report.show(trace_command.trace(where, last))
+        else:
+            trace_command.follow(where, last, report)
+
+
+@app.command(epilog="Example: embedstack demo --once")
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Ask, print the answer and stop.")] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Where the bridge listens: 11435, with --once any free port."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """See the bridge at work: a stand-in model, a question, a ranking; then it serves until Ctrl-C."""
+    from embedstack.deploy.demo import command as demo_command
+
+    with reporting("demo", as_json=as_json, interrupted=STOPPED) as report:
+        demo_command.run(report, once=once, port=port)

@@ -6,9 +6,7 @@ from typing import Annotated
 
 import typer
 
-from embedstack.deploy.cli.options import Config, Json, Set, Stack
-from embedstack.deploy.cli.settings import load, stack_name
-from embedstack.deploy.cli.verb import app
+from embedstack.deploy.cli.verb import Config, Json, Set, Stack, app, load, stack_name
 from embedstack.deploy.console import reporting
 
 config = typer.Typer(help="The settings, and what is made from them.", no_args_is_help=True)
@@ -79,7 +77,7 @@ def config_systemd(stack: Stack = None, file: Config = None, settings: Set = Non
 @config.command("compose", epilog="Example: embedstack config compose > compose.yaml")
 def config_compose_file(stack: Stack = None, file: Config = None, settings: Set = None, as_json: Json = False) -> None:
     """Print the Compose file that comes of all layers, without secrets (docker)."""
-    from embedstack.deploy.commands import config_compose as compose_command
+    from embedstack.deploy.stack import compose as compose_command
 
     with reporting("config compose", as_json=as_json) as report:
         given = {"stack.name": stack, "stack.mode": "docker"}

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from embedstack.deploy.cli.options import Config, Json, Set
-from embedstack.deploy.cli.settings import load, ollama_url
-from embedstack.deploy.cli.verb import app
+from embedstack.deploy.cli.verb import Config, Json, Set, app, load, ollama_url
 from embedstack.deploy.console import reporting
 from embedstack.deploy.settings import Settings
 
@@ -29,12 +27,12 @@ _AGAIN = "Interrupted; the same command goes on where it stopped."
 @model.command("list", epilog="Example: embedstack model list --json")
 def model_list_(config: Config = None, settings: Set = None, as_json: Json = False) -> None:
     """List the models and files of the catalogue, and which are on this disk."""
-    from embedstack.deploy.commands import model_list
     from embedstack.deploy.hub.source import source
+    from embedstack.deploy.models import show
 
     with reporting("model list", as_json=as_json) as report:
         ours = load(config, settings, {}).settings
-        report.show(model_list.models(source(ours.hub, os.environ), ours.model.catalog))
+        report.show(show.models(source(ours.hub, os.environ), ours.model.catalog))
 
 
 @model.command("pull", epilog="Example: embedstack model pull qwen3-embedding:4b --quantisation Q8_0")
@@ -131,11 +129,11 @@ def model_check_(
     as_json: Json = False,
 ) -> None:
     """Say whether an engine would make the right vectors of these files, by their headers alone."""
-    from embedstack.deploy.commands import model_check
+    from embedstack.deploy.models import files
 
     with reporting("model check", as_json=as_json) as report:
         ours = load(config, settings, {}).settings
-        report.show(model_check.check(path, name, ours.model.catalog))
+        report.show(files.check_model(path, name, ours.model.catalog))
 
 
 @model.command("create", epilog="Example: embedstack model create qwen3-embedding:4b")
@@ -159,7 +157,7 @@ def model_create_(
         given = {"engine.url": url, "model.num_ctx": num_ctx, "hub.endpoint": endpoint, "hub.offline": offline}
         ours = load(config, settings, given).settings
         report.show(
-            create.create(
+            create.create_model(
                 name,
                 quantisation,
                 gguf,
@@ -182,11 +180,11 @@ def model_remove_(
     as_json: Json = False,
 ) -> None:
     """Take a model out of Ollama. The file that it was made from stays."""
-    from embedstack.deploy.commands import model_remove
+    from embedstack.deploy.models import create
 
     with reporting("model remove", as_json=as_json) as report:
         ours = load(config, settings, {"engine.url": url}).settings
-        report.show(model_remove.remove(name, ollama_url(ours)))
+        report.show(create.remove_model(name, ollama_url(ours)))
 
 
 @model.command("show", epilog="Example: embedstack model show qwen3-embedding:4b")
@@ -225,10 +223,10 @@ def model_modelfile(
     as_json: Json = False,
 ) -> None:
     """Print the Modelfile with which Ollama takes a GGUF as it should."""
-    from embedstack.deploy.commands import model as model_command
+    from embedstack.deploy.models import create as model_command
 
     with reporting("model modelfile", as_json=as_json) as report:
-        report.show(model_command.modelfile(gguf, name, num_ctx))
+        report.show(model_command.show_modelfile(gguf, name, num_ctx))
 
 
 def _settings(

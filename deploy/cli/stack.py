@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from embedstack.deploy.cli.options import Config, Json, Set, Stack
-from embedstack.deploy.cli.settings import load, stack_name
-from embedstack.deploy.cli.verb import app
+from embedstack.deploy.cli.verb import Config, Json, Set, Stack, app, load, stack_name
 from embedstack.deploy.console import INTERRUPTED, STOPPED, reporting
 
 Parts = Annotated[list[str] | None, typer.Argument(help="Which parts; all where none is named.")]
@@ -116,7 +114,7 @@ def restart(
     parts: Parts = None, stack: Stack = None, config: Config = None, settings: Set = None, as_json: Json = False
 ) -> None:
     """Start parts anew. Exit status 4 where one of the stack is not well."""
-    from embedstack.deploy.commands import restart as restart_command
+    from embedstack.deploy.stack import running as restart_command
 
     with reporting("restart", as_json=as_json) as report:
         name = stack_name(config, settings, stack)
@@ -128,7 +126,7 @@ def restart(
 @app.command(epilog="Example: embedstack status --json")
 def status(stack: Stack = None, config: Config = None, settings: Set = None, as_json: Json = False) -> None:
     """Say how each part is. Exit status 4 where one is not well, or there is no stack."""
-    from embedstack.deploy.commands import status as status_command
+    from embedstack.deploy.stack import running as status_command
 
     with reporting("status", as_json=as_json) as report:
         name = stack_name(config, settings, stack)
@@ -173,7 +171,7 @@ def logs(
     as_json: Json = False,
 ) -> None:
     """Show what the parts have written."""
-    from embedstack.deploy.commands import logs as logs_command
+    from embedstack.deploy.stack import running as logs_command
 
     with reporting("logs", as_json=as_json, interrupted=None if follow else INTERRUPTED) as report:
         name = stack_name(config, settings, stack)

@@ -6,9 +6,7 @@ from typing import Annotated
 import typer
 
 from embedstack.deploy import advice
-from embedstack.deploy.cli.options import Config, Json, Set, Stack
-from embedstack.deploy.cli.settings import load
-from embedstack.deploy.cli.verb import app
+from embedstack.deploy.cli.verb import Config, Json, Set, Stack, app, load
 from embedstack.deploy.config import Loaded
 from embedstack.deploy.console import reporting
 from embedstack.deploy.errors import InvalidSettings

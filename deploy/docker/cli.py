@@ -1,66 +1,149 @@
-"""The command lines of `docker` and `docker compose`. Pure."""
+"""The command lines of `docker` and `docker compose`. Pure.
+
+The `docker` SDK, connected to where the `docker` command is.
+
+Running `docker` and `docker compose`: echoed, and what they say goes to the person or into the error.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import docker
+from docker.errors import DockerException
+
+from embedstack.deploy.console import Report
+from embedstack.deploy.errors import CommandFailed, EngineNotUsable
+
+TIMEOUT_S = 20
+DEFAULT = "unix:///var/run/docker.sock"
 
 
-@dataclass(frozen=True)
-class Project:
-    """A Compose project: its name, its files in order, and the file of variables they are filled in from."""
-
-    name: str
-    files: tuple[Path, ...]
-    variables: Path
-
-    def command(self, *arguments: str) -> list[str]:
-        """`docker compose` for this project."""
-        files = [part for file in self.files for part in ("--file", str(file))]
-        return [*compose(self.name), "--env-file", str(self.variables), *files, *arguments]
-
-    def up(self, services: Sequence[str], wait: float) -> list[str]:
-        """Start `services` in the background and wait at most `wait` seconds until all of them are healthy."""
-        return self.command("up", "--detach", "--wait", "--wait-timeout", str(max(1, round(wait))), *services)
-
-    def config(self, services: Sequence[str]) -> list[str]:
-        """Print what comes of all files, for `services` and what they depend on."""
-        return self.command("config", *services)
-
-    def run(self, service: str, *arguments: str) -> list[str]:
-        """A command in a container of its own, made as that service's and gone afterwards."""
-        return self.command("run", "--rm", "--no-deps", "--no-TTY", service, *arguments)
+@contextmanager
+def client() -> Iterator[docker.DockerClient]:
+    """A client, closed at the end. EngineNotUsable where no daemon answers, CommandFailed for what it refuses."""
+    where = host()
+    try:
+        _knock(where)
+        connected = docker.DockerClient(base_url=where, timeout=TIMEOUT_S)
+    except (DockerException, OSError) as error:  # requests' own errors are OSErrors
+        raise EngineNotUsable(f"No Docker daemon answers at {where}: {_short(error)}", _advice(error)) from error
+    try:
+        yield connected
+    except (DockerException, OSError) as error:  # one that hangs is requests' ReadTimeout, which the SDK lets through
+        raise CommandFailed(
+            f"Docker at {where} would not: {_short(error)}", "`docker info` shows how it is."
+        ) from error
+    finally:
+        connected.close()
 
 
-def compose(project: str) -> list[str]:
-    """`docker compose` for a project that runs: its containers say themselves what belongs to it."""
-    return ["docker", "compose", "--project-name", project]
+def host() -> str:
+    """The daemon's address: DOCKER_HOST, else that of the docker command's context, which the SDK does not know."""
+    named = os.environ.get("DOCKER_HOST")
+    if named:
+        return named
+    template = "{{.Endpoints.docker.Host}}"
+    told = output(["docker", "context", "inspect", "--format", template])
+    return told.strip() if told and told.strip() else DEFAULT
 
 
-def down(project: str, *, volumes: bool) -> list[str]:
-    return [*compose(project), "down", "--remove-orphans", *(["--volumes"] if volumes else [])]
+def output(argv: list[str]) -> str | None:
+    """What a short command prints; None where it fails or is not there."""
+    try:
+        done = subprocess.run(
+            argv, env=environment(), capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
 
 
-def restart(project: str, services: Sequence[str]) -> list[str]:
-    return [*compose(project), "restart", *services]
+def environment(outer: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours, without what would have Compose read other files or fill in other values than the stack's own."""
+    ours = os.environ if outer is None else outer
+    return {name: value for name, value in ours.items() if not name.startswith(("COMPOSE_", "EMBEDSTACK_"))}
 
 
-def logs(project: str, services: Sequence[str], *, lines: int, follow: bool) -> list[str]:
-    following = ["--follow"] if follow else []
-    return [*compose(project), "logs", "--no-color", "--tail", str(lines), *following, *services]
+def _knock(where: str) -> None:
+    """OSError where nobody listens on a socket of this machine: the SDK would hide why, and leave its end open."""
+    scheme, _, path = where.partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as end:
+            end.settimeout(TIMEOUT_S)
+            end.connect(path)
 
 
-def python(project: str, service: str) -> list[str]:
-    """The Python of a container that runs, which reads our standard input; what it shall run is added."""
-    return [*compose(project), "exec", "-T", service, "python3"]
+def _advice(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "This user may not use Docker: add it to the group `docker` and log in again, or take --mode native."
+    return "Start Docker, or take --mode native."
 
 
-def remove(containers: Sequence[str]) -> list[str]:
-    return ["docker", "rm", "--force", *containers]
+def _short(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
-def build(context: Path, image: str, base: str, label: str, options: Sequence[str] = ()) -> list[str]:
-    """Build the bridge's image from `context`; `label` says from which sources. `options` are for tests."""
-    arguments = ["--build-arg", f"BASE={base}", "--label", label, "--tag", image, *options]
-    return ["docker", "build", "--file", str(context / "compose" / "bridge.Dockerfile"), *arguments, str(context)]
+LAST_LINES = 20
+
+
+def run(argv: Sequence[str], report: Report) -> str:
+    """Run to the end; its standard output. On a terminal its progress is seen. CommandFailed with its last lines."""
+    report.command(argv)
+    seen = sys.stderr.isatty()
+    with _found():
+        done = subprocess.run(
+            list(argv),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=None if seen else subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    if done.returncode:
+        last = (done.stderr or "").strip().splitlines()[-LAST_LINES:]
+        what = " ".join(argv[:2])
+        raise CommandFailed(f"`{what}` ended with {done.returncode}.", "\n".join(last))
+    return done.stdout
+
+
+def lines(argv: Sequence[str], report: Report) -> Iterator[str]:
+    """Its output, both streams, line by line as it comes; ended when nobody reads on."""
+    report.command(argv)
+    with (
+        _found(),
+        subprocess.Popen(
+            list(argv),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as child,
+    ):
+        assert child.stdout is not None  # noqa: S101 -- asked for above
+        try:
+            for line in child.stdout:
+                yield line.rstrip("\n")
+        finally:
+            child.terminate()
+
+
+@contextmanager
+def _found() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise EngineNotUsable(
+            "There is no `docker` command on this machine.", "Install Docker, or take --mode native."
+        ) from error

@@ -1,9 +1,14 @@
-"""Which services a stack has, and which overlays make compose.yaml into it. Pure."""
+"""Which services a stack has, and which overlays make compose.yaml into it. Pure.
+
+Where the Compose files and the bridge's Dockerfile are: in a checkout, or in an installed wheel.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
+from embedstack.deploy.errors import DeployError
 from embedstack.deploy.plan.plan import Plan
 
 Gpu = Literal["nvidia", "cdi", "rocm"]
@@ -50,3 +55,30 @@ def _vllm(plan: Plan, gpu: Gpu | None) -> tuple[str, ...]:
     place = "vllm-beside" if plan.beside else "vllm-only"
     # vLLM's image for AMD is another one, with other arguments: images.vllm names it, and the user adds the devices.
     return ("vllm", f"vllm-{gpu}", place) if gpu in ("nvidia", "cdi") else ("vllm", place)
+
+
+PACKAGE = Path(__file__).parents[2]
+CHECKOUT = PACKAGE.parent
+# pyproject.toml puts what a checkout has beside the packages here (force-include).
+WHEEL = Path(__file__).parent / "files"
+
+
+def source_folder() -> Path:
+    """The folder with compose/, pyproject.toml and constraints.txt. DeployError where an installation lacks them."""
+    for folder in (CHECKOUT, WHEEL):
+        if (folder / "compose" / "compose.yaml").is_file() and (folder / "pyproject.toml").is_file():
+            return folder
+    raise DeployError(
+        f"The Compose files are neither in {CHECKOUT} nor in {WHEEL}.", "Install embedstack again; its wheel has them."
+    )
+
+
+def package_folder() -> Path:
+    """The folder of the package embedstack: in a checkout with links in it."""
+    return PACKAGE
+
+
+def compose_files(names: tuple[str, ...]) -> tuple[Path, ...]:
+    """compose.yaml, then the overlays `names` in their order."""
+    folder = source_folder() / "compose"
+    return (folder / "compose.yaml", *(folder / f"compose.{name}.yaml" for name in names))

@@ -1,14 +1,59 @@
-"""What the Docker daemon is and can do, for the choice of a mode and for `doctor`."""
+"""What the Docker daemon is and can do, for the choice of a mode and for `doctor`.
+
+How the daemon can hand a GPU to a container. Pure but for the two looks at this machine's own devices.
+"""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from embedstack.deploy.docker import client, gpu
+from embedstack.deploy.docker import cli
 from embedstack.deploy.docker.compose import Gpu
 from embedstack.deploy.errors import DeployError, EngineNotUsable
+
+NVIDIA_CDI = "nvidia.com/gpu"
+
+
+def ability(runtimes: Sequence[str], *, hook: bool, cdi: Sequence[str], amd: bool) -> Gpu | None:
+    """`runtimes` and `cdi` (device names) are the daemon's; `hook`: NVIDIA's toolkit is where the daemon looks for it.
+
+    The toolkit first: CDI asks for an engine that has it switched on, which Docker has by default from 28 only.
+    """
+    if "nvidia" in runtimes or hook:
+        return "nvidia"
+    if any(device.startswith(NVIDIA_CDI) for device in cdi):
+        return "cdi"
+    return "rocm" if amd else None
+
+
+def cdi_kinds(folders: Sequence[str]) -> tuple[str, ...]:
+    """Kinds of devices that the specifications in `folders` (JSON or YAML) define, as nvidia.com/gpu."""
+    found = []
+    for path in sorted(path for folder in folders for path in Path(folder).glob("*") if path.is_file()):
+        try:
+            # A specification is some hundred kilobytes; its kind is one line, and alike in both notations.
+            lines = path.read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        kinds = [line.partition(":")[2].strip(" \",'") for line in lines if line.strip(" \"'").startswith("kind")]
+        found += [kind for kind in kinds if "/" in kind]
+    return tuple(dict.fromkeys(found))
+
+
+def amd_groups(devices: Path = Path("/dev")) -> tuple[int, int] | None:
+    """Numbers of the groups that own an AMD GPU's devices, (video, render); None where there is no such GPU."""
+    kernel = devices / "kfd"
+    cards = sorted(devices.glob("dri/card*"))
+    nodes = sorted(devices.glob("dri/renderD*"))
+    if not kernel.exists() or not nodes:
+        return None
+    video = (cards or nodes)[0].stat().st_gid
+    return video, nodes[0].stat().st_gid
+
 
 COMPOSE_LEAST = (2, 20)
 
@@ -60,11 +105,11 @@ class Daemon:
 
 def look() -> Daemon:
     """The daemon that the `docker` command talks to. Never raises: what is wrong is in the answer."""
-    host = client.host()
+    host = cli.host()
     if shutil.which("docker") is None:
         return Daemon(host, "there is no `docker` command on this machine")
     try:
-        with client.client() as connected:
+        with cli.client() as connected:
             return _found(host, connected.info(), connected.version())
     except EngineNotUsable as error:
         return Daemon(host, f"no Docker daemon answers at {host} ({error.message.partition(': ')[2]})")
@@ -82,9 +127,9 @@ def version(text: str) -> tuple[int, int]:
 def _found(host: str, info: dict[str, Any], told: dict[str, Any]) -> Daemon:
     runtimes = tuple(sorted(info.get("Runtimes") or {}))
     cdi = _cdi(info)
-    groups = gpu.amd_groups()
+    groups = amd_groups()
     hook = shutil.which("nvidia-container-runtime-hook") is not None
-    compose = client.output(["docker", "compose", "version", "--short"])
+    compose = cli.output(["docker", "compose", "version", "--short"])
     return Daemon(
         host=host,
         why_not="",
@@ -94,7 +139,7 @@ def _found(host: str, info: dict[str, Any], told: dict[str, Any]) -> Daemon:
         root=str(info.get("DockerRootDir", "")),
         runtimes=runtimes,
         cdi=cdi,
-        gpu=gpu.ability(runtimes, hook=hook, cdi=cdi, amd=groups is not None),
+        gpu=ability(runtimes, hook=hook, cdi=cdi, amd=groups is not None),
         groups=groups,
         cgroup_driver=str(info.get("CgroupDriver", "")),
         storage_driver=str(info.get("Driver", "")),
@@ -108,4 +153,4 @@ def _found(host: str, info: dict[str, Any], told: dict[str, Any]) -> Daemon:
 def _cdi(info: dict[str, Any]) -> tuple[str, ...]:
     """Engine 28.3 lists the devices; from 25 on it names the folders in which their specifications are."""
     listed = tuple(str(device.get("ID", "")) for device in info.get("DiscoveredDevices") or ())
-    return listed or gpu.cdi_kinds([str(folder) for folder in info.get("CDISpecDirs") or ()])
+    return listed or cdi_kinds([str(folder) for folder in info.get("CDISpecDirs") or ()])

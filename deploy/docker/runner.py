@@ -1,26 +1,76 @@
-"""A stack's containers: started from a plan, and found again by the name of their project."""
+"""A stack's containers: started from a plan, and found again by the name of their project.
+
+The bridge's image: built here, from the very sources that run this command, and only when they have changed.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from embedstack.deploy.console import Report
-from embedstack.deploy.docker import cli as argv
-from embedstack.deploy.docker import client, command, compose, containers, image, written
+from embedstack.deploy.docker import argv, cli, compose, containers, written
 from embedstack.deploy.docker.compose import Gpu
 from embedstack.deploy.docker.containers import Container
 from embedstack.deploy.docker.variables import Machine
-from embedstack.deploy.errors import CommandFailed, NotRunning, PartNotReady
+from embedstack.deploy.errors import CommandFailed, DeployError, NotRunning, PartNotReady
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.environment import WebuiSecrets
 from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.state import PartState
 from embedstack.host import processes
+
+LABEL = "embedstack.sources"
+LINKED = ("bridge", "deploy", "modelfiles")
+"""Folders of the package that stand beside it in a checkout, as they do in what is staged."""
+BESIDE = ("pyproject.toml", "constraints.txt", "README.md", "LICENSE")
+# What the bridge is made of: a change in the toolkit, which the wheel holds as well, is no reason to build again.
+DECISIVE = ("bridge", "modelfiles", "embedstack", "pyproject.toml", "constraints.txt", "compose/bridge.Dockerfile")
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.py[co]", "files")
+
+
+def stage(context: Path) -> str:
+    """Copy to `context`, an empty folder, what the image is built from; its digest. DeployError, OSError."""
+    beside, package = compose.source_folder(), compose.package_folder()
+    shutil.copytree(beside / "compose", context / "compose", ignore=_LEFT_OUT)
+    shutil.copytree(package, context / "embedstack", ignore=_without_links(package))
+    for name in LINKED:
+        shutil.copytree(package / name, context / name, ignore=_LEFT_OUT)
+        (context / "embedstack" / name).symlink_to(Path("..", name))
+    for name in BESIDE:
+        if not (beside / name).is_file():
+            raise DeployError(f"{beside / name} is missing, which the bridge's image is built from.", "Install again.")
+        shutil.copy2(beside / name, context / name)
+    return digest(context)
+
+
+def _without_links(package: Path) -> Callable[[str, list[str]], set[str]]:
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return {*_LEFT_OUT(folder, names), *(LINKED if Path(folder) == package else ())}
+
+    return ignored
+
+
+def digest(folder: Path) -> str:
+    """16 hex digits over names and contents of the decisive files."""
+    whole = hashlib.sha256()
+    wanted = [folder / name for name in DECISIVE]
+    for path in sorted(path for top in wanted for path in (top, *top.rglob("*")) if path.is_file()):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{path.relative_to(folder)}\0{content}\n".encode())
+    return whole.hexdigest()[:16]
+
+
+def image_label(sources: str, base: str) -> str:
+    """What marks an image that was built from these sources on that base."""
+    return f"{LABEL}={sources} {base}"
+
 
 LAST_LINES = 20
 RESTART_TIMEOUT = 300.0  # seconds: a model is read into memory again before its engine is healthy
@@ -41,7 +91,7 @@ class Containers:
     def stop(self, *, volumes: bool) -> tuple[str, ...]:
         """Stop and remove all containers and the network, the volumes too if asked for; the names of the parts."""
         stopped = tuple(part.name for part in self.states())
-        command.run(argv.down(self.project, volumes=volumes), self.report)
+        cli.run(argv.down(self.project, volumes=volumes), self.report)
         return stopped
 
     def restart(self, names: Sequence[str]) -> tuple[PartState, ...]:
@@ -50,18 +100,18 @@ class Containers:
         NotRunning for a name that is none.
         """
         self._check(names)
-        command.run(argv.restart(self.project, names), self.report)
+        cli.run(argv.restart(self.project, names), self.report)
         with self.report.step(f"restarting {', '.join(names) or self.project}"):
             return self._settled(names)
 
     def logs(self, names: Sequence[str], *, lines: int, follow: bool) -> Iterator[str]:
         """The last lines of each part, then what comes. NotRunning for a name that is none."""
         self._check(names)
-        return command.lines(argv.logs(self.project, names, lines=lines, follow=follow), self.report)
+        return cli.lines(argv.logs(self.project, names, lines=lines, follow=follow), self.report)
 
     def last_log_lines(self, name: str, lines: int = LAST_LINES) -> tuple[str, ...]:
         """Of one part; empty where it has never run."""
-        with client.client() as connected:
+        with cli.client() as connected:
             for container in containers.look(connected, self.project):
                 if containers.service(container) == name:
                     raw = connected.containers.get(container["Id"]).logs(tail=lines)
@@ -78,7 +128,7 @@ class Containers:
             time.sleep(POLL)
 
     def _look(self) -> tuple[Container, ...]:
-        with client.client() as connected:
+        with cli.client() as connected:
             return containers.look(connected, self.project)
 
     def _check(self, names: Sequence[str]) -> None:
@@ -110,7 +160,7 @@ class PlannedContainers(Containers):
         before = self._identities()
         self._drop_unplanned()
         try:
-            command.run(project.up(names, self.plan.settings.stack.wait), self.report)
+            cli.run(project.up(names, self.plan.settings.stack.wait), self.report)
         except CommandFailed as error:
             self._explain(error)
         return built or self._identities() != before
@@ -119,14 +169,14 @@ class PlannedContainers(Containers):
         """What a Python script prints in a container of Open WebUI's image, with its variables. CommandFailed."""
         project = written.write(self.plan, self.secrets, self.folder, self.gpu, self.machine)
         argv = processes.command("-c", script, argument, program="python3")
-        return command.run(project.run("open-webui", *argv), self.report)
+        return cli.run(project.run("open-webui", *argv), self.report)
 
     def config(self) -> str:
         """The Compose file that comes of all layers, as YAML. No secret is in it: none is written for it."""
         with tempfile.TemporaryDirectory(prefix="embedstack-") as folder:
             scratch = Path(folder) / "compose"
             project = written.write(written.hidden(self.plan), written.Hidden(), scratch, self.gpu, self.machine)
-            told = command.run(project.config(compose.services(self.plan)), self.report)
+            told = cli.run(project.config(compose.services(self.plan)), self.report)
         return told.replace(str(scratch), str(self.folder))
 
     @property
@@ -138,15 +188,15 @@ class PlannedContainers(Containers):
         images = self.plan.settings.images
         with tempfile.TemporaryDirectory(prefix="embedstack-image-") as folder:
             context = Path(folder)
-            label = image.label(image.stage(context), images.bridge_base)
+            label = image_label(stage(context), images.bridge_base)
             if self._has(images.bridge, label):
                 return False
-            command.run(argv.build(context, images.bridge, images.bridge_base, label), self.report)
+            cli.run(argv.build(context, images.bridge, images.bridge_base, label), self.report)
         return True
 
     def _has(self, name: str, label: str) -> bool:
         key, _, value = label.partition("=")
-        with client.client() as connected:
+        with cli.client() as connected:
             found = connected.images.list(name=name, filters={"label": f"{key}={value}"})
         return bool(found)
 
@@ -160,7 +210,7 @@ class PlannedContainers(Containers):
         planned = compose.services(self.plan)
         names = [str(one["Name"]).lstrip("/") for one in self._look() if containers.service(one) not in planned]
         if names:
-            command.run(argv.remove(names), self.report)
+            cli.run(argv.remove(names), self.report)
 
     def _explain(self, error: CommandFailed) -> NoReturn:
         """Raise what can be said of the part that is not well, else the command's own words."""

@@ -1,15 +1,21 @@
-"""What the Compose files and the containers are told: pure, from a plan to variables."""
+"""What the Compose files and the containers are told: pure, from a plan to variables.
+
+What the containers have to know of this machine.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import resource
+import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from embedstack.deploy import vllm
+import psutil
+
 from embedstack.deploy.errors import InvalidSettings
-from embedstack.deploy.plan import environment
+from embedstack.deploy.plan import engines, environment
 from embedstack.deploy.plan.environment import WebuiSecrets
 from embedstack.deploy.plan.plan import Engine, Plan, Served
 from embedstack.deploy.plan.stores import Server
@@ -175,8 +181,8 @@ def _vllm(plan: Plan) -> dict[str, object | None]:
         "MODEL_PATH": inside,
         "VLLM_MODEL": served.name,
         "VLLM_CONTEXT": served.num_ctx,
-        "VLLM_MEMORY": vllm.memory(plan),
-        "VLLM_OVERRIDES": vllm.overrides(served),
+        "VLLM_MEMORY": engines.vllm_memory(plan),
+        "VLLM_OVERRIDES": engines.overrides(served),
     }
 
 
@@ -198,3 +204,23 @@ def _store(plan: Plan, secrets: WebuiSecrets) -> Server | None:
 def _password(secrets: WebuiSecrets) -> str:
     # Made from the stack's key and kept nowhere else: the same at every start, another one in every stack.
     return hashlib.sha256(f"pgvector {secrets.webui_secret_key}".encode()).hexdigest()[:32]
+
+
+DESCRIPTORS = 65536
+"""Enough for the thousands of connections that Open WebUI opens for one document, in each part."""
+
+
+def machine(groups: tuple[int, int] | None) -> Machine:
+    """`groups` as the daemon's facts have them."""
+    name = socket.gethostname()
+    families = (socket.AF_INET, socket.AF_INET6)
+    addresses = [
+        address.address.partition("%")[0]
+        for interface in psutil.net_if_addrs().values()
+        for address in interface
+        if address.family in families
+    ]
+    names = tuple(dict.fromkeys((name, name.partition(".")[0], *addresses)))
+    # A daemon without CAP_SYS_RESOURCE, as a rootless one, gives no more than the machine gives to us.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Machine(names, groups, DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most))

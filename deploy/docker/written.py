@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from embedstack.deploy.docker import compose as files
 from embedstack.deploy.docker import compose as overlays
-from embedstack.deploy.docker import files, variables
-from embedstack.deploy.docker.cli import Project
+from embedstack.deploy.docker import variables
+from embedstack.deploy.docker.argv import Project
 from embedstack.deploy.docker.compose import Gpu
 from embedstack.deploy.docker.variables import GIVEN, Machine
 from embedstack.deploy.errors import FolderNotUsable, InvalidSettings
@@ -58,7 +59,7 @@ def write(plan: Plan, secrets: WebuiSecrets, folder: Path, gpu: Gpu | None, mach
         raise FolderNotUsable(
             f"{folder} cannot be written: {error.strerror}.", "Name another folder in EMBEDSTACK_HOME."
         ) from error
-    layers = files.compose(overlays.overlays(plan, gpu))
+    layers = files.compose_files(overlays.overlays(plan, gpu))
     return Project(plan.settings.stack.name, (*layers, own), compose)
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedstack.deploy.doctor.finding import Finding
-from embedstack.deploy.doctor.size import size
+from embedstack.deploy.doctor.finding import Finding, size
 
 MARGIN = 512 * 2**20  # for databases, logs and whatever else writes there meanwhile
 # Ollama >= 0.30 copies an imported file through llama-quantize: the upload and its copy stand side by side.

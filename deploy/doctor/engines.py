@@ -1,14 +1,46 @@
-"""Versions of Ollama, Docker and Compose, and whether an Ollama is whole. Pure."""
+"""Versions of Ollama, Docker and Compose, and whether an Ollama is whole. Pure.
 
-from collections.abc import Iterator
+No engine can be had: what the choice of one says, as a finding. Pure.
+"""
+
+from collections.abc import Iterator, Sequence
 
 from embedstack.deploy.docker.daemon import COMPOSE_LEAST, Daemon
 from embedstack.deploy.docker.daemon import version as numbers
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.ollama import Ollama
-from embedstack.deploy.errors import EngineNotUsable
+from embedstack.deploy.errors import DeployError, EngineNotUsable
 from embedstack.deploy.ollama.version import judge, needs_llama_server
-from embedstack.host.ollama_version import TESTED
+from embedstack.host.ollama import TESTED
+
+# What the checks say of the engine that stands in for the one that is missing, so that they can go on.
+OF_THE_STAND_IN = ("GPU-WITHOUT-ENGINE", "CPU-UNASKED")
+
+
+def found(refusal: DeployError) -> Finding:
+    """`refusal`: what the choice of an engine raised."""
+    return Finding(
+        "ENGINE-MISSING",
+        "blocker",
+        "There is no engine to compute with",
+        refusal.message,
+        "`up` would stop there.",
+        refusal.advice or "Install Ollama (https://ollama.com/download).",
+    )
+
+
+def with_refusal(findings: Sequence[Finding], refusal: DeployError, *, free: bool) -> tuple[Finding, ...]:
+    """All findings, where no engine could be chosen. `free`: the settings name neither a kind nor an address of one.
+
+    A free choice fails for a GPU that no engine uses alone, and that has a finding of its own with more to go by; so
+    has a bridge that was named as an Ollama.
+    """
+    if any(finding.id == "OLLAMA-IS-BRIDGE" for finding in findings):
+        return tuple(finding for finding in findings if finding.id not in OF_THE_STAND_IN)
+    if free and any(finding.id == "GPU-WITHOUT-ENGINE" for finding in findings):
+        return tuple(findings)
+    return (found(refusal), *(finding for finding in findings if finding.id not in OF_THE_STAND_IN))
+
 
 DOCKER_LEAST = (20, 10)
 INSTALL = "https://ollama.com/download"

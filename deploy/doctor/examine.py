@@ -1,33 +1,19 @@
-"""All checks: each looks up its facts and judges them. One that fails is itself a finding, and the others go on."""
+"""All checks: each looks up its facts and judges them. One that fails is itself a finding, and the others go on.
 
-from collections.abc import Callable, Iterable, Iterator
+What `up` asks before it fetches or starts anything.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from embedstack.deploy import secrets
-from embedstack.deploy.bridge_api import BridgeApi
-from embedstack.deploy.doctor import (
-    accounts,
-    disk,
-    engines,
-    exposure,
-    gpu,
-    index,
-    limits,
-    memory,
-    needs,
-    neighbours,
-    network,
-    ports,
-    precision,
-    roles,
-    stores,
-    webui,
-)
-from embedstack.deploy.doctor.finding import Finding, worst_first
-from embedstack.deploy.doctor.intent import Intent
+from embedstack.deploy.bridge_client import BridgeApi
+from embedstack.deploy.doctor import disk, engines, gpu, memory, needs, neighbours, network, ports, precision, webui
+from embedstack.deploy.doctor.finding import Finding, blockers, worst_first
 from embedstack.deploy.doctor.seen import Machine
-from embedstack.deploy.errors import DeployError
+from embedstack.deploy.errors import Blocked, DeployError
+from embedstack.deploy.plan.plan import Intent
 
 
 @dataclass(frozen=True)
@@ -123,15 +109,19 @@ def _network(intent: Intent, machine: Machine) -> Iterator[Finding]:
 
 def _store(intent: Intent, _: Machine) -> Iterable[Finding]:
     known = intent.plan.store
-    return stores.check(intent.plan, stores.reached(known.url)) if known else ()
+    return webui.check_stores(intent.plan, webui.reached(known.url)) if known else ()
 
 
 def _limits(intent: Intent, _: Machine) -> Iterable[Finding]:
-    return limits.check(limits.look()) if intent.mode == "native" else ()
+    return network.check_limits(network.look()) if intent.mode == "native" else ()
 
 
 def _exposure(intent: Intent, machine: Machine) -> Iterable[Finding]:
-    return () if intent.settings.stack.expose == "none" else exposure.check(intent, accounts.look(intent, machine))
+    return (
+        ()
+        if intent.settings.stack.expose == "none"
+        else webui.check_exposure(intent, webui.look_at_accounts(intent, machine))
+    )
 
 
 def _loaded(intent: Intent, machine: Machine) -> Iterable[Finding]:
@@ -139,29 +129,29 @@ def _loaded(intent: Intent, machine: Machine) -> Iterable[Finding]:
 
 
 def _webui_version(intent: Intent, machine: Machine) -> Iterable[Finding]:
-    return webui.check_version(accounts.version(intent, machine)) if intent.settings.webui.enabled else ()
+    return webui.check_version(webui.running_version(intent, machine)) if intent.settings.webui.enabled else ()
 
 
 def _webui(intent: Intent, machine: Machine) -> Iterator[Finding]:
-    if machine.runs(accounts.PART):
+    if machine.runs(webui.PART):
         known = secrets.read(machine.places, lambda _: None)
         planned = (intent.plan.served.name, intent.plan.served.precision)
         other = machine.served not in (None, planned)
-        yield from webui.check(*accounts.embedding(intent.plan, known), other_model=other)
+        yield from webui.check(*webui.embedding_settings(intent.plan, known), other_model=other)
 
 
 def _index(intent: Intent, machine: Machine) -> Iterator[Finding]:
-    if machine.runs(accounts.PART):
+    if machine.runs(webui.PART):
         known = secrets.read(machine.places, lambda _: None)
-        found = accounts.index(intent.plan, known, machine.places)
-        yield from index.check(*found, intent.settings.webui.vector_store)
+        found = webui.index_facts(intent.plan, known, machine.places)
+        yield from webui.check_index(*found, intent.settings.webui.vector_store)
 
 
 def _roles(intent: Intent, machine: Machine) -> Iterator[Finding]:
-    if machine.runs(accounts.PART):
+    if machine.runs(webui.PART):
         key = secrets.read(machine.places, lambda _: None).bridge_admin_key
         with BridgeApi(intent.plan.bridge_url, key) as bridge:
-            yield from roles.check(bridge.roles())
+            yield from webui.check_roles(bridge.roles())
 
 
 def _port(address: str) -> int | None:
@@ -185,3 +175,20 @@ CHECKS = (
     Check("Open WebUI's roles", _roles, before_up=False),
     Check("Open WebUI's index", _index, before_up=False),
 )
+
+
+def ensure(intent: Intent, machine: Machine) -> tuple[Finding, ...]:
+    """Warnings and notes; Blocked, with what to do about each, where anything is in the way."""
+    found = examine(intent, machine, before_up=True).findings
+    if stopping := blockers(found):
+        raise refusal(stopping)
+    return found
+
+
+def refusal(stopping: Sequence[Finding]) -> Blocked:
+    """All blockers in one message, so that they can be put right at one go."""
+    count = "1 thing is" if len(stopping) == 1 else f"{len(stopping)} things are"
+    told = [f"{finding.title} [{finding.id}]: {finding.evidence}" for finding in stopping]
+    # One command may put several right, as that with a free port for each part.
+    steps = dict.fromkeys(f"{finding.id}: {finding.next_step}" for finding in stopping)
+    return Blocked("\n  ".join([f"{count} in the way.", *told]), "\n".join(steps))

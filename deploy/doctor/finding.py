@@ -1,10 +1,13 @@
-"""What `doctor` finds. Every id is told at length in docs/troubleshooting.md, and never changes its meaning."""
+"""What `doctor` finds. Every id is told at length in docs/troubleshooting.md, and never changes its meaning.
+
+Bytes as a person reads them. Pure.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from embedstack.sentences import sentence
+from embedstack.words import sentence
 
 Severity = Literal["blocker", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("blocker", "warning", "note")
@@ -40,3 +43,13 @@ def blockers(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """By severity, and in the order of the checks within one; the same finding only once."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def size(number: int) -> str:
+    """Decimal, as disks are sold: `2.50 GB`, `48.7 MB`."""
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
+
+
+def gib(number: int) -> str:
+    """Binary, as memory is told: `5.4 GiB`."""
+    return f"{number / 2**30:.1f} GiB"

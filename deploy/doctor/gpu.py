@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from embedstack.deploy.docker.daemon import Daemon
-from embedstack.deploy.doctor.finding import Finding
-from embedstack.deploy.doctor.intent import Intent
-from embedstack.deploy.doctor.size import gib
+from embedstack.deploy.doctor.finding import Finding, gib
 from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.ollama.server import Loaded
+from embedstack.deploy.plan.plan import Intent
 
 TOOLKIT = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 

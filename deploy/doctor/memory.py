@@ -7,12 +7,11 @@ from itertools import chain, combinations
 import psutil
 
 from embedstack.deploy.advice import Words
-from embedstack.deploy.doctor.finding import Finding
-from embedstack.deploy.doctor.fit import Fit, fit, needed, unknown
-from embedstack.deploy.doctor.intent import Intent
-from embedstack.deploy.doctor.size import gib
+from embedstack.deploy.doctor.finding import Finding, gib
 from embedstack.deploy.machine.gpu import Gpu
 from embedstack.deploy.ollama.server import Loaded, same_name
+from embedstack.deploy.plan.decide import Fit, fit, needed, unknown
+from embedstack.deploy.plan.plan import Intent
 from embedstack.models import catalog
 from embedstack.models.catalog import CatalogError
 from embedstack.models.model import Model, ModelFile

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from embedstack.deploy.docker import client
+from embedstack.deploy.docker import cli
 from embedstack.deploy.doctor.disk import CREATE_COPIES, Need, look
-from embedstack.deploy.doctor.intent import Intent
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.hub.fetch import on_disk
 from embedstack.deploy.hub.source import Source, source
-from embedstack.deploy.ollama import made
+from embedstack.deploy.ollama import create
 from embedstack.deploy.ollama.server import same_name
+from embedstack.deploy.plan.plan import Intent
 from embedstack.deploy.webui import install
 
 CACHE_SETTING = "`--set hub.cache=FOLDER`"
@@ -63,7 +63,7 @@ def _containers(intent: Intent, machine: Machine) -> Iterator[Need]:
         return  # a daemon in a virtual machine, or on another one: its disk cannot be seen from here
     copies = _copies(intent, machine) if intent.engine.kind == "ollama" and intent.engine.managed else 0
     image = intent.settings.images.webui
-    absent = intent.settings.webui.enabled and client.output(["docker", "image", "inspect", image]) is None
+    absent = intent.settings.webui.enabled and cli.output(["docker", "image", "inspect", image]) is None
     total = copies + (install.WITH_CUDA if absent else 0)
     yield look("images and volumes", Path(daemon.root), "`data-root` in /etc/docker/daemon.json", total, ours=False)
 
@@ -77,5 +77,5 @@ def _copies(intent: Intent, machine: Machine) -> int:
 def _made(intent: Intent) -> bool:
     """Whether the Ollama of the stack has it from an earlier time: one that is down cannot be asked."""
     served, url = intent.plan.served, intent.engine.url
-    known = made.recall(url, served.name) if url else None
+    known = create.recall(url, served.name) if url else None
     return known is not None and known.source == served.sha256

@@ -11,7 +11,7 @@ import psutil
 
 from embedstack.deploy import record
 from embedstack.deploy.errors import DeployError
-from embedstack.deploy.native import record as native_record
+from embedstack.deploy.native import protocol as native_record
 from embedstack.deploy.places import Places, home
 
 SUPERVISORS = {"embedstack.deploy.native", "deploy.native"}
@@ -72,7 +72,7 @@ def _neighbour(places: Places) -> Neighbour:
     except DeployError:
         pass  # it was never up, or nobody can tell how
     try:
-        if (running := native_record.read(places)) is not None:
+        if (running := native_record.read_record(places)) is not None:
             urls += [part.spec.address for part in running.parts]
             pids += [running.pid, *(part.who.pid for part in running.parts if part.who)]
     except DeployError:

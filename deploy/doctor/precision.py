@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import psutil
 
 from embedstack.deploy.doctor.finding import Finding
-from embedstack.deploy.doctor.intent import Intent, local
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.machine import ports
+from embedstack.deploy.plan.plan import Intent, local
 
 VARIABLES = ("OLLAMA_KV_CACHE_TYPE", "LLAMA_ARG_CACHE_TYPE_K", "LLAMA_ARG_CACHE_TYPE_V")
 FLAGS = ("--cache-type-k", "-ctk", "--cache-type-v", "-ctv")

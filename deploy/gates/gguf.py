@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from embedstack.deploy.gates import origins
+from embedstack.deploy.gates import verdict
 from embedstack.deploy.gates.verdict import ABSENT, Severity, Verdict, judge, told
 from embedstack.models.catalog import Model
 from embedstack.models.gguf import header as gguf_header
@@ -23,7 +23,7 @@ def examine(path: Path, model: Model) -> tuple[Verdict, ...]:
         header = gguf_header.examine(path, {*required, *facts.forbidden, *facts.expected, FILE_TYPE})
     except ValueError as error:
         why = str(error).removeprefix(f"{path} ")
-        return (Verdict("header", why, "that of a whole GGUF", "fail", origins.DAMAGED),)
+        return (Verdict("header", why, "that of a whole GGUF", "fail", verdict.DAMAGED),)
     if header.values.get(ARCHITECTURE) != (architecture := required.get(ARCHITECTURE)) and architecture:
         return tuple(_equal(header, {ARCHITECTURE: architecture}, "fail"))  # of another one no other key is there
     return (
@@ -50,31 +50,31 @@ def _equal(header: Header, wanted: dict[str, Scalar], otherwise: Severity) -> It
     for key, must in wanted.items():
         value = header.values.get(key, _array(header, key))
         severity: Severity = "pass" if _same(value, must) else otherwise
-        yield Verdict(key, _told(key, value), _told(key, must), severity, origins.of_key(key))
+        yield Verdict(key, _told(key, value), _told(key, must), severity, verdict.of_key(key))
 
 
 def _forbidden(header: Header, model: Model) -> Iterator[Verdict]:
     for key, wrong in model.header.forbidden.items():
         value = header.values.get(key, _array(header, key))
         severity: Severity = "fail" if _same(value, wrong) else "pass"
-        yield Verdict(key, told(value), f"{ABSENT} or not {told(wrong)}", severity, origins.of_key(key))
+        yield Verdict(key, told(value), f"{ABSENT} or not {told(wrong)}", severity, verdict.of_key(key))
 
 
 def _eos(header: Header, model: Model) -> Iterator[Verdict]:
     """The id may be right and mean another token, where the vocabulary is another one."""
     if model.header.eos is not None:
         field = f"the token at {EOS_ID}"
-        yield judge(field, header.eos, model.header.eos, origins.of_key("tokenizer.ggml.tokens"))
+        yield judge(field, header.eos, model.header.eos, verdict.of_key("tokenizer.ggml.tokens"))
 
 
 def _lengths(header: Header, model: Model) -> Iterator[Verdict]:
     for key, must in model.header.lengths.items():
-        yield judge(f"length of {key}", header.lengths.get(key), must, origins.of_key(key), otherwise="warn")
+        yield judge(f"length of {key}", header.lengths.get(key), must, verdict.of_key(key), otherwise="warn")
 
 
 def _tensors(header: Header, model: Model) -> Iterator[Verdict]:
     if model.header.tensors is not None:
-        yield judge("tensors", len(header.tensors), model.header.tensors, origins.of_key("tensors"))
+        yield judge("tensors", len(header.tensors), model.header.tensors, verdict.of_key("tensors"))
 
 
 def _precision(header: Header, model: Model) -> Iterator[Verdict]:
@@ -82,16 +82,16 @@ def _precision(header: Header, model: Model) -> Iterator[Verdict]:
     name = file_type(header.values.get(FILE_TYPE))
     if model.unsound and name is not None:
         why = model.unsound_as(name)
-        yield Verdict(FILE_TYPE, name, model.sound, "fail" if why else "pass", origins.too_narrow(why or ""))
+        yield Verdict(FILE_TYPE, name, model.sound, "fail" if why else "pass", verdict.too_narrow(why or ""))
 
 
 def _size(header: Header) -> Verdict:
     """The file's length: up to the end of its last tensor, or with the padding behind that. Longer does no harm."""
     if header.end is None:
-        return Verdict("file length", told(header.bytes), "known from its tensors' types", "warn", origins.NEWER)
+        return Verdict("file length", told(header.bytes), "known from its tensors' types", "warn", verdict.NEWER)
     longest = align(header.end, header.alignment)
     severity: Severity = "fail" if header.bytes < header.end else "warn" if header.bytes > longest else "pass"
-    origin = origins.DAMAGED if severity == "fail" else origins.LONGER
+    origin = verdict.DAMAGED if severity == "fail" else verdict.LONGER
     return Verdict("file length", f"{header.bytes:,} bytes", f"{longest:,} bytes", severity, origin)
 
 

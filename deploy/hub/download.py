@@ -2,12 +2,11 @@
 
 from embedstack.deploy.console import Report, Transfer
 from embedstack.deploy.errors import WrongBytes
-from embedstack.deploy.hub import remote, space
+from embedstack.deploy.hub import refusal, remote
 from embedstack.deploy.hub.cache import Slot
 from embedstack.deploy.hub.patience import Patience
 from embedstack.deploy.hub.persist import persist
-from embedstack.deploy.hub.source import Source
-from embedstack.deploy.hub.wanted import Wanted
+from embedstack.deploy.hub.source import Source, Wanted
 
 
 def download(wanted: Wanted, slot: Slot, source: Source, report: Report, wait: Patience) -> None:
@@ -17,7 +16,7 @@ def download(wanted: Wanted, slot: Slot, source: Source, report: Report, wait: P
     """
     if slot.so_far() > wanted.bytes:
         slot.partial.unlink()
-    space.ensure(slot.blob.parent, wanted.bytes - slot.so_far(), space.CACHE)
+    refusal.ensure_space(slot.blob.parent, wanted.bytes - slot.so_far(), refusal.CACHE)
     if slot.so_far() == wanted.bytes:
         return
     persist(lambda: remote.look(wanted, source), slot.so_far, wanted, source, report, wait)

@@ -8,12 +8,11 @@ import msgspec
 
 from embedstack.deploy import places
 from embedstack.deploy.console import Report
-from embedstack.deploy.hub import refusal, space
+from embedstack.deploy.hub import refusal
 from embedstack.deploy.hub.cache import slot
-from embedstack.deploy.hub.obtain import obtain
+from embedstack.deploy.hub.fetch import obtain
 from embedstack.deploy.hub.patience import Patience
-from embedstack.deploy.hub.source import Source
-from embedstack.deploy.hub.wanted import Wanted
+from embedstack.deploy.hub.source import Source, Wanted
 from embedstack.models.model import Safetensors
 from embedstack.readers import json_file
 
@@ -46,7 +45,7 @@ def fetch_folder(weights: Safetensors, source: Source, report: Report, wait: Pat
     files = _files(weights, source, report, patience)
     missing = sum(file.bytes for file in files if slot(source.folder, file).found() is None)
     if missing and not source.offline:
-        space.ensure(source.folder, missing, space.CACHE)
+        refusal.ensure_space(source.folder, missing, refusal.CACHE)
     got = [obtain(file, source, report, patience) for file in files]
     root = slot(source.folder, files[0])
     return FetchedFolder(
@@ -75,7 +74,7 @@ def _files(weights: Safetensors, source: Source, report: Report, wait: Patience)
         if known := json_file.read_again(kept, tuple[Wanted, ...], "the Hub is asked again"):
             return known
     files = _listed(weights, source, report, wait)
-    with space.writing(kept.parent, space.HOME):
+    with refusal.writing(kept.parent, refusal.HOME):
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = kept.with_suffix(".partial")
         partial.write_bytes(msgspec.json.encode(files))

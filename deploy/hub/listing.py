@@ -9,8 +9,7 @@ from pathlib import PurePosixPath
 from huggingface_hub.hf_api import HfApi, RepoFile
 
 from embedstack.deploy.errors import WrongBytes
-from embedstack.deploy.hub.source import Source, token
-from embedstack.deploy.hub.wanted import Wanted
+from embedstack.deploy.hub.source import Source, Wanted, token
 
 
 def listing(repository: str, revision: str, source: Source) -> tuple[Wanted, ...]:

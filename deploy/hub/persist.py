@@ -8,10 +8,9 @@ import httpx2
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import DeployError
-from embedstack.deploy.hub import library, refusal
+from embedstack.deploy.hub import refusal, remote
 from embedstack.deploy.hub.patience import Patience, retry_after
-from embedstack.deploy.hub.source import Source, token
-from embedstack.deploy.hub.wanted import Wanted
+from embedstack.deploy.hub.source import Source, Wanted, token
 
 T = TypeVar("T")
 _UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
@@ -31,7 +30,7 @@ def persist(
         before = so_far()
         try:
             return action()
-        except library.OfflineModeIsEnabled as error:
+        except remote.OfflineModeIsEnabled as error:
             raise refusal.offline(wanted, source) from error
         except httpx2.HTTPError as error:  # also of HfHubHTTPError
             failed = 1 if so_far() > before else failed + 1
@@ -46,29 +45,29 @@ def persist(
 
 
 def _passing(error: httpx2.HTTPError) -> bool:
-    if isinstance(error, library.HfHubHTTPError):
+    if isinstance(error, remote.HfHubHTTPError):
         return error.response.status_code in _PASSING
     return isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.UnsupportedProtocol)
 
 
 def _asked(error: httpx2.HTTPError) -> float | None:
     """Seconds that the Hub asks us to wait: its own rate limit's header, else the standard one."""
-    if not isinstance(error, library.HfHubHTTPError):
+    if not isinstance(error, remote.HfHubHTTPError):
         return None
-    limit = library.parse_ratelimit_headers(error.response.headers)
+    limit = remote.parse_ratelimit_headers(error.response.headers)
     if limit is not None and limit.remaining == 0:
         return float(limit.reset_in_seconds)
     return retry_after(error.response.headers.get("Retry-After"))
 
 
 def _explained(error: httpx2.HTTPError, wanted: Wanted, source: Source) -> DeployError:
-    if not isinstance(error, library.HfHubHTTPError):
+    if not isinstance(error, remote.HfHubHTTPError):
         return refusal.unreachable(wanted, source, _why(error))
     status, code = error.response.status_code, error.response.headers.get("X-Error-Code")
     return refusal.refused(wanted, source, status, code, has_token=bool(token(os.environ)))
 
 
 def _why(error: httpx2.HTTPError) -> str:
-    if isinstance(error, library.HfHubHTTPError):
+    if isinstance(error, remote.HfHubHTTPError):
         return f"HTTP {error.response.status_code}"
     return str(error) or type(error).__name__

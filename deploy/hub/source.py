@@ -1,11 +1,16 @@
-"""Where model files come from and where they are kept, from the settings and the environment. Pure."""
+"""Where model files come from and where they are kept, from the settings and the environment. Pure.
+
+One file of the Hub, pinned: what is asked for and what must come. Pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.settings import HubSettings
+from embedstack.models.model import ModelFile
 
 HUB = "https://huggingface.co"
 _TRUE = {"1", "ON", "YES", "TRUE"}  # what huggingface_hub takes for true
@@ -54,3 +59,40 @@ def default_cache(environ: Mapping[str, str]) -> Path:
 
 def _true(value: str | None) -> bool:
     return value is not None and value.upper() in _TRUE
+
+
+SHA256_DIGITS = 64
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file at a commit.
+
+    Attributes:
+        digest: sha256 of the content where the Hub keeps the file as LFS, else git's id of the blob (40 digits). It is
+            the ETag, and the name of the file in the Hub's cache.
+    """
+
+    repository: str
+    revision: str
+    name: str
+    bytes: int
+    digest: str
+
+    @property
+    def by_sha256(self) -> bool:
+        return len(self.digest) == SHA256_DIGITS
+
+    @property
+    def path(self) -> str:
+        """Under the address of a Hub."""
+        return f"{self.repository}/resolve/{self.revision}/{self.name}"
+
+
+def wanted(file: ModelFile) -> Wanted:
+    """InvalidModel for a file that is on no Hub, or whose size or digest nobody knows."""
+    if file.repository is None or file.revision is None:
+        raise InvalidModel(f"{file.file} is in no repository of the Hub.", "`embedstack model import FILE` takes one.")
+    if file.bytes is None or file.sha256 is None:
+        raise InvalidModel(f"{file.file} cannot be chosen: {file.reason}.", "`embedstack model list` shows what can.")
+    return Wanted(file.repository, file.revision, file.file, file.bytes, file.sha256)

@@ -1,5 +1,9 @@
-"""Model files to and from machines without a network, by way of a disk."""
+"""Model files to and from machines without a network, by way of a disk.
 
+A second name for a file where the disk allows it, else a copy.
+"""
+
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,15 +12,40 @@ import yaml
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import InvalidModel, WrongBytes
-from embedstack.deploy.hub import own, remembered, space
+from embedstack.deploy.hub import cache, fetch, refusal
 from embedstack.deploy.hub.cache import Slot, slot
-from embedstack.deploy.hub.duplicate import duplicate
 from embedstack.deploy.hub.fetch import on_disk
-from embedstack.deploy.hub.source import Source
-from embedstack.deploy.hub.verify import sha256, verify
-from embedstack.deploy.hub.wanted import wanted
+from embedstack.deploy.hub.source import Source, wanted
+from embedstack.deploy.hub.verify import CHUNK, sha256, verify
 from embedstack.models.catalog import Catalog
 from embedstack.models.model import Model, ModelFile
+
+
+def duplicate(origin: Path, target: Path, report: Report) -> bool:
+    """Make `target` the same file as `origin`; whether its bytes were copied. OSError; NotEnoughSpace."""
+    origin = origin.resolve()
+    if target.resolve() == origin:
+        return False
+    target.unlink(missing_ok=True)
+    try:
+        os.link(origin, target)
+    except OSError:  # another disk, a file system without hard links, or another user's file
+        refusal.ensure_space(target.parent, origin.stat().st_size, refusal.TARGET)
+        _copy(origin, target, report)
+        return True
+    return False
+
+
+def _copy(origin: Path, target: Path, report: Report) -> None:
+    partial, size = target.with_name(f".{target.name}.partial"), origin.stat().st_size
+    try:
+        with origin.open("rb") as read, partial.open("wb") as written, report.transfer(target.name, size) as transfer:
+            while chunk := read.read(CHUNK):
+                written.write(chunk)
+                transfer.at(written.tell())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -43,7 +72,7 @@ def identify(path: Path, catalog: Catalog, report: Report) -> tuple[Model, Model
     known = [(model, file) for model in catalog.models.values() for file in model.files if file.selectable]
     for model, file in known:
         if file.sha256 == digest:
-            remembered.remember(path, digest)
+            cache.remember(path, digest)
             return model, file
     size = path.stat().st_size
     alike = [file.file for _, file in known if file.bytes == size]
@@ -61,7 +90,7 @@ def import_file(path: Path, catalog: Catalog, source: Source, report: Report) ->
     if file.repository is None:
         return _import_own(path, model, file, report)
     place = slot(source.folder, wanted(file))
-    with space.writing(source.folder, space.CACHE):
+    with refusal.writing(source.folder, refusal.CACHE):
         if (there := _whole(place, file, report)) is not None:
             return Imported(model, file, there, already=True)
         place.create()
@@ -81,7 +110,7 @@ def export(model: Model, file: ModelFile, target: Path, source: Source, report: 
         )
     verify(here, file, report)
     gguf, entry = target / file.file, target / f"{file.file}.yaml"
-    with space.writing(target, space.TARGET):
+    with refusal.writing(target, refusal.TARGET):
         target.mkdir(parents=True, exist_ok=True)
         _put(here, gguf, file, report)
         entry.write_text(_entry(model, file), encoding="utf-8")
@@ -89,18 +118,18 @@ def export(model: Model, file: ModelFile, target: Path, source: Source, report: 
 
 
 def _take(path: Path, place: Slot, file: ModelFile, report: Report) -> Path:
-    from embedstack.deploy.hub import library
+    from embedstack.deploy.hub import remote
 
-    with library.WeakFileLock(place.lock):
+    with remote.WeakFileLock(place.lock):
         _put(path, place.partial, file, report)
         there = place.place()
-        remembered.remember(there, str(file.sha256))
+        cache.remember(there, str(file.sha256))
     return there
 
 
 def _import_own(path: Path, model: Model, file: ModelFile, report: Report) -> Imported:
-    there = own.path(file)
-    with space.writing(there.parent, space.HOME):
+    there = fetch.imported_path(file)
+    with refusal.writing(there.parent, refusal.HOME):
         if there.exists() and _right(there, file, report):
             return Imported(model, file, there, already=True)
         there.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import FolderNotUsable, InvalidModel, WrongBytes
-from embedstack.deploy.hub import remembered
-from embedstack.deploy.hub.wanted import SHA256_DIGITS
+from embedstack.deploy.hub import cache
+from embedstack.deploy.hub.source import SHA256_DIGITS
 from embedstack.models.model import ModelFile
 
 CHUNK = 2**20
@@ -45,14 +45,14 @@ def _whole_again(file: ModelFile) -> str:
 
 def check(path: Path, size: int, digest: str, report: Report, *, again: bool = False) -> bool:
     """Whether the file had to be read. WrongBytes unless it has `size` bytes and that sha256 (or git id)."""
-    if not again and _size(path) == size and remembered.recall(path) == digest:
+    if not again and _size(path) == size and cache.recall(path) == digest:
         return False
     try:
         read_through(path, size, digest, report)
     except WrongBytes:
-        remembered.forget(path)  # a disk that decays leaves size and time as they were
+        cache.forget(path)  # a disk that decays leaves size and time as they were
         raise
-    remembered.remember(path, digest)
+    cache.remember(path, digest)
     return True
 
 

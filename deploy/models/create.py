@@ -1,4 +1,11 @@
-"""`embedstack model create`: a model's verified file, as a model in an Ollama, and the proof that it is right there."""
+"""`embedstack model create`: a model's verified file, as a model in an Ollama, and the proof that it is right there.
+
+`embedstack model remove`: out of an Ollama. The file in the Hub's cache stays.
+
+`embedstack model …`.
+
+The file that a person's words mean, for every verb that puts one into an Ollama.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +13,6 @@ from pathlib import Path
 from rich.console import Group
 from rich.text import Text
 
-from embedstack.deploy.commands.model_named import named
 from embedstack.deploy.console import Report
 from embedstack.deploy.demo.model import demo
 from embedstack.deploy.errors import InvalidModel
@@ -14,16 +20,26 @@ from embedstack.deploy.gates import gate
 from embedstack.deploy.hub import fetch, transfer
 from embedstack.deploy.hub.source import Source
 from embedstack.deploy.models.files import load
-from embedstack.deploy.ollama import modelfile
+from embedstack.deploy.ollama import create
 from embedstack.deploy.ollama.create import create as make
-from embedstack.deploy.ollama.made import vouch
+from embedstack.deploy.ollama.create import vouch
 from embedstack.deploy.ollama.server import Ollama
 from embedstack.deploy.ollama.verify import Check, verify
 from embedstack.deploy.ollama.version import judge
 from embedstack.deploy.plan.plan import name_in_engine
+from embedstack.models import catalog, modelfile
 from embedstack.models.catalog import Catalog, CatalogError
 from embedstack.models.model import Model, ModelFile
 from embedstack.models.modelfile import render
+
+
+def named(known: Catalog, name: str, quantisation: str | None) -> tuple[Model, ModelFile]:
+    """A model and its GGUF; `quantisation` None: as the name says, else the catalogue's default. InvalidModel."""
+    try:
+        found = known.find(name)
+        return found.model, found.model.file(quantisation or found.precision)
+    except CatalogError as error:
+        raise InvalidModel(str(error), "`embedstack model list` shows what there is.") from error
 
 
 @dataclass(frozen=True)
@@ -60,7 +76,7 @@ class _Given:
     path: Path
 
 
-def create(
+def create_model(
     name: str | None,
     quantisation: str | None,
     gguf: Path | None,
@@ -109,5 +125,48 @@ def _render(given: _Given, num_ctx: int | None) -> str:
     """The Modelfile, whose content goes over the API: one source for what a person reads and what Ollama gets."""
     try:
         return render(given.model, given.path.absolute(), num_ctx)
+    except CatalogError as error:
+        raise InvalidModel(str(error)) from error
+
+
+@dataclass(frozen=True)
+class RemovedModel:
+    """A model that is no longer in the Ollama at `url`."""
+
+    name: str
+    url: str
+
+    def __rich__(self) -> str:
+        return f"{self.name} is no longer in the Ollama at {self.url}; its file on this disk stays"
+
+
+def remove_model(name: str, url: str) -> RemovedModel:
+    """By the name that Ollama has for it. InvalidModel where it has none such, EngineRefused."""
+    with Ollama(url) as server:
+        if server.digest(name) is None:
+            there = ", ".join(model.name for model in server.models()) or "none"
+            raise InvalidModel(f"There is no {name} in the Ollama at {url}; there is: {there}.")
+        server.remove(name)
+    create.remember(url, name, None)
+    return RemovedModel(name, url)
+
+
+@dataclass(frozen=True)
+class Modelfile:
+    """A Modelfile's text, for `ollama create -f`."""
+
+    model: str
+    text: str
+
+    def __rich__(self) -> Group:
+        """Line by line and never wrapped: it goes into a file."""
+        return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in self.text.splitlines()))
+
+
+def show_modelfile(gguf: Path, name: str, num_ctx: int | None) -> Modelfile:
+    """The Modelfile for a GGUF of a model that the catalogue knows. InvalidModel."""
+    try:
+        model = catalog.load().find(name).model
+        return Modelfile(model.id, render(model, gguf.absolute(), num_ctx))
     except CatalogError as error:
         raise InvalidModel(str(error)) from error

@@ -1,4 +1,7 @@
-"""`embedstack model pull|verify|import|export`: the files of models, on this disk and away from it."""
+"""`embedstack model pull|verify|import|export`: the files of models, on this disk and away from it.
+
+`embedstack model check`: would an engine make the right vectors of these files?
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +12,8 @@ from rich.text import Text
 from embedstack.deploy.console import Report
 from embedstack.deploy.demo.model import DemoModel, demo
 from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.gates.gate import accept
+from embedstack.deploy.gates.verdict import Severity, Verdict
 from embedstack.deploy.hub import transfer
 from embedstack.deploy.hub.fetch import fetch, on_disk
 from embedstack.deploy.hub.folder import fetch_folder
@@ -180,3 +185,41 @@ def _rows(rows: tuple[tuple[str, str], ...]) -> Group:
     """Never wrapped: paths and digests are for copying."""
     width = max(len(name) for name, _ in rows) + 2
     return Group(*(Text(f"{name:<{width}}{value}", no_wrap=True, overflow="ignore") for name, value in rows))
+
+
+MARKS: dict[Severity, tuple[str, str]] = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
+
+
+@dataclass(frozen=True)
+class ModelCheck:
+    """Every verdict on the files of `model` at `path`."""
+
+    path: Path
+    model: str
+    verdicts: tuple[Verdict, ...]
+
+    def __rich__(self) -> Group:
+        width = max(len(verdict.field) for verdict in self.verdicts)
+        lines = [line for verdict in self.verdicts for line in _lines(verdict, width)]
+        warned = sum(verdict.severity == "warn" for verdict in self.verdicts)
+        end = f"{self.model}: {len(self.verdicts) - warned} facts as they must be, {warned} warnings"
+        return Group(*lines, "", Text(end, style="bold"))
+
+
+def check_model(path: Path, name: str, own: Path | None = None) -> ModelCheck:
+    """The verdicts on a GGUF or a Hugging Face folder. ModelRefused where one is a failure; InvalidModel.
+
+    `own` is a catalogue of one's own, whose models count too.
+    """
+    try:
+        model = catalog.load(own).find(name).model
+    except CatalogError as error:
+        raise InvalidModel(str(error)) from error
+    return ModelCheck(path.absolute(), model.id, accept(path, model))
+
+
+def _lines(verdict: Verdict, width: int) -> list[Text]:
+    line = Text.assemble(MARKS[verdict.severity], f" {verdict.field:<{width}}  {verdict.value}")
+    if verdict.severity == "pass":
+        return [line]
+    return [line, Text(f"  expected {verdict.must}; such files come from {verdict.origin}", style="dim")]

@@ -8,18 +8,18 @@ from rich.console import Group
 from rich.text import Text
 
 from embedstack.deploy.advice import followable
-from embedstack.deploy.commands.model_named import named
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import InvalidModel
+from embedstack.deploy.models.create import named
 from embedstack.deploy.models.files import load
-from embedstack.deploy.ollama import modelfile
-from embedstack.deploy.ollama.modelfile import Value, as_shown
-from embedstack.deploy.ollama.progress import follow
-from embedstack.deploy.ollama.pull import pull as fetch
+from embedstack.deploy.ollama.create import follow_progress
+from embedstack.deploy.ollama.create import pull as fetch
 from embedstack.deploy.ollama.server import Ollama
 from embedstack.deploy.ollama.verify import Check, verify
 from embedstack.deploy.ollama.version import judge
 from embedstack.deploy.plan.plan import name_in_engine
+from embedstack.models import modelfile
+from embedstack.models.modelfile import Value, as_shown
 
 
 @dataclass(frozen=True)
@@ -84,4 +84,4 @@ def _set(server: Ollama, name: str, wanted: Mapping[str, Value], report: Report)
     """Without them the context follows the GPU's memory, and a text beyond 2048 tokens is cut in silence."""
     shown = server.show(name)
     if shown is None or any(shown.parameters.get(key) != value for key, value in as_shown(wanted).items()):
-        follow(server.set_parameters(name, wanted), f"{name}: context and batch", report)
+        follow_progress(server.set_parameters(name, wanted), f"{name}: context and batch", report)

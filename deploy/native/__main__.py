@@ -8,8 +8,9 @@ import logging
 import sys
 from pathlib import Path
 
-from embedstack.deploy.native import descriptors, rotation, supervisor
+from embedstack.deploy.native import logs, supervisor
 from embedstack.deploy.places import Places
+from embedstack.host import processes
 
 TAKEN = 75  # EX_TEMPFAIL
 
@@ -22,10 +23,10 @@ def main() -> int:
     parser.add_argument("--detach", action="store_true", help="run on in the background")
     given = parser.parse_args()
     places = Places(given.root).create()
-    if given.detach and not supervisor.detach(rotation.own(places.logs)):
+    if given.detach and not supervisor.detach(logs.own(places.logs)):
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    descriptors.raise_limit()
+    processes.raise_limit()
     try:
         supervisor.run(places)
     except supervisor.AlreadyRunning:

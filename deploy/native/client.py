@@ -12,11 +12,11 @@ from typing import NoReturn
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import Blocked, FolderNotUsable, PartNotReady
-from embedstack.deploy.native import identity, logs, protocol, record, rotation
+from embedstack.deploy.native import logs, protocol
+from embedstack.deploy.native import process as identity
 from embedstack.deploy.native.logs import opened
 from embedstack.deploy.native.part import PartSpec
-from embedstack.deploy.native.protocol import Request
-from embedstack.deploy.native.socket_call import call
+from embedstack.deploy.native.protocol import Request, call
 from embedstack.deploy.places import Places
 from embedstack.deploy.state import PartState
 from embedstack.host import processes
@@ -77,7 +77,7 @@ def attached_supervisor(places: Places) -> "Iterator[subprocess.Popen[bytes]]":
     """
     ensure_free(places)
     _create(places)
-    with opened(rotation.own(places.logs)) as output:
+    with opened(logs.own(places.logs)) as output:
         process = subprocess.Popen(
             _command(places),
             cwd=places.root,
@@ -110,7 +110,7 @@ def status(places: Places) -> tuple[PartState, ...] | None:
     answer = call(places, Request("status"))
     if answer is not None:
         return answer.parts
-    left = record.read(places)
+    left = protocol.read_record(places)
     return None if left is None else (_KILLED, *(_unwatched(part) for part in left.parts))
 
 
@@ -137,7 +137,7 @@ def restart(places: Places, names: Sequence[str]) -> None:
 def stop(places: Places) -> tuple[str, ...]:
     """End every part and the supervisor; the names of those that were there. Also what a killed supervisor has left."""
     if not supervised(places):
-        if record.read(places) is None:
+        if protocol.read_record(places) is None:
             return ()
         start_supervisor(places)
     longest = _stop_timeout(places)
@@ -145,7 +145,7 @@ def stop(places: Places) -> tuple[str, ...]:
     until = time.monotonic() + longest
     while not _let_go(places):
         if time.monotonic() > until:
-            raise PartNotReady(f"The stack did not stop within {longest:.0f} s.", f"See {rotation.own(places.logs)}.")
+            raise PartNotReady(f"The stack did not stop within {longest:.0f} s.", f"See {logs.own(places.logs)}.")
         time.sleep(POLL)
     return names
 
@@ -178,7 +178,7 @@ def _not_ready(places: Places, message: str, name: str) -> PartNotReady:
     return PartNotReady(message, "\n".join([f"The end of {path}:", *logs.tail(path, LOG_LINES)]))
 
 
-def _unwatched(part: record.RecordedPart) -> PartState:
+def _unwatched(part: protocol.RecordedPart) -> PartState:
     name, who = part.spec.name, part.who
     if who is not None and identity.find(who):
         reason = "nobody watches over it"
@@ -225,7 +225,7 @@ def _wait(places: Places, met: Callable[[tuple[PartState, ...]], bool], timeout:
 
 
 def _stop_timeout(places: Places) -> float:
-    left = record.read(places)
+    left = protocol.read_record(places)
     return MARGIN + sum(part.spec.stop_timeout for part in left.parts) if left else MARGIN
 
 

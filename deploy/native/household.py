@@ -4,11 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from embedstack.deploy.native import rotation
+from embedstack.deploy.native import logs as rotation
 from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.native.process import Run
-from embedstack.deploy.native.protocol import Reply, Request
-from embedstack.deploy.native.record import Record, RecordedPart
+from embedstack.deploy.native.protocol import Record, RecordedPart, Reply, Request
 from embedstack.deploy.native.watched import Watched
 
 log = logging.getLogger(__name__)

@@ -1,18 +1,23 @@
-"""The processes of a planned stack. Pure."""
+"""The processes of a planned stack. Pure.
+
+What the parts of a native stack read besides their variables.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
-from embedstack.deploy import vllm
+from embedstack.deploy.errors import FolderNotUsable, InvalidSettings
 from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan import environment, stores
+from embedstack.deploy.plan import engines, environment, stores
 from embedstack.deploy.plan.environment import WebuiSecrets
 from embedstack.deploy.plan.plan import LOOPBACK, Engine, Plan, Served
-from embedstack.host import processes
+from embedstack.host import files, processes
 
 OLLAMA, VLLM, BRIDGE, BRIDGE_BF16, WEBUI = "ollama", "vllm", "bridge", "bridge-bf16", "open-webui"
 WEBUI_SECRETS = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_PASSWORD", "RAG_OLLAMA_API_KEY", *stores.SECRETS)
@@ -96,7 +101,7 @@ def _ollama(plan: Plan, places: Places) -> PartSpec:
 
 def _vllm(plan: Plan, served: Served, places: Places, here: Here) -> PartSpec:
     wanted = plan.settings.vllm
-    on_gpu = ("--dtype", "bfloat16", "--gpu-memory-utilization", str(vllm.memory(plan)))
+    on_gpu = ("--dtype", "bfloat16", "--gpu-memory-utilization", str(engines.vllm_memory(plan)))
     program = plan.vllm or plan.engine.program
     argv = (str(program), "serve", str(served.folder), "--served-model-name", served.name, *_pooling(served))
     listen = ("--host", LOOPBACK, "--port", str(plan.settings.ports.vllm))
@@ -115,7 +120,7 @@ def _vllm(plan: Plan, served: Served, places: Places, here: Here) -> PartSpec:
 
 def _pooling(served: Served) -> tuple[str, ...]:
     runner = ("--runner", "pooling", "--convert", "embed")
-    return (*runner, "--max-model-len", str(served.num_ctx), "--hf-overrides", vllm.overrides(served))
+    return (*runner, "--max-model-len", str(served.num_ctx), "--hf-overrides", engines.overrides(served))
 
 
 def _bridge(plan: Plan, places: Places, here: Here) -> PartSpec:
@@ -195,3 +200,35 @@ def _webui(plan: Plan, secrets: WebuiSecrets, places: Places, program: Path) -> 
         after=(BRIDGE,),
         secrets=WEBUI_SECRETS,
     )
+
+
+def write_files(plan: Plan, secrets: WebuiSecrets, places: Places) -> str:
+    """Write it, 0600, and return its stamp: another one when the bridge has to be started anew to read it again.
+
+    FolderNotUsable, InvalidSettings where bridge.config cannot be read.
+    """
+    try:
+        places.create()
+        webui_data(places).mkdir(mode=0o700, exist_ok=True)
+        files.write(key_file(places), secrets.bridge_key.encode() if plan.keyed else b"")
+        files.write(admin_key_file(places), secrets.bridge_admin_key.encode())
+        if plan.settings.bridge.config is None:
+            files.write(bridge_config(plan, places), b"")
+    except OSError as error:
+        raise FolderNotUsable(
+            f"{places.root} cannot be used: {error.strerror}.", "Set EMBEDSTACK_HOME to a folder that you may write to."
+        ) from error
+    return _stamp(plan, secrets, places)
+
+
+def _stamp(plan: Plan, secrets: WebuiSecrets, places: Places) -> str:
+    config = bridge_config(plan, places)
+    try:
+        read = config.read_bytes()
+    except OSError as error:
+        raise InvalidSettings(
+            f"bridge.config is {config}, which cannot be read: {error.strerror}.", "Name a file that is there."
+        ) from error
+    key = secrets.bridge_key.encode() if plan.keyed else b""
+    digest = hashlib.sha256(b"\0".join((read, key, secrets.bridge_admin_key.encode()))).hexdigest()
+    return f"{metadata.version('embedstack')} {digest}"

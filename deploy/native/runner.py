@@ -1,16 +1,42 @@
-"""A stack as processes of this user."""
+"""A stack as processes of this user.
+
+A few lines of Python, run by that of Open WebUI's environment: it has what we have not, as a database's driver.
+"""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from embedstack.deploy.console import Report
-from embedstack.deploy.errors import NotRunning
-from embedstack.deploy.native import client, logs, record, webui_script
-from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.errors import NotRunning, PartNotReady
+from embedstack.deploy.native import client, logs, protocol
+from embedstack.deploy.native.part import PartSpec, inherited
 from embedstack.deploy.native.parts import WEBUI
 from embedstack.deploy.places import Places
 from embedstack.deploy.state import PartState
+from embedstack.host import processes
+
+TIMEOUT = 60.0  # seconds
+
+
+def run(webui: PartSpec, script: str, argument: str) -> str:
+    """What it prints, with the variables that Open WebUI is started with. PartNotReady with its last word."""
+    argv = processes.command("-c", script, argument, program=Path(webui.argv[0]).with_name("python"))
+    environ = {**inherited(os.environ), **webui.environment}
+    try:
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True, errors="replace", timeout=TIMEOUT)
+    except subprocess.TimeoutExpired as error:
+        raise PartNotReady(f"Open WebUI's store of vectors gave no answer within {TIMEOUT:.0f} s.") from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise PartNotReady(
+            f"Open WebUI's store of vectors could not be asked: {last}",
+            "See that its server runs, and that webui.vector_store_url and webui.vector_store_key_file are right.",
+        )
+    return done.stdout
 
 
 class NativeRunner:
@@ -31,7 +57,7 @@ class NativeRunner:
         return began or not applied.nothing
 
     def in_webui(self, script: str, argument: str) -> str:
-        return webui_script.run(self._specs[WEBUI], script, argument)
+        return run(self._specs[WEBUI], script, argument)
 
     def states(self) -> tuple[PartState, ...]:
         return client.status(self._places) or ()
@@ -44,7 +70,7 @@ class NativeRunner:
         known = [part.name for part in self.states()]
         wanted = _known(names, known)
         client.restart(self._places, wanted)
-        recorded = record.read(self._places)
+        recorded = protocol.read_record(self._places)
         for part in recorded.parts if recorded else ():
             if part.spec.name in wanted:
                 client.wait_ready(self._places, (part.spec.name,), part.spec.ready_timeout, self._report)

@@ -1,6 +1,8 @@
 """The process that owns a native stack: it starts the parts, watches over them, and answers over a socket.
 
 When it is killed its parts go on; the next one finds them by the record and takes them over.
+
+Does a part answer? One GET on loopback, without blocking the supervisor's loop.
 """
 
 import asyncio
@@ -12,13 +14,39 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from embedstack.deploy.native import address, logs, protocol, record
+from embedstack.deploy.native import logs, protocol
 from embedstack.deploy.native.household import Household
-from embedstack.deploy.native.ready import answers
 from embedstack.deploy.native.watched import Watched
 from embedstack.deploy.places import Places
 from embedstack.readers.content import Damaged
+
+TIMEOUT = 5.0  # seconds
+
+
+async def answers(url: str) -> bool:
+    """Whether a GET of `url` (http only) is answered with 200."""
+    try:
+        return await asyncio.wait_for(_get(url), TIMEOUT) == 200
+    except (OSError, ValueError, TimeoutError):
+        return False
+
+
+async def _get(url: str) -> int:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "127.0.0.1", parts.port or 80
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        # HTTP/1.0: whoever answers closes the connection.
+        writer.write(f"GET {parts.path or '/'} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        await writer.drain()
+        return int((await reader.readline()).split()[1])
+    except IndexError as error:
+        raise ValueError(f"{url} did not answer in HTTP") from error
+    finally:
+        writer.close()
+
 
 log = logging.getLogger(__name__)
 
@@ -48,20 +76,20 @@ class Supervisor:
         self._probes: dict[Watched, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        if (left := record.read(self._places)) is not None:
+        if (left := protocol.read_record(self._places)) is not None:
             self._household.take_over(left)
         self._write_record()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._end)
-        path = address.socket_path(self._places)
+        path = protocol.socket_path(self._places)
         server = await _listen(self, path)
         try:
             await self._watch()
         finally:
             server.close()
             path.unlink(missing_ok=True)
-        record.remove(self._places)
+        protocol.remove_record(self._places)
 
     async def _watch(self) -> None:
         ticks = 0
@@ -87,7 +115,7 @@ class Supervisor:
 
     def _write_record(self) -> None:
         try:
-            record.write(self._places, self._household.record())
+            protocol.write_record(self._places, self._household.record())
             self._unwritten = False
         except OSError as error:  # a full disk must not end what watches over the parts
             log.error("the record could not be written: %s", error)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from embedstack.deploy.errors import EngineNotUsable
-from embedstack.host.ollama_version import OLDEST, TESTED, from_source, parse
+from embedstack.host.ollama import OLDEST, TESTED, from_source, parse_version
 
 INSTALL = "Install a newer one (https://ollama.com/download), or name another: `--set engine.url=http://HOST:11434`."
 Support = Literal["supported", "warned", "source build"]
@@ -21,7 +21,7 @@ class Judged:
 
 def judge(text: str) -> Judged:
     """EngineNotUsable for a version that is too old. What names no version (0.0.0) was built from source."""
-    version = parse(text)
+    version = parse_version(text)
     if version is None or from_source(text):
         note = f"this Ollama calls itself {text or 'nothing'}, as a build from source does: its answers are checked"
         return Judged(text, "source build", note)
@@ -38,5 +38,5 @@ def judge(text: str) -> Judged:
 
 def needs_llama_server(text: str) -> bool:
     """Whether it runs its models in llama.cpp's server, a program beside it. A build from source is taken for new."""
-    version = parse(text)
+    version = parse_version(text)
     return version is None or from_source(text) or version >= TESTED

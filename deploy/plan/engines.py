@@ -1,11 +1,15 @@
-"""Which engine a native stack uses, and why. Pure: what there is was found by deploy/native/engine_look.py."""
+"""Which engine a native stack uses, and why. Pure: what there is was found by deploy/native/engine_look.py.
+
+How vLLM 0.32 is started to embed, the same in both modes. Pure.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedstack.deploy.plan.plan import LOOPBACK, Engine
+from embedstack.deploy.plan.plan import LOOPBACK, Engine, Plan, Served
 from embedstack.deploy.settings import Settings
 from embedstack.models.model import Model
 
@@ -117,3 +121,18 @@ def vllm(settings: Settings, facts: Facts) -> Engine | Blocker:
 
 def _no_ollama(facts: Facts) -> str:
     return f"No Ollama answers at {facts.url}, and none was found that could be started."
+
+
+ALONE, BESIDE = 0.9, 0.45  # share of the GPU's memory, alone and beside Ollama
+SIZES = (32, 64, 128, 256, 512, 768, 1024, 1536, 2048, 2560, 4096)  # what clients cut vectors to
+
+
+def vllm_memory(plan: Plan) -> float:
+    """The share of the GPU's memory that vLLM may take."""
+    return plan.settings.vllm.gpu_memory or (BESIDE if plan.beside else ALONE)
+
+
+def overrides(served: Served) -> str:
+    """--hf-overrides: without them it refuses `dimensions`, though the model was trained for them."""
+    sizes = [size for size in SIZES if served.model.min_dimensions <= size <= served.model.dimensions]
+    return json.dumps({"is_matryoshka": True, "matryoshka_dimensions": sizes}, separators=(",", ":"))

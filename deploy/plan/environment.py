@@ -9,7 +9,6 @@ from typing import Protocol
 from embedstack.deploy.plan import stores
 from embedstack.deploy.plan.plan import Engine, Plan, Served
 from embedstack.deploy.plan.stores import Server
-from embedstack.deploy.webui import role
 
 
 class WebuiSecrets(Protocol):
@@ -102,7 +101,7 @@ def webui(
         "ENABLE_ASYNC_EMBEDDING": "True",
         "RAG_EMBEDDING_CONCURRENT_REQUESTS": str(settings.concurrency),
         # The role travels as a field of the request: read at the start, and never from the database.
-        **role.ENVIRONMENT,
+        **stores.ENVIRONMENT,
         **stores.variables(settings.vector_store if settings.enabled else "chroma", plan.dimensions, store),
         "ANONYMIZED_TELEMETRY": "False",
         "DO_NOT_TRACK": "True",

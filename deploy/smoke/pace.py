@@ -1,4 +1,7 @@
-"""How fast a server embeds: measured and reported, never judged."""
+"""How fast a server embeds: measured and reported, never judged.
+
+How many tokens a second a server embeds, by the length of the texts: measured and reported, never judged.
+"""
 
 import secrets
 import statistics
@@ -30,3 +33,55 @@ def measure(server: Server) -> Pace:
     began = time.perf_counter()
     server.embed([f"Paragraph {number} of document {marked} says what nobody has asked." for number in range(TOGETHER)])
     return Pace(statistics.median(times) * 1000, TOGETHER / (time.perf_counter() - began))
+
+
+LENGTHS = (128, 512, 2048)
+"""Tokens of a text: a paragraph, a page's part, some pages. What a chunk of a knowledge base is lies between."""
+MOST_TOKENS, MOST_TEXTS, MOST_THROUGHPUT_SECONDS = 16_384, 64, 5.0
+"""Of each length: enough to keep a GPU busy for a while, and an end where it is a processor that computes."""
+REQUEST_TOKENS, REQUEST_TEXTS = 4096, 16
+WORD = "and"
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """`texts` texts that were meant to be of `length` tokens, and are of `tokens` on average, as the server counts."""
+
+    length: int
+    tokens: float
+    texts: int
+    texts_per_second: float
+    tokens_per_second: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tokens_per_second:,.0f} tokens/s, {self.texts_per_second:.1f} texts/s "
+            f"of {self.tokens:.0f} tokens each"
+        )
+
+
+def throughput(server: Server, length: int) -> Throughput:
+    """Of texts of so many tokens, which no cache can hold. BridgeRefused."""
+    marked = secrets.token_hex(8)
+    words = _words(server, marked, length)
+    many, at_once = min(MOST_TEXTS, MOST_TOKENS // length), max(1, min(REQUEST_TEXTS, REQUEST_TOKENS // length))
+    tokens, texts = 0, 0
+    began = time.perf_counter()
+    while texts < many and time.perf_counter() - began < MOST_THROUGHPUT_SECONDS:
+        some = [_text(f"{marked} {number}", words) for number in range(texts, texts + at_once)]
+        tokens += server.embed(some).tokens or length * at_once
+        texts += at_once
+    seconds = time.perf_counter() - began
+    return Throughput(length, tokens / texts, texts, texts / seconds, tokens / seconds)
+
+
+def _words(server: Server, marked: str, length: int) -> int:
+    """How many words fill a text up to so many tokens, by the server's own count; where it counts none, all of them."""
+    none, some = (server.embed([_text(f"{marked} {number}", number)]).tokens for number in (0, 100))
+    if none is None or some is None or some <= none:
+        return length
+    return max(1, round((length - none) * 100 / (some - none)))
+
+
+def _text(begin: str, words: int) -> str:
+    return " ".join([begin, *(WORD for _ in range(words))])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from rich.console import Group
 from rich.text import Text
 
-from embedstack.deploy.smoke.throughput import Throughput
+from embedstack.deploy.smoke.pace import Throughput
 
 _MARKS = {True: ("✓ ", "green"), False: ("✗ ", "bold red"), None: ("- ", "dim")}
 

@@ -8,10 +8,9 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.errors import BridgeRefused, InvalidModel, SmokeFailed
 from embedstack.deploy.smoke import server as servers
 from embedstack.deploy.smoke.checks import Subject, check
-from embedstack.deploy.smoke.pace import Pace, measure
+from embedstack.deploy.smoke.pace import Pace, Throughput, measure
+from embedstack.deploy.smoke.pace import throughput as measure_throughput
 from embedstack.deploy.smoke.result import Smoke
-from embedstack.deploy.smoke.throughput import Throughput
-from embedstack.deploy.smoke.throughput import measure as measure_throughput
 from embedstack.models import catalog
 from embedstack.models.catalog import Catalog, CatalogError, Named
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from embedstack.deploy.bridge_client import BridgeClient
 from embedstack.deploy.errors import BridgeRefused
-from embedstack.host.ollama_version import PROBE, uncounted, uncounted_by
+from embedstack.host.ollama import PROBE, uncounted, uncounted_by
 
 Vectors = NDArray[np.float32]
 Kind = Literal["bridge", "ollama", "openai"]

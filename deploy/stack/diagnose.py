@@ -8,16 +8,15 @@ from rich.padding import Padding
 from rich.text import Text
 
 from embedstack.deploy.console import Report
-from embedstack.deploy.doctor import engine_missing
+from embedstack.deploy.doctor import engines as engine_missing
 from embedstack.deploy.doctor.examine import examine
 from embedstack.deploy.doctor.finding import Finding, Severity, blockers, worst_first
-from embedstack.deploy.doctor.intent import Intent
 from embedstack.deploy.doctor.ollama import Ollama
 from embedstack.deploy.doctor.seen import look
 from embedstack.deploy.errors import Blocked
 from embedstack.deploy.places import places
 from embedstack.deploy.plan import decide, engines
-from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.plan.plan import Engine, Intent, Plan, Served
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import planning
 

@@ -12,8 +12,8 @@ import msgspec
 import psutil
 
 from embedstack.deploy.errors import FolderNotUsable
-from embedstack.deploy.native import identity
-from embedstack.deploy.native.identity import Identity
+from embedstack.deploy.native import process
+from embedstack.deploy.native.process import Identity
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Mode, Plan
 from embedstack.host import files
@@ -46,14 +46,14 @@ def read(places: Places) -> Going | None:
         found = json_file.read(places.going, Going)
     except (OSError, DamagedFile):
         return None
-    return found if identity.find(found.who) else None
+    return found if process.find(found.who) else None
 
 
 @contextmanager
 def told(places: Places, plan: Plan) -> Iterator[Callable[[str], None]]:
     """What the block is at can be read meanwhile; it says each step. FolderNotUsable."""
     now = time.time()
-    own = Identity(os.getpid(), psutil.Process().create_time(), identity.new_token())
+    own = Identity(os.getpid(), psutil.Process().create_time(), process.new_token())
     known = Going(plan.settings.stack.name, plan.mode, plan.served.name, "", now, now, own)
 
     def at(step: str) -> None:

@@ -1,29 +1,102 @@
-"""From the settings and a look at this machine to a plan. Nothing is fetched and nothing is started for it."""
+"""From the settings and a look at this machine to a plan. Nothing is fetched and nothing is started for it.
+
+What there is for a native stack to use: an Ollama that answers, programs that are installed. Nothing is decided.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from embedstack.deploy import bridge_file
+from embedstack.deploy import config
 from embedstack.deploy.console import Report
 from embedstack.deploy.docker import daemon as daemons
 from embedstack.deploy.docker.daemon import Daemon
-from embedstack.deploy.doctor.fit import fit
-from embedstack.deploy.doctor.intent import local
 from embedstack.deploy.errors import Blocked, InvalidModel, InvalidSettings
 from embedstack.deploy.machine import gpu as gpus
-from embedstack.deploy.machine.gpu import Gpus
-from embedstack.deploy.native import engine_look
+from embedstack.deploy.machine.gpu import Gpu, Gpus
+from embedstack.deploy.native import client, parts
+from embedstack.deploy.ollama import locate
+from embedstack.deploy.ollama.address import address, from_environment
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import decide, engines
-from embedstack.deploy.plan.decide import Chosen
+from embedstack.deploy.plan.decide import Chosen, fit
 from embedstack.deploy.plan.engines import Blocker, Facts
-from embedstack.deploy.plan.plan import LOOPBACK, Engine, Plan, Served, name_in_engine
+from embedstack.deploy.plan.plan import LOOPBACK, Engine, Plan, Served, local, name_in_engine
 from embedstack.deploy.settings import Settings
-from embedstack.deploy.stack import before, store_server
-from embedstack.deploy.stack.before import Before
+from embedstack.deploy.stack import runner as before
+from embedstack.deploy.stack import store_step
+from embedstack.deploy.stack.runner import Before
+
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+TIMEOUT = 3.0  # seconds
+
+
+def look_at_engine(settings: Settings, places: Places, environ: Mapping[str, str], *, gpu: Gpu | None) -> Facts:
+    """What there is on this machine. An address that engine.url or OLLAMA_HOST names is asked, else the stack's own."""
+    url = address(settings.engine.url, environ, settings.ports.ollama)
+    vllm = shutil.which("vllm")
+    named = "engine.url" if settings.engine.url else "OLLAMA_HOST" if from_environment(environ) else ""
+    found, is_bridge = _ask(url)
+    program = Path(vllm) if vllm else None
+    return Facts(
+        url,
+        found,
+        ours=_ours(places, url),
+        ollama=locate.find(environ),
+        vllm=program,
+        gpu=gpu.name if gpu else None,
+        metal=gpu is not None and gpu.kind == "apple",
+        bridge=is_bridge,
+        named=named,
+    )
+
+
+def _ours(places: Places, url: str) -> bool:
+    own = next((part for part in client.status(places) or () if part.name == parts.OLLAMA), None)
+    if own is None or own.pid is None or own.address is None:
+        return False
+    asked = urlsplit(url)
+    return asked.hostname in LOCAL and asked.port == urlsplit(own.address).port
+
+
+def version(url: str) -> str | None:
+    """What the Ollama at `url` says it is; None where none answers."""
+    return _ask(url)[0]
+
+
+def _ask(url: str) -> tuple[str | None, bool]:
+    """The version of the Ollama at `url`, None where none answers, and whether it is a bridge that does."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{url}/api/version", timeout=TIMEOUT) as answer:
+            found = str(json.load(answer)["version"])
+    except urllib.error.HTTPError as refusal:
+        refusal.close()  # an answer, too, with a connection that is open
+        return None, False
+    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
+        return None, False
+    # The bridge answers as Ollama does, but for what only it has.
+    return (None, True) if _answers(direct, f"{url}/healthz") else (found, False)
+
+
+def _answers(direct: urllib.request.OpenerDirector, url: str) -> bool:
+    try:
+        with direct.open(url, timeout=TIMEOUT):
+            return True
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        return False
+    except (urllib.error.URLError, OSError):
+        return False
+
 
 BF16 = "bf16"
 
@@ -40,9 +113,9 @@ class Looked:
 
 def look(settings: Settings, places: Places, report: Report) -> Looked:
     """Ask Docker only where it may be wanted."""
-    there = before.look(places, report)
+    there = before.look_before(places, report)
     found = gpus.look()
-    facts = engine_look.look(settings, places, os.environ, gpu=found.largest)
+    facts = look_at_engine(settings, places, os.environ, gpu=found.largest)
     if there.has("ollama", facts.url):  # a container of this stack; one that is a process has been found already
         facts = replace(facts, ours=True)
     daemon = None if settings.stack.mode == "native" else daemons.look()
@@ -62,7 +135,7 @@ def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan
             "Stop it first: `embedstack down`. Its data stay. Or give the other one a name: `--stack NAME`.",
         )
     engine = _in_docker(settings) if mode == "docker" else _native(settings, chosen, looked.facts)
-    bridge_file.check(settings.bridge.config, engine)
+    config.check(settings.bridge.config, engine)
     served = _served(settings, chosen, engine, looked.gpus, say)
     check_dimensions(settings, served)
     beside = _beside(chosen, served) if settings.vllm.beside else None
@@ -71,7 +144,7 @@ def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan
     if settings.bridge.passthrough and engine.kind != "ollama":
         say(f"bridge.passthrough has no effect: the engine is {engine.kind}, which does not chat")
     made = Plan(settings, mode, reason, engine, served, beside, settings.vllm.program or looked.facts.vllm)
-    return replace(made, store=store_server.server(settings, mode, made.dimensions))
+    return replace(made, store=store_step.store_server(settings, mode, made.dimensions))
 
 
 def _native(settings: Settings, chosen: Chosen, facts: Facts) -> Engine:

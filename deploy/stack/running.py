@@ -1,13 +1,21 @@
-"""`embedstack down`: what `up` started is stopped."""
+"""`embedstack down`: what `up` started is stopped.
 
-from collections.abc import Callable
+`embedstack logs`: what the parts of a stack have written.
+
+`embedstack restart`: parts are started anew.
+
+`embedstack status`: how each part of a stack is.
+"""
+
+from collections.abc import Callable, Sequence
 
 from embedstack.deploy import record
 from embedstack.deploy.console import Report
-from embedstack.deploy.errors import Blocked, EngineNotUsable, FileDamaged
+from embedstack.deploy.errors import Blocked, EngineNotUsable, FileDamaged, NotRunning
 from embedstack.deploy.places import Places, places
-from embedstack.deploy.stack import runners
-from embedstack.deploy.stack.result import Down
+from embedstack.deploy.stack import going, runner
+from embedstack.deploy.stack.result import Down, Status
+from embedstack.deploy.state import NOT_WELL, exit_code
 from embedstack.deploy.webui import install
 
 
@@ -23,7 +31,7 @@ def down(stack: str, report: Report, *, volumes: bool, sure: Callable[[], bool])
         return _without_record(where, report, error, volumes=volumes, sure=sure)
     _ask(volumes=volumes, sure=sure)
     with report.step(f"stopping {stack}"):
-        stopped = runners.of_record(known, where, report).stop(volumes=volumes)
+        stopped = runner.of_record(known, where, report).stop(volumes=volumes)
     left = _left(where, volumes=volumes)
     if known.engine == "ollama" and not known.managed:
         left += f"; the Ollama at {known.ollama_url} was there before and goes on"
@@ -34,7 +42,7 @@ def _without_record(
     where: Places, report: Report, error: FileDamaged, *, volumes: bool, sure: Callable[[], bool]
 ) -> Down:
     """What runs is found without its record; the error where nothing does."""
-    running = runners.of_folder(where, report)
+    running = runner.of_folder(where, report)
     try:
         found = running.states()
     except EngineNotUsable:
@@ -62,3 +70,32 @@ def _left(where: Places, *, volumes: bool) -> str:
     if not install.all_folders().is_dir():
         return "its data are gone too"
     return "its data are gone too; Open WebUI's program stays for other stacks: `embedstack webui uninstall` removes it"
+
+
+def logs(stack: str, names: Sequence[str], report: Report, *, lines: int, follow: bool) -> None:
+    """NotRunning where there is no such stack, or no such part of it."""
+    where = places(stack)
+    for line in runner.of_record(record.read(where), where, report).logs(names, lines=lines, follow=follow):
+        report.line(line)
+
+
+def restart(stack: str, names: Sequence[str], report: Report) -> Status:
+    """NotRunning where there is no such stack, or no such part of it."""
+    where = places(stack)
+    known = record.read(where)
+    parts = runner.of_record(known, where, report).restart(names)
+    return Status(known.stack, known.mode, known.model, parts, exit_code(parts))
+
+
+def status(stack: str, report: Report) -> Status:
+    """NotRunning where there is no such stack, and no `up` that is about to make it."""
+    where = places(stack)
+    up = going.read(where)
+    try:
+        known = record.read(where)
+    except NotRunning:
+        if up is None:
+            raise
+        return Status(up.stack, up.mode, up.model, (), NOT_WELL, up)
+    parts = runner.of_record(known, where, report).states()
+    return Status(known.stack, known.mode, known.model, parts, exit_code(parts), up)

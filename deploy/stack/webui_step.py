@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from embedstack.deploy import secrets as stack_secrets
-from embedstack.deploy.bridge_api import BridgeApi
+from embedstack.deploy.bridge_client import BridgeApi
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import Blocked, PartNotReady, WebuiRefused
 from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.secrets import Secrets
-from embedstack.deploy.stack.before import Before
+from embedstack.deploy.stack.runner import Before
 from embedstack.deploy.stack.steps import Doing
-from embedstack.deploy.webui import at_rest, library, wanted
+from embedstack.deploy.webui import at_rest, library
 from embedstack.deploy.webui import version as versions
 from embedstack.deploy.webui.client import WRONG_PASSWORD, Webui
 from embedstack.deploy.webui.index import guard, guarded
@@ -20,7 +20,8 @@ from embedstack.deploy.webui.index import record as index_record
 from embedstack.deploy.webui.index import reindex as reindexing
 from embedstack.deploy.webui.index.guard import Judgement
 from embedstack.deploy.webui.index.guarded import Index
-from embedstack.sentences import joined
+from embedstack.deploy.webui.settings import put
+from embedstack.words import joined
 
 ANEW = "embedstack up --reindex"
 
@@ -49,7 +50,7 @@ def settle(
         _say_version(webui, plan, report)
         if not _signed_in(webui, plan, secrets, report, needed=reindex):
             return
-        must = wanted.embedding(plan, bridge_url, secrets.bridge_key if plan.keyed else "")
+        must = put.embedding(plan, bridge_url, secrets.bridge_key if plan.keyed else "")
         done = guarded.settle(webui, must, index(plan, secrets, places), report, anew=ANEW, reindex=reindex)
         if done.changed:
             doing.did(f"{len(done.changed)} settings put right")
@@ -107,7 +108,7 @@ def _say_version(webui: Webui, plan: Plan, report: Report) -> None:
 
 
 def _told(done: reindexing.Reindexed, report: Report, doing: Doing) -> None:
-    reindexing.require(done)
+    reindexing.require_all(done)
     if done.left:
         report.warn(reindexing.told_left(done.left))
     vectors = sum(base.vectors for base in done.bases)

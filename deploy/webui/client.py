@@ -1,4 +1,7 @@
-"""Open WebUI over its own API, as its administrator."""
+"""Open WebUI over its own API, as its administrator.
+
+Which versions of Open WebUI are known. Pure.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -2,16 +2,21 @@
 
 Made once for each version. The stamp is written last: without it the environment is made anew, so an interrupted
 installation is never used. Folders are not renamed into place, because scripts of a venv name their own path.
+
+What Open WebUI's environment needs besides for a store of vectors: at the versions that Open WebUI itself pins.
+
+Which Python can run Open WebUI, and what makes its environment: uv where it is there, else venv and pip.
 """
 
 import fcntl
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +24,86 @@ from pathlib import Path
 import platformdirs
 
 from embedstack.deploy.console import Report, Transfer
-from embedstack.deploy.errors import CommandFailed, FolderNotUsable, NotEnoughSpace
-from embedstack.deploy.native import webui_extras, webui_python, written
+from embedstack.deploy.errors import Blocked, CommandFailed, FolderNotUsable, NotEnoughSpace
+from embedstack.deploy.native import written
 from embedstack.deploy.plan.stores import PACKAGES, Store
 from embedstack.deploy.settings import WebuiSettings
 from embedstack.host import processes
+
+
+def packages(folder: Path, store: Store) -> tuple[str, ...]:
+    """Requirements for pip, as `pgvector==0.4.2`; `folder` is the environment."""
+    found = sorted(folder.glob("lib/python3*/site-packages/open_webui-*.dist-info/METADATA"))
+    text = found[0].read_text(encoding="utf-8", errors="replace") if found else ""
+    return pinned(text, PACKAGES[store])
+
+
+def pinned(metadata: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Each name with the version that its extra `all` has; the name alone where it has none. Pure."""
+    pins = dict(re.findall(r"^Requires-Dist: ([\w.-]+)==([\w.]+);", metadata, re.MULTILINE))
+    return tuple(f"{name}=={pins[name]}" if name in pins else name for name in names)
+
+
+def command(python: Path, uv: Path | None, version: str, wanted: Sequence[str]) -> list[str]:
+    """What adds them. Open WebUI is named too, so that none of its own pins gives way."""
+    named = (f"open-webui=={version}", *wanted)
+    if uv is not None:
+        return [str(uv), "pip", "install", "--python", str(python), *named]
+    return processes.command("-m", "pip", "install", "--progress-bar", "off", *named, program=python)
+
+
+FITS = ((3, 11), (3, 12))  # open-webui 0.12's requires_python: >=3.11,<3.13.0a1
+FETCHED = "3.12"
+PROBE = "import sys; print(*sys.version_info[:2])"
+PROBE_TIMEOUT = 20.0  # seconds
+
+
+def find_uv() -> Path | None:
+    """The uv beside our own Python, else the one on PATH."""
+    own = Path(sys.executable).with_name("uv")
+    found = str(own) if own.exists() else shutil.which("uv")
+    return Path(found) if found else None
+
+
+def choose(settings: WebuiSettings, fetcher: Path | None) -> str:
+    """A Python that fits: a path, or a version for uv (`fetcher`) to find or to fetch. Blocked where there is none."""
+    if settings.python is not None:
+        if _version(settings.python) not in FITS:
+            raise Blocked(
+                f"webui.python is {settings.python}, which is not a Python 3.11 or 3.12 that runs.",
+                "Name one that does: `embedstack config set webui.python /path/to/python3.12`.",
+            )
+        return str(settings.python)
+    found = next((str(path) for path in _candidates() if _version(path) in FITS), None)
+    if found or fetcher:
+        return found or FETCHED
+    raise Blocked(
+        f"Open WebUI needs Python 3.11 or 3.12; this is {sys.version_info.major}.{sys.version_info.minor}, "
+        "and neither python3.12 nor python3.11 on PATH runs.",
+        "Install one of them, or uv, which fetches one (`pip install uv`); or go on without Open WebUI: --no-webui.",
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    yield Path(sys.executable)
+    for name in ("python3.12", "python3.11"):
+        if found := shutil.which(name):
+            yield Path(found)
+
+
+def _version(python: Path) -> tuple[int, ...] | None:
+    """Asked of the program itself: pyenv's shims are on PATH also where what they stand for is not there."""
+    try:
+        argv = processes.command("-c", PROBE, program=python)
+        said = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT)
+        return tuple(_numbers(said.stdout.split())) if said.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def _numbers(words: Iterable[str]) -> Iterator[int]:
+    return (int(word) for word in words if word.isdigit())
+
 
 STAMP = ".complete.json"
 LAST_LINES = 15
@@ -86,7 +166,7 @@ def needed_bytes() -> int:
 def ensure_possible(settings: WebuiSettings) -> None:
     """Blocked where it is yet to be made, and there is no Python for it."""
     if not environment(settings).installed:
-        webui_python.choose(settings, webui_python.uv())
+        choose(settings, find_uv())
 
 
 def ensure(settings: WebuiSettings, report: Report) -> WebuiEnvironment:
@@ -108,8 +188,8 @@ def ensure(settings: WebuiSettings, report: Report) -> WebuiEnvironment:
 
 
 def _make(wanted: WebuiEnvironment, settings: WebuiSettings, report: Report) -> None:
-    uv = webui_python.uv()
-    python = webui_python.choose(settings, uv)
+    uv = find_uv()
+    python = choose(settings, uv)
     report.say(
         f"Open WebUI {wanted.version} is installed from PyPI, once: "
         f"about {needed_bytes() / 1e9:.1f} GB in {wanted.folder}."
@@ -123,9 +203,9 @@ def _make(wanted: WebuiEnvironment, settings: WebuiSettings, report: Report) -> 
 
 
 def _extend(wanted: WebuiEnvironment, report: Report) -> None:
-    needed = webui_extras.packages(wanted.folder, wanted.store)
+    needed = packages(wanted.folder, wanted.store)
     report.say(f"Open WebUI's environment gets what {wanted.store} needs, once: {', '.join(needed)}.")
-    argv = webui_extras.command(wanted.python, webui_python.uv(), wanted.version, needed)
+    argv = command(wanted.python, find_uv(), wanted.version, needed)
     report.command(argv)
     with report.transfer(f"Open WebUI {wanted.version} for {wanted.store}") as transfer:
         _run(argv, lambda line: report.say(f"[dim]{line}[/]"), transfer)

@@ -1,10 +1,19 @@
-"""What is written from the settings: an example file, and the table between two marks of a document. Pure."""
+"""What is written from the settings: an example file, and the table between two marks of a document. Pure.
+
+Settings as they may be shown: each key with its value, masked, and its source. Pure.
+"""
+
+from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from embedstack.configuration.schema import Schema
+import msgspec
+
+from embedstack.configuration.schema import S, Schema
 from embedstack.configuration.setting import Setting
 
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
@@ -56,3 +65,22 @@ def _tables(schema: Schema[Any]) -> str:
 def _row(row: Setting) -> str:
     cells = (f"`{row.key}`", f"`{row.show(row.default)}`", row.allowed, row.description)
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One key. `value` is what JSON can hold, `text` one line of YAML; both are masked."""
+
+    key: str
+    value: Any
+    text: str
+    source: str
+
+
+def shown(schema: Schema[S], settings: S, sources: Mapping[str, str]) -> tuple[Shown, ...]:
+    """Every key in the order of the structs."""
+    return tuple(
+        Shown(key, msgspec.to_builtins(row.masked(value), enc_hook=str), row.show(value), sources[key])
+        for key, row in schema.table.items()
+        for value in (getattr(getattr(settings, row.section), row.name),)
+    )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from embedstack.deploy.docker import client
+from embedstack.deploy.docker import cli
 from embedstack.deploy.errors import EngineNotUsable
 from tests.engines.process import EngineError
 
@@ -21,7 +21,7 @@ READY_S, GRACE_S, POLL_S = 60.0, 30.0, 0.1
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The address of a daemon, started with all that is its own in `folder` if none answers."""
-    host = client.host()
+    host = cli.host()
     if _answers():
         yield host
         return
@@ -79,7 +79,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def _answers() -> bool:
     try:
-        with client.client():
+        with cli.client():
             return True
     except EngineNotUsable:
         return False

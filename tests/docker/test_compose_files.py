@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from embedstack.deploy.console import Report
-from embedstack.deploy.docker import command, files, written
+from embedstack.deploy.docker import cli, compose, written
 from embedstack.deploy.docker.compose import overlays, services
 from embedstack.deploy.docker.variables import Machine
 from tests.docker.plans import Combination, FixedSecrets, combinations, plan
@@ -36,8 +36,8 @@ def _resolve(one: Combination, folder: Path, *more: Path) -> dict[str, Any]:
     machine = Machine(names=("host.example.org",), groups=(44, 109))
     project = written.write(one.plan, FixedSecrets(), run, one.gpu, machine)
     argv = project.command(*(part for file in more for part in ("--file", str(file))), "config")
-    told = command.run(argv, Report("test", as_json=True))
-    for path, name in ((run, "/run/embedstack"), (files.beside(), "/source")):
+    told = cli.run(argv, Report("test", as_json=True))
+    for path, name in ((run, "/run/embedstack"), (compose.source_folder(), "/source")):
         told = told.replace(str(path), name)
     resolved: dict[str, Any] = yaml.safe_load(told)
     return resolved
@@ -102,7 +102,7 @@ class TestResolved:
 
     def test_dev(self, tmp_path: Path) -> None:
         """The overlay for work on the bridge adds the sources of the checkout, read-only, and nothing else."""
-        bridge = _resolve(ALL["ollama"], tmp_path, *files.compose(("dev",))[1:])["services"]["bridge"]
+        bridge = _resolve(ALL["ollama"], tmp_path, *compose.compose_files(("dev",))[1:])["services"]["bridge"]
         before = _golden("ollama")["services"]["bridge"]["volumes"]
         mounted = {volume["target"]: volume["source"] for volume in bridge["volumes"] if volume not in before}
 
@@ -159,6 +159,6 @@ def test_images_are_variables(tmp_path: Path) -> None:
 
 def test_overlays_are_all_resolved() -> None:
     """The combinations above leave no overlay out."""
-    there = {path.name.split(".")[1] for path in files.compose(())[0].parent.glob("compose.*.yaml")}
+    there = {path.name.split(".")[1] for path in compose.compose_files(())[0].parent.glob("compose.*.yaml")}
 
     assert there == {"dev"} | {name for one in ALL.values() for name in overlays(one.plan, one.gpu)}

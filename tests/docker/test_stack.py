@@ -16,8 +16,8 @@ import pytest
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.docker import daemon as daemon_facts
-from embedstack.deploy.docker.machine import machine
 from embedstack.deploy.docker.runner import Containers, PlannedContainers
+from embedstack.deploy.docker.variables import machine
 from embedstack.deploy.errors import NotRunning, PartNotReady
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Engine, Plan, Served

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from embedstack.deploy.webui import role
+from embedstack.deploy.plan import stores
 from embedstack.deploy.webui.client import Webui
 from tests.docker.container_command import in_containers
 from tests.docker.images import Images, docker
@@ -133,7 +133,7 @@ def _without_role(stack: StackCommand) -> None:
     files = labels[f"{project}.config_files"].split(",")
     environment = stack.folder / "home" / "stacks" / NAME / "run" / "compose"
     lines = (environment / "webui.env").read_text().splitlines(keepends=True)
-    kept = [line for line in lines if line.partition("=")[0] not in role.ENVIRONMENT]
+    kept = [line for line in lines if line.partition("=")[0] not in stores.ENVIRONMENT]
     (environment / "webui.env").write_text("".join(kept))
     given = ["--project-name", NAME, "--env-file", str(environment / "compose.env")]
     named = [part for file in files for part in ("--file", file)]

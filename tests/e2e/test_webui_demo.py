@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from embedstack.deploy.handbook import NAMES
-from embedstack.deploy.webui import shelf
+from embedstack.deploy.webui.verbs import demo as shelf
 from tests.e2e.open_webui import OpenWebui
 from tests.stack_command import StackCommand
 

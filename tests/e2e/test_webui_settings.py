@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from embedstack.deploy.console import Report
-from embedstack.deploy.native import client, record
+from embedstack.deploy.native import client, protocol
 from embedstack.deploy.places import Places
-from embedstack.deploy.webui import role
+from embedstack.deploy.plan import stores
 from tests.e2e.open_webui import OpenWebui, open_webui
 from tests.stack_command import StackCommand
 
@@ -26,7 +26,7 @@ BY_HAND = {
     "RAG_EMBEDDING_MODEL": "text-embedding-3-small",
     "openai_config": {"url": "http://127.0.0.1:1/v1", "key": ""},
 }
-WITHOUT_ROLE = dict.fromkeys(role.ENVIRONMENT, "")
+WITHOUT_ROLE = dict.fromkeys(stores.ENVIRONMENT, "")
 
 
 def _status(command: StackCommand, *words: str, **more: str) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -80,10 +80,10 @@ def test_what_was_changed_by_hand_is_seen_and_mended(command: StackCommand, webu
 def test_an_environment_that_lacks_the_role_is_mended_by_one_restart(command: StackCommand) -> None:
     """Started without the settings that only the environment carries, and with others that its database overrules."""
     where, report = _places(command), Report("test", as_json=False)
-    recorded = record.read(where)
+    recorded = protocol.read_record(where)
     assert recorded is not None
     (spec,) = (part.spec for part in recorded.parts if part.spec.name == "open-webui")
-    old = {name: value for name, value in spec.environment.items() if name not in role.ENVIRONMENT}
+    old = {name: value for name, value in spec.environment.items() if name not in stores.ENVIRONMENT}
     keep = [part.spec.name for part in recorded.parts]
     without = replace(spec, environment={**old, "RAG_EMBEDDING_BATCH_SIZE": "7"})
     client.apply(where, [without], report, keep=keep)
@@ -91,8 +91,8 @@ def test_an_environment_that_lacks_the_role_is_mended_by_one_restart(command: St
 
     status, rows = _status(command)
     assert status == 1
-    assert _differ(rows) == set(role.ENVIRONMENT)
-    assert rows[role.FIELD]["came"] == "environment"
+    assert _differ(rows) == set(stores.ENVIRONMENT)
+    assert rows[stores.FIELD]["came"] == "environment"
     assert "its environment says 7" in rows["RAG_EMBEDDING_BATCH_SIZE"]["note"]
 
     assert command.data("webui", "apply")["restarted"]
@@ -159,7 +159,7 @@ def test_somebody_elses_is_set_and_proved(command: StackCommand, tmp_path: Path)
         assert (refused["code"], refused["exit_code"]) == ("webui_refused", 4)
         status, rows = _status(command, "--url", there.url, EMBEDSTACK_WEBUI_TOKEN=there.token)
         assert status == 0
-        assert rows[role.FIELD]["came"] == "unseen"
+        assert rows[stores.FIELD]["came"] == "unseen"
 
     set_there = dict(line.split("=", 1) for line in data["environment"])
     with open_webui(tmp_path / "data", "http://127.0.0.1:1", environ={**first, **set_there}) as there:

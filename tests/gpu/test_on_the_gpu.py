@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from embedstack.deploy.ollama.server import Ollama
+from embedstack.deploy.smoke.pace import throughput
 from embedstack.deploy.smoke.server import Server
-from embedstack.deploy.smoke.throughput import measure
 
 OLLAMA = os.environ.get("GPU_SMOKE_OLLAMA", "http://127.0.0.1:11434")
 LEAST = 1000.0  # tokens a second: no processor comes near it with the 4B
@@ -24,4 +24,4 @@ def test_the_whole_model_lies_in_the_gpus_memory(server: Server) -> None:
 
 def test_it_is_as_fast_as_a_gpu(server: Server) -> None:
     """A page a text."""
-    assert measure(server, 512).tokens_per_second > LEAST
+    assert throughput(server, 512).tokens_per_second > LEAST

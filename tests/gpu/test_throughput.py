@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from embedstack.deploy.smoke.pace import LENGTHS, MOST_TEXTS, throughput
 from embedstack.deploy.smoke.server import Server
-from embedstack.deploy.smoke.throughput import LENGTHS, MOST_TEXTS, measure
 
 
 def test_the_lengths_are_those_that_are_published() -> None:
@@ -20,7 +20,7 @@ def test_it_is_measured_at_the_length_that_it_says(
     length: int, server: Server, record_property: Callable[[str, object], None]
 ) -> None:
     """Within a twentieth, by the server's own count; the figures go into the JUnit report."""
-    found = measure(server, length)
+    found = throughput(server, length)
     record_property(f"tokens_per_second_at_{length}", round(found.tokens_per_second, 1))
 
     assert found.tokens == pytest.approx(length, rel=0.05)

@@ -12,14 +12,14 @@ import pytest
 import yaml
 from rich.console import Console
 
-from embedstack.deploy import result
-from embedstack.deploy.commands import model_list
+from embedstack.deploy import console as result
 from embedstack.deploy.console import Report
 from embedstack.deploy.demo.model import DemoModel
 from embedstack.deploy.errors import FolderNotUsable, HubUnreachable, InvalidModel, NotEnoughSpace, WrongBytes
 from embedstack.deploy.hub import transfer
 from embedstack.deploy.hub.source import Source
 from embedstack.deploy.models import files as model_files
+from embedstack.deploy.models import show
 from embedstack.deploy.models.files import Pulled
 from embedstack.models.demo.build import DemoFiles
 from tests.followed import Said
@@ -77,9 +77,9 @@ def _text(shown: result.Data) -> str:
 
 def test_pull_then_list_then_verify(content: Content, source: Source, report: Report, own: Path) -> None:
     """What was pulled is listed as here and verifies; a second pull says that it was here."""
-    before = model_list.models(source, own)
+    before = show.models(source, own)
     pulled = _pulled(model_files.pull("toy", None, source, report, own))
-    after = model_list.models(source, own)
+    after = show.models(source, own)
     checked = model_files.verify("toy", None, source, report, own)
 
     assert not [file for file in before.files if file.model == "toy" and file.path]
@@ -92,7 +92,7 @@ def test_pull_then_list_then_verify(content: Content, source: Source, report: Re
 
 def test_list_says_why_a_file_cannot_be_chosen(source: Source) -> None:
     """Every file of the catalogue is listed, with its size; one that cannot be chosen has its reason."""
-    listed = model_list.models(source)
+    listed = show.models(source)
 
     by_name = {(file.model, file.quantisation): file for file in listed.files}
     assert by_name["qwen3-embedding:4b", "Q4_K_M"].bytes == 2496703776
@@ -254,7 +254,7 @@ def test_a_copy_needs_room(
     with pytest.raises(NotEnoughSpace):
         model_files.import_(disk, source, report, own)
 
-    assert model_list.models(source, own).files[-2].path is None
+    assert show.models(source, own).files[-2].path is None
 
 
 def test_a_file_that_decayed_unseen_is_found_by_verify(

@@ -18,8 +18,7 @@ from embedstack.deploy.errors import HubUnreachable, WrongBytes
 from embedstack.deploy.hub.cache import slot
 from embedstack.deploy.hub.fetch import fetch
 from embedstack.deploy.hub.patience import Patience
-from embedstack.deploy.hub.source import Source
-from embedstack.deploy.hub.wanted import wanted
+from embedstack.deploy.hub.source import Source, wanted
 from tests.hub.conftest import NAME, entry
 from tests.hub.content import Content
 from tests.hub.server import REPOSITORY, REVISION, Hub

@@ -18,8 +18,7 @@ import pytest
 from embedstack.deploy.console import Report
 from embedstack.deploy.hub.cache import slot
 from embedstack.deploy.hub.fetch import fetch
-from embedstack.deploy.hub.source import Source
-from embedstack.deploy.hub.wanted import wanted
+from embedstack.deploy.hub.source import Source, wanted
 from tests.hub.conftest import NAME, entry
 from tests.hub.content import Content
 from tests.hub.server import Hub, running

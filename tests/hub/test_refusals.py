@@ -23,9 +23,8 @@ from embedstack.deploy.errors import (
 from embedstack.deploy.hub.cache import slot
 from embedstack.deploy.hub.fetch import fetch
 from embedstack.deploy.hub.patience import Patience, retry_after
-from embedstack.deploy.hub.source import Source, token
+from embedstack.deploy.hub.source import Source, token, wanted
 from embedstack.deploy.hub.source import source as source_of
-from embedstack.deploy.hub.wanted import wanted
 from embedstack.deploy.machine.ports import free_port
 from embedstack.deploy.settings import HubSettings
 from embedstack.models.model import ModelFile

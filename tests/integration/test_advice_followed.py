@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from embedstack.deploy.smoke import run
-from embedstack.deploy.webui import wanted
+from embedstack.deploy.webui.settings import put
 from tests.bridge_process import bridge
 from tests.followed import Advice, Said, typed
 from tests.stacks import EMBEDDED, Stacks
@@ -138,7 +138,7 @@ def test_an_open_webui_of_somebody_else_is_set_by_what_status_advises(
     """It has a scripted one's settings and a real bridge: what is printed for the one that was named sets that one,
     with the bridge that was named, which then expects its index; done, nothing differs any more.
     """
-    before = wanted.fields("other", NOWHERE, "", batch=1, concurrency=0) | {"openai_config": {"url": "", "key": ""}}
+    before = put.fields("other", NOWHERE, "", batch=1, concurrency=0) | {"openai_config": {"url": "", "key": ""}}
     with bridge("--demo", "--set", "engine.threads=1") as own, scripted(is_set=dict(before)) as server:
         real = own.url
         words = ("webui", "status", "--bridge", real)

@@ -22,8 +22,8 @@ from embedstack.deploy.bridge_client import BridgeClient
 from embedstack.deploy.cli import app
 from embedstack.deploy.demo import command as demo_command
 from embedstack.deploy.demo.child import BridgeChild, demo_bridge
+from embedstack.deploy.demo.command import Guided, Question, ask, handbook
 from embedstack.deploy.errors import BridgeNotReady, BridgeRefused
-from embedstack.deploy.guided import Guided, Question, ask, handbook
 from embedstack.deploy.machine import ports
 from tests.bridge_process import Bridge
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from embedstack.deploy.bridge_api import BridgeApi, IndexFacts
+from embedstack.deploy.bridge_client import BridgeApi, IndexFacts
 from embedstack.deploy.errors import PartNotReady
 from tests.bridge_process import Bridge, bridge
 

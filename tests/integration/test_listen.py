@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from embedstack.bridge import address
-from embedstack.bridge.address import ListenError
+from embedstack.bridge.listen import serve as address
+from embedstack.bridge.listen.serve import ListenError
 from embedstack.bridge.settings.structs import Listen
 from tests.bridge_process import bridge
 from tests.followed import Said

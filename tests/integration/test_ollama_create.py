@@ -7,19 +7,18 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from embedstack.deploy.commands import model_remove
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import EngineRefused, InvalidModel, WrongBytes
 from embedstack.deploy.hub.source import Source
 from embedstack.deploy.models import create as model_create
+from embedstack.deploy.models import create as model_remove
 from embedstack.deploy.models import pull_ollama, show
-from embedstack.deploy.ollama import made, modelfile
-from embedstack.deploy.ollama.create import Created, create
+from embedstack.deploy.ollama import create as made
+from embedstack.deploy.ollama.create import Created, create, upload
 from embedstack.deploy.ollama.server import Ollama, Progress, Shown
-from embedstack.deploy.ollama.upload import upload
 from embedstack.deploy.ollama.verify import gpu_fallback, verify
 from embedstack.deploy.ollama.version import judge
-from embedstack.models import catalog
+from embedstack.models import catalog, modelfile
 from embedstack.models.demo.build import DemoFiles
 from embedstack.models.model import Model
 from embedstack.models.modelfile import render
@@ -196,9 +195,9 @@ def test_the_verbs(server: Ollama, demo: DemoFiles, tmp_path: Path) -> None:
     """`create` from a file, `show` and `remove`, as a person would call them."""
     source = Source(None, offline=True, cache=tmp_path / "hub")
     given = {"url": server.url, "keep_alive": -1, "source": source, "report": REPORT}
-    done = model_create.create(None, None, demo.gguf, 512, **given)  # type: ignore[arg-type]
+    done = model_create.create_model(None, None, demo.gguf, 512, **given)  # type: ignore[arg-type]
     assert (done.name, done.num_ctx, done.already) == ("demo", 512, False)
-    assert model_create.create("demo", None, None, 512, **given).already  # type: ignore[arg-type]
+    assert model_create.create_model("demo", None, None, 512, **given).already  # type: ignore[arg-type]
     shown = show.show("demo", None, server.url)
     assert shown.ollama is not None
     assert (shown.ollama.same, shown.ollama.num_ctx, shown.ollama.on_gpu) == (True, "512", 0)
@@ -208,10 +207,10 @@ def test_the_verbs(server: Ollama, demo: DemoFiles, tmp_path: Path) -> None:
         console.print(done, shown)
     assert "demo created in the Ollama" in told.get()
     assert "the very file" in told.get()
-    model_remove.remove("demo", server.url)
+    model_remove.remove_model("demo", server.url)
     assert show.show("demo", None, server.url).ollama is None
     with pytest.raises(InvalidModel, match="There is no demo in the Ollama"):
-        model_remove.remove("demo", server.url)
+        model_remove.remove_model("demo", server.url)
 
 
 def test_a_pulled_model_gets_its_context(server: Ollama, demo: DemoFiles, monkeypatch: pytest.MonkeyPatch) -> None:

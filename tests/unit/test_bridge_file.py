@@ -9,15 +9,15 @@ import pytest
 
 from embedstack.bridge.settings import load
 from embedstack.bridge.settings.load import ConfigError
-from embedstack.deploy import bridge_file
+from embedstack.deploy import config
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.plan.engines import Facts
 from embedstack.deploy.plan.plan import Engine
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import planning
-from embedstack.deploy.stack.before import Before
 from embedstack.deploy.stack.planning import Looked
+from embedstack.deploy.stack.runner import Before
 
 OLLAMA = Engine("ollama", True, "a test", "http://127.0.0.1:11434")
 EMBEDDED = Engine("embedded", True, "a test")
@@ -51,7 +51,7 @@ def test_what_cannot_stand_beside_the_stacks_own_is_refused(
     environ = {**SET[before.kind], "EMBED_BRIDGE_SECURITY_ADMIN_KEY_FILE": str(admin)}
 
     with pytest.raises(InvalidSettings) as refused:
-        bridge_file.check(file, before)
+        config.check(file, before)
     with pytest.raises(ConfigError):
         load.load(["--config", str(file)], environ)
 
@@ -71,8 +71,8 @@ def test_what_cannot_stand_beside_the_stacks_own_is_refused(
 )
 def test_anything_else_is_for_the_bridge_to_judge(tmp_path: Path, text: str, before: Engine) -> None:
     """What the stack replaces may stand there too."""
-    bridge_file.check(written(tmp_path, text), before)
-    bridge_file.check(None, before)
+    config.check(written(tmp_path, text), before)
+    config.check(None, before)
 
 
 @pytest.mark.parametrize("text", [None, "log: [", "\tlog: x"])
@@ -80,7 +80,7 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, text: str | None) -> None:
     """Not there, or no YAML."""
     file = tmp_path / "own.yaml" if text is None else written(tmp_path, text)
     with pytest.raises(InvalidSettings, match=r"own\.yaml"):
-        bridge_file.check(file, OLLAMA)
+        config.check(file, OLLAMA)
 
 
 def test_it_is_refused_before_anything_is_done(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from embedstack.bridge.cache.disk import FILE, TRY_AGAIN, USE_GRAIN, DiskStore
-from embedstack.bridge.cache.record import pack, unpack
+from embedstack.bridge.cache.tier import pack, unpack
 from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 
 MIB = 1024 * 1024
@@ -223,7 +223,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 from embedstack.bridge.cache.disk import DiskStore
-from embedstack.bridge.cache.record import pack
+from embedstack.bridge.cache.tier import pack
 from tests.unit.cached_rows import key, row
 store = DiskStore(Path(sys.argv[1]), int(sys.argv[2]))
 store.open()

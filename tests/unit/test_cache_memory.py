@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embedstack.bridge.cache.memory import ENTRY_OVERHEAD, MemoryTier
+from embedstack.bridge.cache.cache import ENTRY_OVERHEAD, MemoryTier
 from embedstack.bridge.request import Row
 from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 

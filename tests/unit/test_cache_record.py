@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from embedstack.bridge.cache.filter import KeyFilter
-from embedstack.bridge.cache.record import pack, unpack
+from embedstack.bridge.cache.tier import KeyFilter, pack, unpack
 from embedstack.bridge.request import Row
 from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 

@@ -19,10 +19,9 @@ from embedstack import __version__
 from embedstack.deploy import errors
 from embedstack.deploy.cli import app
 from embedstack.deploy.console import reporting
-from embedstack.deploy.demo.command import Demo
+from embedstack.deploy.demo.command import DIMENSIONS, Demo, Guided, Scored, handbook, questions
 from embedstack.deploy.demo.model import DemoModel
 from embedstack.deploy.errors import DeployError, PortTaken
-from embedstack.deploy.guided import DIMENSIONS, Guided, Scored, handbook, questions
 from embedstack.deploy.machine import ports
 from embedstack.deploy.stack.result import Status
 
@@ -218,10 +217,10 @@ def test_the_guided_query_is_about_the_handbook() -> None:
     ("words", "replaced", "said", "code"),
     [
         (["up"], "embedstack.deploy.stack.up.up", "`embedstack up` continues from here", 130),
-        (["logs", "--follow"], "embedstack.deploy.commands.logs.logs", "", 0),
-        (["logs"], "embedstack.deploy.commands.logs.logs", "Interrupted.", 130),
-        (["trace"], "embedstack.deploy.commands.trace.follow", "", 0),
-        (["trace", "--once"], "embedstack.deploy.commands.trace.trace", "Interrupted.", 130),
+        (["logs", "--follow"], "embedstack.deploy.stack.running.logs", "", 0),
+        (["logs"], "embedstack.deploy.stack.running.logs", "Interrupted.", 130),
+        (["trace"], "embedstack.deploy.bridge_verbs.follow", "", 0),
+        (["trace", "--once"], "embedstack.deploy.bridge_verbs.trace", "Interrupted.", 130),
         (["model", "pull"], "embedstack.deploy.models.files.pull", "the same command goes on", 130),
         (["demo"], "embedstack.deploy.demo.command.run", "what was started has been stopped", 130),
     ],

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from embedstack.deploy import config_verbs, places, secrets, systemd
-from embedstack.deploy.commands import completion
+from embedstack.deploy import config_verbs, places, secrets
+from embedstack.deploy.cli import about
 from embedstack.deploy.config import SCHEMA, load
+from embedstack.deploy.console import Data, success
 from embedstack.deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
-from embedstack.deploy.result import Data, success
 
 ROOT = Path(__file__).parents[2]
 
@@ -226,7 +226,7 @@ def test_the_unit_finds_what_the_shell_finds(here: Path) -> None:
 def test_the_unit_is_written_as_systemd_reads_it(tmp_path: Path) -> None:
     """Spaces, quotes, per cent and dollar signs reach the program as they are; a systemd that is here says so too."""
     argv = ["/bin/echo", "a b", "100%", "$HOME", 'q"q', "b\\s", "é;'"]
-    text = systemd.unit("a%b", argv, tmp_path, {"A": "x %h y"})
+    text = config_verbs.systemd_unit("a%b", argv, tmp_path, {"A": "x %h y"})
     (tmp_path / "embedstack.service").write_text(text)
 
     assert "\nExecStart=/bin/echo " + r'''"a b" "100%%" $$HOME "q\"q" "b\\s" "é;'"''' + "\n" in text
@@ -246,18 +246,18 @@ def test_the_unit_is_written_as_systemd_reads_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_gets_a_script_that_asks_this_program(shell: completion.Shell) -> None:
+def test_a_shell_gets_a_script_that_asks_this_program(shell: about.Shell) -> None:
     """It names the program and the variable by which the program is asked."""
-    script = completion.completion(shell).script
+    script = about.completion(shell).script
 
     assert "embedstack" in script
     assert f"_EMBEDSTACK_COMPLETE=complete_{shell}" in script
-    assert f"{script}\n" == _text(completion.completion(shell))
+    assert f"{script}\n" == _text(about.completion(shell))
 
 
 def test_bash_accepts_its_script() -> None:
     """`bash -n` finds no mistake in it."""
-    script = completion.completion("bash").script
+    script = about.completion("bash").script
 
     subprocess.run(["/usr/bin/env", "bash", "-n"], input=script, text=True, timeout=60, check=True)
 
@@ -267,15 +267,15 @@ def test_bash_is_told_the_verbs(tmp_path: Path) -> None:
     program = tmp_path / "embedstack"
     program.write_text(
         f"#!{sys.executable}\n"
-        "from embedstack.deploy.cli.bridge import app\nfrom embedstack.deploy.commands import completion\n"
-        "completion.register()\napp(prog_name='embedstack')\n"
+        "from embedstack.deploy.cli.bridge import app\nfrom embedstack.deploy.cli import about\n"
+        "about.register()\napp(prog_name='embedstack')\n"
     )
     program.chmod(0o755)
     asked = "COMP_WORDS=(embedstack ver); COMP_CWORD=1; _embedstack_completion embedstack; echo ${COMPREPLY[@]}"
 
     told = subprocess.run(
         ["/usr/bin/env", f"PATH={tmp_path}:{os.environ['PATH']}", f"PYTHONPATH={ROOT}", "bash"],
-        input=f"{completion.completion('bash').script}\n{asked}\n",
+        input=f"{about.completion('bash').script}\n{asked}\n",
         capture_output=True,
         text=True,
         timeout=60,

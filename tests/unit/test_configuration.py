@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from embedstack.configuration.build import build
 from embedstack.configuration.layers import ConfigError, from_environment, from_text
+from embedstack.configuration.reference import shown
 from embedstack.configuration.schema import Schema
-from embedstack.configuration.shown import shown
 
 Secret = Annotated[str, Meta(extra={"secret": True})]
 

@@ -20,21 +20,22 @@ from embedstack.bridge.index.expectation import Expectation
 from embedstack.bridge.listen import serve
 from embedstack.bridge.parity.golden import GoldenStore
 from embedstack.configuration.layers import ConfigError
-from embedstack.deploy import bridge_file, places, record, secrets
-from embedstack.deploy.bridge_api import IndexFacts
+from embedstack.deploy import config as bridge_file
+from embedstack.deploy import places, record, secrets
+from embedstack.deploy.bridge_client import IndexFacts
 from embedstack.deploy.cli import app
 from embedstack.deploy.errors import DeployError
-from embedstack.deploy.hub import remembered
-from embedstack.deploy.native import record as supervised
+from embedstack.deploy.hub import cache
+from embedstack.deploy.native import protocol as supervised
 from embedstack.deploy.native.part import PartSpec
-from embedstack.deploy.ollama import made
+from embedstack.deploy.ollama import create
 from embedstack.deploy.plan.plan import Engine
-from embedstack.deploy.stack import store_server
+from embedstack.deploy.stack import store_step
 from embedstack.deploy.webui.index import record as index_record
 from embedstack.models import catalog
 from embedstack.models.demo import build
 from embedstack.models.model import CatalogError
-from embedstack.readers import content, json_file, key_file
+from embedstack.readers import content, json_file
 from embedstack.readers.content import Damaged, DamagedFile
 from tests.unit.damages import ANY, JSON, YAML, Damage
 
@@ -107,17 +108,23 @@ FILES = (
     File("plan.json", json.dumps(asdict(KNOWN)).encode(), lambda path: record.read(places.Places(path.parent)), JSON),
     File("webui-index.json", json.dumps(asdict(index_record.IndexRecord(FACTS))).encode(), index_record.read, JSON),
     File("a.key", SECRET.encode(), _key_file, ANY),
-    File("store.key", SECRET.encode(), store_server._read, ANY),
+    File("store.key", SECRET.encode(), store_step._read, ANY),
     File("index.json", b'{"fingerprint":"0123456789abcdef","model":"demo"}', _expectation, JSON, aside=True),
-    File("run/supervisor.json", b"", lambda path: supervised.read(places.Places(path.parent.parent)), JSON, aside=True),
     File(
-        "ollama.json",
-        b'{"u n":{"source":"","digest":"","parameters":{}}}',
-        lambda _: made.recall("u", "n"),
+        "run/supervisor.json",
+        b"",
+        lambda path: supervised.read_record(places.Places(path.parent.parent)),
         JSON,
         aside=True,
     ),
-    File("verified.json", b"{}", lambda _: remembered.recall(Path(__file__)), JSON, aside=True),
+    File(
+        "ollama.json",
+        b'{"u n":{"source":"","digest":"","parameters":{}}}',
+        lambda _: create.recall("u", "n"),
+        JSON,
+        aside=True,
+    ),
+    File("verified.json", b"{}", lambda _: cache.recall(Path(__file__)), JSON, aside=True),
     File(f"golden/{'0' * 16}.npy", b"", _golden, {**ANY, "0 bytes": lambda path, _: path.touch()}, aside=True),
     File("demo.json", b'{"recipe":"","files":{}}', _manifest, JSON, aside=True),
 )
@@ -135,8 +142,8 @@ def _good(file: File, folder: Path) -> bytes:
     if file.name.startswith("golden"):
         return _packed(folder)
     if file.name.endswith("supervisor.json"):
-        supervised.write(places.Places(folder), supervised.Record(4711, (supervised.RecordedPart(PART),)))
-        return supervised.path(places.Places(folder)).read_bytes()
+        supervised.write_record(places.Places(folder), supervised.Record(4711, (supervised.RecordedPart(PART),)))
+        return supervised.record_path(places.Places(folder)).read_bytes()
     return file.good
 
 
@@ -198,7 +205,7 @@ def test_a_key_may_come_through_a_pipe() -> None:
     try:
         os.write(writer, b"a-key\n")
         os.close(writer)
-        assert key_file.read(Path(f"/dev/fd/{reader}")) == "a-key"
+        assert content.read_key(Path(f"/dev/fd/{reader}")) == "a-key"
     finally:
         os.close(reader)
 
@@ -247,10 +254,10 @@ def test_a_verb_sets_a_damaged_record_of_the_supervisor_aside(verb: str, damage:
     """Its content, which holds the variables of the parts, is not shown."""
     where = places.places("embedstack").create()
     record.write(where, KNOWN)
-    supervised.write(where, supervised.Record(4711, (supervised.RecordedPart(PART),)))
-    good = supervised.path(where).read_bytes()
-    supervised.path(where).unlink()
-    JSON[damage](supervised.path(where), good)
+    supervised.write_record(where, supervised.Record(4711, (supervised.RecordedPart(PART),)))
+    good = supervised.record_path(where).read_bytes()
+    supervised.record_path(where).unlink()
+    JSON[damage](supervised.record_path(where), good)
 
     status, said = _run(verb)
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from embedstack.bridge.departure import Departure, unless_gone
 from embedstack.bridge.errors import ClientGone
+from embedstack.bridge.request import Departure, unless_gone
 
 
 async def answer() -> str:

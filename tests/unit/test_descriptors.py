@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from embedstack.deploy.native.descriptors import raised
+from embedstack.host.processes import raised
 
 ENDLESS = resource.RLIM_INFINITY
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from embedstack.deploy.docker import client, containers, daemon, gpu, image
+from embedstack.deploy.docker import cli, containers, daemon, runner
 from embedstack.deploy.docker.daemon import Daemon
 
 
@@ -78,20 +78,20 @@ class TestState:
 class TestGpu:
     def test_the_toolkit(self) -> None:
         """A registered runtime, or the hook that `--gpus` looks for."""
-        assert gpu.ability(("nvidia", "runc"), hook=False, cdi=(), amd=False) == "nvidia"
-        assert gpu.ability(("runc",), hook=True, cdi=(), amd=False) == "nvidia"
+        assert daemon.ability(("nvidia", "runc"), hook=False, cdi=(), amd=False) == "nvidia"
+        assert daemon.ability(("runc",), hook=True, cdi=(), amd=False) == "nvidia"
 
     def test_cdi(self) -> None:
         """Without the toolkit, a device that the daemon knows by CDI."""
-        assert gpu.ability(("runc",), hook=False, cdi=("nvidia.com/gpu=all",), amd=True) == "cdi"
+        assert daemon.ability(("runc",), hook=False, cdi=("nvidia.com/gpu=all",), amd=True) == "cdi"
 
     def test_amd(self) -> None:
         """Without an NVIDIA GPU, AMD's devices."""
-        assert gpu.ability(("runc",), hook=False, cdi=("vendor.org/nic=1",), amd=True) == "rocm"
+        assert daemon.ability(("runc",), hook=False, cdi=("vendor.org/nic=1",), amd=True) == "rocm"
 
     def test_none(self) -> None:
         """A machine without a GPU gets no overlay: a reservation that cannot be met is fatal."""
-        assert gpu.ability(("runc",), hook=False, cdi=(), amd=False) is None
+        assert daemon.ability(("runc",), hook=False, cdi=(), amd=False) is None
 
     @pytest.mark.parametrize(
         "text", ['{"cdiVersion": "0.6.0",\n "kind": "nvidia.com/gpu",\n}', "kind: nvidia.com/gpu\n"]
@@ -100,7 +100,7 @@ class TestGpu:
         """NVIDIA's tool writes YAML or JSON; folders that are not there are passed over."""
         (tmp_path / "nvidia.yaml").write_text(text)
 
-        assert gpu.cdi_kinds([str(tmp_path), str(tmp_path / "nowhere")]) == ("nvidia.com/gpu",)
+        assert daemon.cdi_kinds([str(tmp_path), str(tmp_path / "nowhere")]) == ("nvidia.com/gpu",)
 
     def test_groups_of_amds_devices(self, tmp_path: Path) -> None:
         """The numbers of this machine's groups; their names in the image may have others."""
@@ -108,8 +108,8 @@ class TestGpu:
         for name in ("kfd", "dri/card0", "dri/renderD128"):
             (tmp_path / name).touch()
 
-        assert (os.getgid(), os.getgid()) == gpu.amd_groups(tmp_path)
-        assert gpu.amd_groups(tmp_path / "dri") is None
+        assert (os.getgid(), os.getgid()) == daemon.amd_groups(tmp_path)
+        assert daemon.amd_groups(tmp_path / "dri") is None
 
 
 class TestDaemon:
@@ -142,7 +142,7 @@ class TestDaemon:
         self, answered: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """At once, or after its first answer: a fact as well, and no traceback."""
-        monkeypatch.setattr(client, "TIMEOUT_S", 0.2)
+        monkeypatch.setattr(cli, "TIMEOUT_S", 0.2)
         monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/docker")
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/hangs.sock")
         over = Event()
@@ -180,7 +180,7 @@ class TestDaemon:
 
     def test_other_composes_settings_stay_out(self) -> None:
         """COMPOSE_FILE of the person's own project must not become part of the stack."""
-        assert client.environment({"A": "1", "COMPOSE_FILE": "x", "EMBEDSTACK_RUN": "y"}) == {"A": "1"}
+        assert cli.environment({"A": "1", "COMPOSE_FILE": "x", "EMBEDSTACK_RUN": "y"}) == {"A": "1"}
 
 
 class TestImage:
@@ -190,8 +190,8 @@ class TestImage:
         one.mkdir()
         two.mkdir()
 
-        assert image.stage(one) == image.stage(two)
-        assert {"embedstack", *image.LINKED, "compose", *image.BESIDE} == {path.name for path in one.iterdir()}
+        assert runner.stage(one) == runner.stage(two)
+        assert {"embedstack", *runner.LINKED, "compose", *runner.BESIDE} == {path.name for path in one.iterdir()}
         assert not list(one.rglob("__pycache__"))
 
     @pytest.mark.parametrize(("changed", "another"), [("bridge/a.py", True), ("deploy/a.py", False)])
@@ -200,26 +200,24 @@ class TestImage:
         for name in ("bridge", "deploy"):
             (tmp_path / name).mkdir()
             (tmp_path / name / "a.py").write_text("1")
-        before = image.digest(tmp_path)
+        before = runner.digest(tmp_path)
         (tmp_path / changed).write_text("2")
 
-        assert (before != image.digest(tmp_path)) is another
+        assert (before != runner.digest(tmp_path)) is another
 
     def test_a_new_name_is_another_image(self, tmp_path: Path) -> None:
         """The same content under another name is not the same."""
         (tmp_path / "bridge").mkdir()
         (tmp_path / "bridge" / "a.py").write_text("1")
-        before = image.digest(tmp_path)
+        before = runner.digest(tmp_path)
         (tmp_path / "bridge" / "a.py").rename(tmp_path / "bridge" / "b.py")
 
-        assert before != image.digest(tmp_path)
+        assert before != runner.digest(tmp_path)
 
 
 def test_the_sdk_is_the_sdk() -> None:
     """The package deploy.docker does not hide PyPI's `docker` from itself."""
-    told = (
-        "import deploy.docker.client as client; print(client.docker.__name__, hasattr(client.docker, 'DockerClient'))"
-    )
+    told = "from embedstack.deploy.docker import cli; print(cli.docker.__name__, hasattr(cli.docker, 'DockerClient'))"
     out = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout
 
     assert out.strip() == "docker True"

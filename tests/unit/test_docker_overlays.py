@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from embedstack.deploy.docker import cli, files
-from embedstack.deploy.docker.cli import Project
+from embedstack.deploy.docker import argv
+from embedstack.deploy.docker import compose as files
+from embedstack.deploy.docker.argv import Project
 from embedstack.deploy.docker.compose import Gpu, overlays, services
 from tests.docker.plans import EMBEDDED, EXTERNAL, VLLM, combinations, plan
 
@@ -49,7 +50,7 @@ class TestOverlays:
     def test_every_overlay_exists(self) -> None:
         """No combination names a file that is not there, and no file but `dev` is never named."""
         named = {name for one in combinations() for name in overlays(one.plan, one.gpu)}
-        there = {path.name.split(".")[1] for path in files.compose(())[0].parent.glob("compose.*.yaml")}
+        there = {path.name.split(".")[1] for path in files.compose_files(())[0].parent.glob("compose.*.yaml")}
 
         assert there - {"dev"} == named
 
@@ -77,7 +78,7 @@ class TestServices:
 class TestCommands:
     def test_up(self) -> None:
         """Files in order, variables from one file, and the wait in whole seconds."""
-        compose = files.compose(("cdi",))
+        compose = files.compose_files(("cdi",))
         project = Project("mine", compose, compose[0].parent / "x.env")
 
         head, tail = (
@@ -89,5 +90,5 @@ class TestCommands:
 
     def test_down_keeps_volumes(self) -> None:
         """Data go only where that was said."""
-        assert "--volumes" not in cli.down("mine", volumes=False)
-        assert "--volumes" in cli.down("mine", volumes=True)
+        assert "--volumes" not in argv.down("mine", volumes=False)
+        assert "--volumes" in argv.down("mine", volumes=True)

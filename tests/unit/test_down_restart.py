@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from embedstack.deploy import record
 from embedstack.deploy.cli import app
 from embedstack.deploy.console import Report
-from embedstack.deploy.docker import command, runner
+from embedstack.deploy.docker import cli, runner
 from embedstack.deploy.docker.runner import Containers
 from embedstack.deploy.errors import FolderNotUsable
 from embedstack.deploy.native import client
-from embedstack.deploy.native import record as supervised
+from embedstack.deploy.native import protocol as supervised
 from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.native.runner import NativeRunner
 from embedstack.deploy.places import Places, places
@@ -89,7 +89,7 @@ def test_the_exit_status_is_that_of_the_worst_part(parts: tuple[PartState, ...],
 def test_a_native_part_has_its_own_time_to_be_ready(stack: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """vLLM needs longer than the bridge."""
     specs = (PartSpec("vllm", ("vllm",), "/", ready_timeout=900.0), PartSpec("bridge", ("b",), "/", ready_timeout=70.0))
-    supervised.write(stack, supervised.Record(1, tuple(supervised.RecordedPart(spec) for spec in specs)))
+    supervised.write_record(stack, supervised.Record(1, tuple(supervised.RecordedPart(spec) for spec in specs)))
     waited: list[tuple[Sequence[str], float]] = []
     monkeypatch.setattr(client, "status", lambda _: (PartState("vllm", "running"), RUNS))
     monkeypatch.setattr(client, "restart", lambda *_: None)
@@ -119,7 +119,7 @@ def test_containers_are_waited_for(
     seen: Iterator[tuple[PartState, ...]] = iter([looks[0], *looks] if names else looks)
     monkeypatch.setattr(Containers, "states", lambda _: next(seen))
     monkeypatch.setattr(Containers, "_check", lambda *_: None)
-    monkeypatch.setattr(command, "run", lambda *_: "")
+    monkeypatch.setattr(cli, "run", lambda *_: "")
     monkeypatch.setattr(runner, "POLL", 0.0)
 
     assert Containers("s", Report("restart", as_json=True)).restart(names) == ends
@@ -129,7 +129,7 @@ def test_containers_are_not_waited_for_without_end(monkeypatch: pytest.MonkeyPat
     """What still starts is told as it is."""
     monkeypatch.setattr(Containers, "states", lambda _: (STARTS,))
     monkeypatch.setattr(Containers, "_check", lambda *_: None)
-    monkeypatch.setattr(command, "run", lambda *_: "")
+    monkeypatch.setattr(cli, "run", lambda *_: "")
     monkeypatch.setattr(runner, "RESTART_TIMEOUT", 0.0)
     monkeypatch.setattr(runner, "POLL", 0.0)
 

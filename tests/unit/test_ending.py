@@ -1,11 +1,12 @@
 """A process that ends: whether what it was working on can have done it, and what a person is told."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
-from embedstack.bridge.backends import ending
-from embedstack.bridge.backends.ending import Ending
+from embedstack.bridge.backends import child
+from embedstack.bridge.backends.child import Ending
 
 OWN = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 SENT = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGXCPU")
@@ -50,7 +51,7 @@ def test_what_the_bridge_ended_is_not_blamed_on_anybody() -> None:
 
 def test_a_kill_names_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """How much is free, and whether the kernel's own killer was seen at work."""
-    monkeypatch.setattr(ending, "available_memory", lambda: 3 * 2**29)
+    monkeypatch.setattr(child, "available_memory", lambda: 3 * 2**29)
 
     assert "1.5 GiB of memory are free now" in str(Ending(-9))
     assert "or a person" in str(Ending(-9))
@@ -58,7 +59,7 @@ def test_a_kill_names_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_kernel_that_says_nothing_is_taken_for_one_that_killed_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: "ending.Path"
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Other systems have no such files, and older kernels no such lines."""
     for content in (None, "", "oom_kill\n", "oom_kill many\n", "nr_free_pages 1\n"):
@@ -66,7 +67,7 @@ def test_a_kernel_that_says_nothing_is_taken_for_one_that_killed_nothing(
         file.unlink(missing_ok=True)
         if content is not None:
             file.write_text(content)
-        monkeypatch.setattr(ending, "_VMSTAT", file)
-        assert ending.killed_for_memory() == 0
+        monkeypatch.setattr(child, "_VMSTAT", file)
+        assert child.killed_for_memory() == 0
     (tmp_path / "vmstat").write_text("nr_free_pages 1\noom_kill 7\n")
-    assert ending.killed_for_memory() == 7
+    assert child.killed_for_memory() == 7

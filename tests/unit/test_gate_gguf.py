@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedstack.deploy.commands.model_check import check
 from embedstack.deploy.errors import InvalidModel, ModelRefused
 from embedstack.deploy.gates.gate import accept, examine
 from embedstack.deploy.gates.verdict import Verdict, failures, refuse
+from embedstack.deploy.models.files import check_model
 from embedstack.models import catalog
 from embedstack.models.catalog import Model
 from embedstack.models.demo.build import DemoFiles, build, default_folder
@@ -292,12 +292,12 @@ def test_every_failure_is_named_and_no_pass_is() -> None:
 
 def test_the_command_takes_any_name_of_a_model(demo: DemoFiles, random_fixture: RandomFixture) -> None:
     """And says which model it was; one that is none is an error with the nearest name."""
-    assert check(random_fixture.gguf, "random", random_fixture.catalog).model == "random"
-    assert check(demo.gguf, "demo:latest").model == "demo"
+    assert check_model(random_fixture.gguf, "random", random_fixture.catalog).model == "random"
+    assert check_model(demo.gguf, "demo:latest").model == "demo"
     with pytest.raises(InvalidModel, match="did you mean"):
-        check(demo.gguf, "dmo")
+        check_model(demo.gguf, "dmo")
     with pytest.raises(ModelRefused, match=r"qwen3\.block_count: 1; it must be 36"):
-        check(demo.gguf, "qwen3-embedding:4b")
+        check_model(demo.gguf, "qwen3-embedding:4b")
 
 
 @pytest.mark.parametrize(("kind", "refused"), [(1, True), (7, False), (15, False), (32, False), (0, False)])

@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedstack.deploy.commands.model_check import check
 from embedstack.deploy.errors import ModelRefused
 from embedstack.deploy.gates import safetensors
 from embedstack.deploy.gates.gate import accept
-from embedstack.deploy.gates.hf_files import PostProcessor
-from embedstack.deploy.gates.post_processor import added
+from embedstack.deploy.gates.hf_files import PostProcessor, added
+from embedstack.deploy.models.files import check_model
 from embedstack.models import catalog
 from embedstack.models.catalog import Model
 from embedstack.models.demo.build import DemoFiles
@@ -71,7 +70,7 @@ WHOLE = {"a": FIRST, "b": FIRST, "c": SECOND}
 def test_the_demo_models_folder_passes(demo: DemoFiles, model: Model) -> None:
     """As it is built, and by the command too."""
     assert {verdict.severity for verdict in accept(demo.hf, model)} == {"pass"}
-    assert check(demo.hf, "demo").verdicts == accept(demo.hf, model)
+    assert check_model(demo.hf, "demo").verdicts == accept(demo.hf, model)
 
 
 def test_a_folder_of_shards_passes(folder: Path, model: Model) -> None:

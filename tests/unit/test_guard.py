@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from embedstack.bridge.api.answers import error_answer
 from embedstack.bridge.api.guard import Guard
-from embedstack.bridge.api.trace import TraceDoor
+from embedstack.bridge.api.ops import TraceDoor
 from embedstack.bridge.errors import BridgeError
 from embedstack.bridge.observe.telemetry import Telemetry
 from embedstack.bridge.observe.trace import Trace

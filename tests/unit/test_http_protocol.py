@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from embedstack.bridge.departure import Departure
 from embedstack.bridge.listen import protocol
 from embedstack.bridge.listen.protocol import HttpProtocol
+from embedstack.bridge.request import Departure
 
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n"
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from starlette.types import Message
 
 from embedstack.bridge.api.intake import READ, Intake
-from embedstack.bridge.departure import Departure
 from embedstack.bridge.errors import BodiesFull
+from embedstack.bridge.request import Departure
 
 
 class Sender:

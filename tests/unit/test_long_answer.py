@@ -10,8 +10,8 @@ import numpy as np
 import orjson
 import pytest
 
-from embedstack.bridge.api.long_answer import LongAnswer, pieces
-from embedstack.bridge.departure import Departure
+from embedstack.bridge.api.answers import LongAnswer, pieces
+from embedstack.bridge.request import Departure
 
 VECTORS = [np.array([0.1 * number, 1 / 3], np.float32) for number in range(7)]
 OLLAMA = {"model": 'a "name"', "embeddings": VECTORS, "prompt_eval_count": 9}

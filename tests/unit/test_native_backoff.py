@@ -1,6 +1,6 @@
 """When a part that has ended is started again."""
 
-from embedstack.deploy.native.backoff import NEVER_READY, ONCE_READY, STABLE, Row
+from embedstack.deploy.native.watched import NEVER_READY, ONCE_READY, STABLE, Row
 
 
 def after(row: Row, *runs: tuple[bool, float]) -> Row:

@@ -10,11 +10,11 @@ from typing import Literal
 import pytest
 
 from embedstack.deploy.machine.gpu import Gpu
-from embedstack.deploy.native import engine_look
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.engines import Blocker, Facts, choose
 from embedstack.deploy.plan.plan import Engine
 from embedstack.deploy.settings import EngineSettings, PortSettings, Settings, VllmSettings
+from embedstack.deploy.stack import planning
 from embedstack.models import catalog
 
 URL = "http://127.0.0.1:11434"
@@ -84,7 +84,7 @@ def test_a_gpu_is_told_with_whether_it_is_apples(
     kind: Literal["nvidia", "rocm", "apple"], metal: bool, tmp_path: Path
 ) -> None:
     """Its name, for people, and what decides."""
-    found = engine_look.look(
+    found = planning.look_at_engine(
         Settings(engine=EngineSettings(url="http://127.0.0.1:1")), Places(tmp_path), {}, gpu=Gpu(kind, "GPU 1", 1)
     )
 
@@ -164,24 +164,24 @@ def serving(*paths: str) -> Iterator[str]:
 def test_an_ollama_is_found_at_the_address_of_the_environment(tmp_path: Path) -> None:
     """OLLAMA_HOST as Ollama reads it; engine.url comes before it."""
     with serving("/api/version") as url:
-        found = engine_look.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": url.partition("//")[2]}, gpu=None)
+        found = planning.look_at_engine(Settings(), Places(tmp_path), {"OLLAMA_HOST": url.partition("//")[2]}, gpu=None)
         assert (url, "0.34.4", False) == (found.url, found.version, found.ours)
         port = int(url.rpartition(":")[2])
-        listens = engine_look.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": f"0.0.0.0:{port}"}, gpu=None)
+        listens = planning.look_at_engine(Settings(), Places(tmp_path), {"OLLAMA_HOST": f"0.0.0.0:{port}"}, gpu=None)
         assert listens.url == url
-        named = engine_look.look(
+        named = planning.look_at_engine(
             Settings(engine=EngineSettings(url=url)), Places(tmp_path), {"OLLAMA_HOST": "127.0.0.1:1"}, gpu=None
         )
         assert named.version == "0.34.4"
         ports = PortSettings(ollama=port)
-        assert engine_look.look(Settings(ports=ports), Places(tmp_path), {}, gpu=None).version == "0.34.4"
+        assert planning.look_at_engine(Settings(ports=ports), Places(tmp_path), {}, gpu=None).version == "0.34.4"
 
 
 def test_a_bridge_is_not_taken_for_an_ollama(tmp_path: Path) -> None:
     """It answers as one, and would be put before itself: a fact, and no error for who wants another engine."""
     with serving("/api/version", "/healthz") as url:
-        named = engine_look.look(Settings(engine=EngineSettings(url=url)), Places(tmp_path), {}, gpu=None)
-        hosted = engine_look.look(Settings(), Places(tmp_path), {"OLLAMA_HOST": url}, gpu=None)
+        named = planning.look_at_engine(Settings(engine=EngineSettings(url=url)), Places(tmp_path), {}, gpu=None)
+        hosted = planning.look_at_engine(Settings(), Places(tmp_path), {"OLLAMA_HOST": url}, gpu=None)
 
     assert (named.version, named.bridge, named.named) == (None, True, "engine.url")
     assert (hosted.bridge, hosted.named) == (True, "OLLAMA_HOST")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from embedstack.deploy.errors import FolderNotUsable
-from embedstack.deploy.native import client, record, socket_call
+from embedstack.deploy.native import client, protocol
 from embedstack.deploy.native.protocol import Request
 from embedstack.deploy.places import Places
 from embedstack.readers import content
@@ -16,8 +16,8 @@ def test_below_a_file_there_is_no_stack(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     places = Places(tmp_path / "file" / "home")
 
-    assert socket_call.call(places, Request("status")) is None
-    assert record.read(places) is None
+    assert protocol.call(places, Request("status")) is None
+    assert protocol.read_record(places) is None
     assert client.status(places) is None
 
 
@@ -27,10 +27,10 @@ def test_a_folder_that_may_not_be_read_names_the_setting(tmp_path: Path, monkeyp
     def refused(*_: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(socket_call, "_exchange", refused)
+    monkeypatch.setattr(protocol, "_exchange", refused)
     monkeypatch.setattr(content, "read", refused)
     with pytest.raises(FolderNotUsable, match="Permission denied") as caught:
-        socket_call.call(Places(tmp_path), Request("status"))
+        protocol.call(Places(tmp_path), Request("status"))
     assert "EMBEDSTACK_HOME" in caught.value.advice
     with pytest.raises(FolderNotUsable, match=r"supervisor\.json cannot be read"):
-        record.read(Places(tmp_path))
+        protocol.read_record(Places(tmp_path))

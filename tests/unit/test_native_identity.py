@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from embedstack.deploy.native import identity
-from embedstack.deploy.native.identity import MARK, Identity
+from embedstack.deploy.native import process as identity
+from embedstack.deploy.native.process import MARK, Identity
 from tests.upstreams.load import wait_until
 
 OURS = secrets.token_hex(8)  # of this run: another on this machine has its own

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-from embedstack.deploy.native import logs, rotation
+from embedstack.deploy.native import logs
 from embedstack.deploy.native.logs import Line
 from embedstack.deploy.places import Places
 
@@ -63,15 +63,15 @@ def test_following_ends_after_the_time_given(places: Places) -> None:
 def test_only_what_is_too_large_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
     """At most three older ones are kept, the newest as .1."""
     log = tmp_path / "x.log"
-    assert not rotation.rotate(log)
+    assert not logs.rotate(log)
     for number in range(5):
         log.write_text(f"{number}" * 100)
-        assert rotation.rotate(log, largest=50, kept=3)
+        assert logs.rotate(log, largest=50, kept=3)
         assert log.read_text() == ""
     assert [(tmp_path / f"x.log.{n}").read_text()[0] for n in (1, 2, 3)] == ["4", "3", "2"]
     assert len(list(tmp_path.iterdir())) == 4
     log.write_text("short")
-    assert not rotation.rotate(log, largest=50)
+    assert not logs.rotate(log, largest=50)
 
 
 def test_where_the_disk_is_full_the_log_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +83,6 @@ def test_where_the_disk_is_full_the_log_goes(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("shutil.copyfile", full)
     log = tmp_path / "x.log"
     log.write_text("x" * 100)
-    assert rotation.rotate(log, largest=50)
+    assert logs.rotate(log, largest=50)
     assert [path.name for path in tmp_path.iterdir()] == ["x.log"]
     assert log.read_text() == ""

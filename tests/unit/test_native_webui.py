@@ -14,7 +14,7 @@ import pytest
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import Blocked, CommandFailed, FolderNotUsable, NotEnoughSpace
-from embedstack.deploy.native import webui_extras, webui_python, written
+from embedstack.deploy.native import written
 from embedstack.deploy.settings import WebuiSettings
 from embedstack.deploy.webui import install
 from embedstack.deploy.webui.install import WebuiEnvironment, commands, ensure, environment
@@ -77,7 +77,7 @@ def test_a_python_on_path_that_does_not_run_is_passed_over(tmp_path: Path, monke
     program(tmp_path / "bin" / "python3.12", "echo 'command not found' >&2; exit 127")
     good = program(tmp_path / "bin" / "python3.11", "echo 3 11")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert webui_python.choose(SETTINGS, None) == str(good)
+    assert install.choose(SETTINGS, None) == str(good)
 
 
 def test_without_a_python_uv_fetches_one_and_without_uv_it_is_told(
@@ -86,9 +86,9 @@ def test_without_a_python_uv_fetches_one_and_without_uv_it_is_told(
     """The ways out are named."""
     monkeypatch.setattr(sys, "executable", str(program(tmp_path / "python", "echo 3 13")))
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    assert webui_python.choose(SETTINGS, Path("/bin/uv")) == "3.12"
+    assert install.choose(SETTINGS, Path("/bin/uv")) == "3.12"
     with pytest.raises(Blocked, match=r"needs Python 3\.11 or 3\.12") as told:
-        webui_python.choose(SETTINGS, None)
+        install.choose(SETTINGS, None)
     assert "uv" in told.value.advice
     assert "--no-webui" in told.value.advice
 
@@ -97,7 +97,7 @@ def test_the_python_of_the_settings_must_fit(tmp_path: Path) -> None:
     """No other is taken in its place."""
     wrong = program(tmp_path / "python", "echo 3 13")
     with pytest.raises(Blocked, match=f"webui.python is {wrong}"):
-        webui_python.choose(WebuiSettings(python=wrong), Path("/bin/uv"))
+        install.choose(WebuiSettings(python=wrong), Path("/bin/uv"))
 
 
 def test_what_is_there_is_not_made_again(cache: Path, installer: Callable[[str], None]) -> None:
@@ -217,7 +217,7 @@ def test_another_store_of_vectors_extends_what_is_there(
         ran.append(wanted)
         return ["/bin/sh", "-c", "echo Installed 2 packages"]
 
-    monkeypatch.setattr(webui_extras, "command", command)
+    monkeypatch.setattr(install, "command", command)
     on_pgvector = WebuiSettings(version="9.9.9", vector_store="pgvector")
     assert not environment(on_pgvector).complete
     assert ensure(on_pgvector, REPORT).complete

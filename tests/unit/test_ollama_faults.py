@@ -12,12 +12,10 @@ from embedstack.deploy.errors import EngineNotUsable, EngineRefused, InvalidMode
 from embedstack.deploy.hub.source import Source
 from embedstack.deploy.models import create as model_create
 from embedstack.deploy.models import pull_ollama, show
-from embedstack.deploy.ollama import made, modelfile
-from embedstack.deploy.ollama.create import create
-from embedstack.deploy.ollama.made import Made
-from embedstack.deploy.ollama.pull import pull
+from embedstack.deploy.ollama import create as made
+from embedstack.deploy.ollama.create import Made, create, pull
 from embedstack.deploy.ollama.server import Ollama, Progress, keep_alive_value, same_name
-from embedstack.models import catalog
+from embedstack.models import catalog, modelfile
 from tests.upstreams.server import Connection, Handler, Request, serve
 
 FILE = catalog.load().models["qwen3-embedding:4b"].file()
@@ -56,7 +54,7 @@ def test_an_ollama_too_old(tmp_path: Path) -> None:
     """It is refused before any file is fetched for it."""
     source = Source(None, offline=True, cache=tmp_path)
     with serve(ollama(OLD)) as url, pytest.raises(EngineNotUsable, match=r"Ollama 0\.11\.4 is too old"):
-        model_create.create("demo", None, None, None, url=url, keep_alive=-1, source=source, report=REPORT)
+        model_create.create_model("demo", None, None, None, url=url, keep_alive=-1, source=source, report=REPORT)
     assert list(tmp_path.iterdir()) == []
 
 

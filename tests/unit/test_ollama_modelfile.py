@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from embedstack.deploy.errors import InvalidModel
-from embedstack.deploy.ollama.modelfile import Modelfile, Value, as_shown, parameters, parse, shown
 from embedstack.models import catalog
 from embedstack.models.model import Model
-from embedstack.models.modelfile import render
+from embedstack.models.modelfile import Modelfile, Value, as_shown, parameters, parse, render, shown
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "modelfiles"
 MODELS = catalog.load().models

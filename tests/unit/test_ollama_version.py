@@ -4,7 +4,7 @@ import pytest
 
 from embedstack.deploy.errors import EngineNotUsable
 from embedstack.deploy.ollama.version import Support, judge, needs_llama_server
-from embedstack.host.ollama_version import parse, uncounted, uncounted_by
+from embedstack.host.ollama import parse_version, uncounted, uncounted_by
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from embedstack.host.ollama_version import parse, uncounted, uncounted_by
 )
 def test_parsing(text: str, version: tuple[int, int, int] | None) -> None:
     """What is no version is None, and no error."""
-    assert parse(text) == version
+    assert parse_version(text) == version
 
 
 @pytest.mark.parametrize(

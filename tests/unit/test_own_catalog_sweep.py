@@ -24,7 +24,7 @@ from embedstack.bridge.parity.golden import GoldenStore
 from embedstack.bridge.request import KeepAlive
 from embedstack.bridge.settings.structs import Settings
 from embedstack.bridge.text.length import limit_of
-from embedstack.deploy.doctor import fit
+from embedstack.deploy.plan import decide
 from embedstack.models import catalog
 from embedstack.models.catalog import CatalogError, Model
 from embedstack.vectors.mrl import Vectors
@@ -119,7 +119,7 @@ def use(model: Model) -> None:
     choose.members(settings, [msgspec.structs.replace(engine, kind="ollama")], model, None)
     limit_of(model.context.recommended)
     for file in model.files:
-        fit.fit(model, file, 10**9, model.context.recommended, flash_attention=True)
+        decide.fit(model, file, 10**9, model.context.recommended, flash_attention=True)
         model.names_for(file.quantisation)
     facts = EngineFacts("openai", "1", ID, None)
     gate = Gate(model, None, GoldenStore(None), style="qwen3", special_tokens="keep")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from embedstack.deploy.native import webui_script
+from embedstack.deploy.native import runner
 from embedstack.deploy.native.part import PartSpec, inherited
 from embedstack.host import processes
 
@@ -72,7 +72,7 @@ def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_script_for_open_webuis_python() -> None:
     """What is asked of Open WebUI's environment is not answered by the working folder."""
     webui = PartSpec("open-webui", (str(Path(sys.executable).with_name("open-webui")), "serve"), "/")
-    assert webui_script.run(webui, "import json, sys; print(json.dumps(sys.argv[1:]))", "asked") == '["asked"]\n'
+    assert runner.run(webui, "import json, sys; print(json.dumps(sys.argv[1:]))", "asked") == '["asked"]\n'
 
 
 def test_a_part_runs_no_code_of_its_folder(folder: Path) -> None:
@@ -95,8 +95,8 @@ def starts(tree: ast.AST) -> Iterator[ast.expr | ast.Call]:
 
 # Each with what makes it harmless.
 HARMLESS = {
-    ("deploy/stack/webui_password.py", "[*python, '-c', script]"): "`python` is a Python with -I",
-    ("deploy/stack/webui_password.py", "[*python, '-c', '…']"): "the same, shown",
+    ("deploy/webui/verbs/password.py", "[*python, '-c', script]"): "`python` is a Python with -I",
+    ("deploy/webui/verbs/password.py", "[*python, '-c', '…']"): "the same, shown",
     ("benchmarks/nginx.py", "[program, '-p', str(home), '-c', str(config), '-e', 'stderr']"): "nginx",
     ("benchmarks/profile.py", "['-m', 'embedstack.bridge']"): "the arguments alone",
     ("benchmarks/profile.py", "['-m', 'benchmarks.profiled', str(file)]"): "likewise",

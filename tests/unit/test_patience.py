@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from embedstack.bridge.traffic.item import Ticket
-from embedstack.bridge.traffic.patience import Patience
+from embedstack.bridge.traffic.pace import Patience
 
 
 class Clock:

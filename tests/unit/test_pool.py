@@ -9,7 +9,6 @@ import pytest
 
 from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineGarbled, EngineKilled
 from embedstack.bridge.checks import BrokenVectors
-from embedstack.bridge.departure import Departure
 from embedstack.bridge.engines import engine as engine_module
 from embedstack.bridge.engines import outage as outage_module
 from embedstack.bridge.engines.engine import Limits
@@ -24,7 +23,7 @@ from embedstack.bridge.errors import (
     TextKillsEngine,
 )
 from embedstack.bridge.parity.golden import GoldenStore
-from embedstack.bridge.request import KeepAlive
+from embedstack.bridge.request import Departure, KeepAlive
 from embedstack.bridge.supply import Supplied
 from tests.unit.toy_pool import GOLDEN, ToyEngine, Toys, assert_right, run, until
 

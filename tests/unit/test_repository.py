@@ -20,7 +20,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from typer.testing import CliRunner
 
-from embedstack.bridge import command_line
+from embedstack.bridge.settings import load
 from embedstack.deploy.cli import app
 from tests.engines.machine import PACKAGE_OF
 
@@ -189,7 +189,7 @@ def test_flags_and_verbs_in_the_documents_exist(document: Path) -> None:
         flag for line in re.findall(r"embed-bridge( --[^\n`|#]*)", code) for flag in re.findall(r"--[a-z-]+", line)
     }
     verbs = {tuple(words.split()) for words in re.findall(r"embedstack((?: [a-z]+)+)", code)}
-    known = command_line._parser().format_help()
+    known = load._parser().format_help()
     wrong = [verb for verb in verbs if CliRunner().invoke(app, [*verb, "--help"]).exit_code]
 
     assert {flag for flag in flags if flag not in known} == set()

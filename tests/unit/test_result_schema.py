@@ -13,9 +13,8 @@ import typer
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from embedstack.deploy import config_verbs, errors, places, result, secrets
-from embedstack.deploy.cli import app
-from embedstack.deploy.commands import completion
+from embedstack.deploy import config_verbs, console, errors, places, secrets
+from embedstack.deploy.cli import about, app
 from embedstack.deploy.config import load
 from embedstack.deploy.errors import DeployError
 
@@ -64,7 +63,7 @@ def test_the_schema_is_one() -> None:
     """It is a valid schema of its own draft, for the version that is written."""
     Draft202012Validator.check_schema(SCHEMA)
 
-    assert SCHEMA["properties"]["schema"]["const"] == result.SCHEMA
+    assert SCHEMA["properties"]["schema"]["const"] == console.SCHEMA
 
 
 @pytest.mark.parametrize(
@@ -118,16 +117,16 @@ def test_the_results_of_config_fit_the_schema(tmp_path: Path) -> None:
         "config example": config_verbs.example(),
         "config secrets": config_verbs.show_secrets("embedstack", print),
         "config systemd": config_verbs.user_unit(loaded, {}, tmp_path),
-        "completion": completion.completion("bash"),
+        "completion": about.completion("bash"),
     }
 
-    assert [_check(result.success(name, data))["command"] for name, data in told.items()] == list(told)
+    assert [_check(console.success(name, data))["command"] for name, data in told.items()] == list(told)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_fits_the_schema(kind: type[DeployError]) -> None:
     """Code, message, advice and exit status, whatever went wrong."""
-    told = _check(result.failure("model pull", kind("What.", "Next.")))
+    told = _check(console.failure("model pull", kind("What.", "Next.")))
 
     assert told["error"] == {"code": kind.code, "message": "What.", "advice": "Next.", "exit_code": kind.exit_code}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from embedstack.bridge.roles import ENOUGH, RoleWatch, origin
+from embedstack.bridge.api.witness import ENOUGH, RoleWatch, origin
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from embedstack.bridge.errors import BridgeError
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.errors import DeployError
-from embedstack.sentences import joined, sentence
+from embedstack.words import joined, sentence
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,16 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from embedstack.deploy import record, result, secrets
+from embedstack.deploy import console as result
+from embedstack.deploy import record, secrets
 from embedstack.deploy.cli import app
-from embedstack.deploy.cli.options import BRIDGE_URL
+from embedstack.deploy.cli.verb import BRIDGE_URL
 from embedstack.deploy.errors import FolderNotUsable, InvalidModel
 from embedstack.deploy.places import places
 from embedstack.deploy.smoke import command, run, verdicts
-from embedstack.deploy.smoke.junit import junit
+from embedstack.deploy.smoke.command import junit
+from embedstack.deploy.smoke.pace import Throughput
 from embedstack.deploy.smoke.result import Check, Smoke
-from embedstack.deploy.smoke.throughput import Throughput
 from tests.unit.test_own_catalog import tiny
 from tests.unit.test_stack_record import KNOWN
 

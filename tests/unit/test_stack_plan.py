@@ -15,7 +15,7 @@ from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.plan import decide, environment
 from embedstack.deploy.plan.plan import Engine, Plan, Served, name_in_engine
 from embedstack.deploy.settings import ModelSettings, Settings, StackSettings
-from embedstack.deploy.webui import wanted
+from embedstack.deploy.webui.settings import put
 from embedstack.models import catalog
 
 OLLAMA = "http://127.0.0.1:11434"
@@ -175,16 +175,16 @@ def test_open_webui_without_an_ollama_has_nothing_to_chat_with() -> None:
 
 def test_a_difference_in_open_webuis_settings_is_named_and_a_key_is_not_shown() -> None:
     """Field by field, also below ollama_config."""
-    must = wanted.embedding(_plan(), "http://b:1", "new-key")
+    must = put.embedding(_plan(), "http://b:1", "new-key")
     is_set = {**must, "RAG_EMBEDDING_MODEL": "other", "ollama_config": {"url": "http://b:1", "key": "old-key"}}
 
-    found = [str(difference) for difference in wanted.differences(is_set, must)]
+    found = [str(difference) for difference in put.differences(is_set, must)]
 
     assert found == [
         "RAG_EMBEDDING_MODEL is 'other', and should be 'qwen3-embedding:4b'",
         "ollama_config.key is ********, and should be ********",
     ]
-    assert wanted.differences(must, must) == ()
+    assert put.differences(must, must) == ()
 
 
 def test_only_what_is_exposed_listens_beyond_this_machine() -> None:

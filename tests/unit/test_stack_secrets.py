@@ -140,7 +140,8 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_processes_that_start_together_have_the_same_secrets(here: Places) -> None:
     """Two `up` at once make one set of secrets, and leave no other file behind."""
     program = (
-        "import sys; from pathlib import Path; from deploy import secrets; from deploy.places import Places;"
+        "import sys; from pathlib import Path; from embedstack.deploy import secrets\n"
+        "from embedstack.deploy.places import Places;"
         "print(secrets.ensure(Places(Path(sys.argv[1])), print).bridge_key)"
     )
     argv = [sys.executable, "-c", program, str(here.root)]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedstack.bridge.tokens import shares
+from embedstack.bridge.engines.retry import shares
 
 TEXTS = st.lists(st.text(max_size=40), min_size=1, max_size=40)
 

@@ -11,8 +11,8 @@ import pytest
 
 from embedstack.bridge.observe.trace import LONGEST_NAME, LONGEST_TEXT, MOST_TEXTS, Trace
 from embedstack.bridge.request import Caller, EmbedRequest, EmbedResult, Found, Meaning, Stages
+from embedstack.deploy import bridge_verbs as command
 from embedstack.deploy import trace_record
-from embedstack.deploy.commands import trace as command
 from embedstack.deploy.trace_record import TraceRecord
 
 ASKED = EmbedRequest("demo", ("年假", "abc"), caller=Caller(("key laptop", "user-7")))

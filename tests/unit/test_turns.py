@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedstack.bridge.traffic.turns import Turns
+from embedstack.bridge.traffic.scheduler import Turns
 
 
 @dataclass(eq=False)

@@ -13,8 +13,8 @@ from embedstack.deploy.plan.engines import Facts
 from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import planning
-from embedstack.deploy.stack.before import Before
 from embedstack.deploy.stack.planning import Looked
+from embedstack.deploy.stack.runner import Before
 
 VLLM = Path("/opt/vllm/bin/vllm")
 

@@ -29,7 +29,7 @@ def nobody(*_: object, **__: object) -> Iterator[Webui]:
 def asked(monkeypatch: pytest.MonkeyPatch, found: tuple[Chunk, ...] | None, question: str | None = None) -> WebuiDemo:
     """The command, where the knowledge base is there and a question finds `found`."""
     monkeypatch.setattr(demo, "_signed_in", nobody)
-    monkeypatch.setattr(demo.shelf, "put", lambda *_: (HANDBOOK, ()))
+    monkeypatch.setattr(demo, "put_handbook", lambda *_: (HANDBOOK, ()))
     monkeypatch.setattr(demo.library, "query", lambda *_: found)
     return demo.demo(Settings(), None, Report("test", as_json=True), question, any_version=False)
 

@@ -12,17 +12,16 @@ from typer.testing import CliRunner
 
 from embedstack.deploy.cli import app
 from embedstack.deploy.errors import DeployError, PartNotReady, WebuiRefused
-from embedstack.deploy.stack import webui_elsewhere
-from embedstack.deploy.webui import wanted
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.settings import put
 from embedstack.deploy.webui.verbs import own as webui_own
+from embedstack.deploy.webui.verbs import theirs
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 from tests.upstreams.open_webui import UPDATE, scripted
 from tests.upstreams.server import Connection, Request, serve
 
-MUST = wanted.fields("demo", "http://127.0.0.1:11435", "", batch=16, concurrency=4)
-BEFORE = wanted.fields("other", "http://127.0.0.1:1", "", batch=1, concurrency=0) | {
+MUST = put.fields("demo", "http://127.0.0.1:11435", "", batch=16, concurrency=4)
+BEFORE = put.fields("other", "http://127.0.0.1:1", "", batch=1, concurrency=0) | {
     "openai_config": {"url": "", "key": ""}
 }
 LOCKED = (500, '{"detail": "Error updating embedding configuration: database is locked"}')
@@ -92,7 +91,7 @@ def test_a_token_that_is_refused_says_how_to_get_another() -> None:
     refusal = {"/api/v1/auths/": [(401, '{"detail": "Invalid token"}')]}
     with scripted(instead=refusal) as server, Webui(server.url) as webui:
         with pytest.raises(WebuiRefused) as refused:
-            webui_elsewhere.signed_in(webui, Elsewhere(server.url, "old"))
+            theirs.signed_in(webui, Elsewhere(server.url, "old"))
 
         assert "Invalid token" in refused.value.message
         assert "EMBEDSTACK_WEBUI_TOKEN" in refused.value.advice
@@ -105,7 +104,7 @@ def test_a_token_of_no_administrator_is_refused() -> None:
         Webui(server.url) as webui,
         pytest.raises(WebuiRefused, match="that of a user"),
     ):
-        webui_elsewhere.signed_in(webui, Elsewhere(server.url, "token"))
+        theirs.signed_in(webui, Elsewhere(server.url, "token"))
 
 
 @pytest.mark.parametrize("status", [200, 404])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from embedstack.deploy.trace_record import TraceRecord
-from embedstack.deploy.webui.proof import Arrival, Proof, arrival
+from embedstack.deploy.webui.verbs.apply import Arrival, Proof, arrival
 
 TEXT = "And a question? 公司年假"
 

@@ -74,5 +74,5 @@ def test_what_is_required_is_all_of_it() -> None:
     base = Base("travel", 1, 3, 0, answers=False)
     done = Reindexed("http://x", (base,), (Failed("travel", "long.txt", "f", "too long"),), (), 0, 1.0)
     with pytest.raises(ReindexFailed, match=r"long\.txt in 'travel': too long; 'travel' answers nothing"):
-        reindex.require(done)
-    reindex.require(Reindexed("http://x", (), (), (), 0, 1.0))
+        reindex.require_all(done)
+    reindex.require_all(Reindexed("http://x", (), (), (), 0, 1.0))

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from embedstack.deploy.errors import InvalidSettings, WebuiUnsupported
-from embedstack.deploy.webui import role, version, wanted
-from embedstack.deploy.webui.settings import shown
+from embedstack.deploy.plan import stores
+from embedstack.deploy.webui import version
+from embedstack.deploy.webui.settings import put, shown
 from embedstack.deploy.webui.settings.shown import Setting
 from embedstack.deploy.webui.verbs.elsewhere import elsewhere
 
-MUST = wanted.fields("demo", "http://127.0.0.1:11435", "secret of the bridge", batch=16, concurrency=4)
+MUST = put.fields("demo", "http://127.0.0.1:11435", "secret of the bridge", batch=16, concurrency=4)
 SET = {**MUST, "status": True, "openai_config": {"url": "", "key": "secret of another"}}
 
 
@@ -23,10 +24,10 @@ def _rows(is_set: dict[str, Any], environ: dict[str, str] | None = None) -> dict
 
 def test_nothing_differs_where_all_is_as_it_should_be() -> None:
     """Database and environment alike; each setting is there once, by the name of its variable."""
-    rows = _rows(SET, role.ENVIRONMENT | {"RAG_EMBEDDING_BATCH_SIZE": "16", "ENABLE_ASYNC_EMBEDDING": "true"})
+    rows = _rows(SET, stores.ENVIRONMENT | {"RAG_EMBEDDING_BATCH_SIZE": "16", "ENABLE_ASYNC_EMBEDDING": "true"})
 
     assert [row for row in rows.values() if row.differs or row.note] == []
-    assert {"RAG_OLLAMA_BASE_URL", "RAG_EMBEDDING_MODEL", *role.ENVIRONMENT} <= set(rows)
+    assert {"RAG_OLLAMA_BASE_URL", "RAG_EMBEDDING_MODEL", *stores.ENVIRONMENT} <= set(rows)
 
 
 def test_a_setting_says_where_it_and_what_should_be_come_from() -> None:
@@ -55,13 +56,13 @@ def test_without_persistence_the_environment_is_what_is_set() -> None:
 
 def test_what_sends_the_role_is_judged_by_the_environment_alone() -> None:
     """Missing or other, it differs; where the environment cannot be seen nothing is claimed."""
-    seen, unseen = _rows(SET, {role.FIELD: "prefix"}), _rows(SET)
+    seen, unseen = _rows(SET, {stores.FIELD: "prefix"}), _rows(SET)
 
-    assert [(seen[name].value, seen[name].differs) for name in (role.FIELD, role.QUERY)] == [
+    assert [(seen[name].value, seen[name].differs) for name in (stores.FIELD, stores.QUERY)] == [
         ("prefix", True),
         ("", True),
     ]
-    assert {(shown.UNSEEN, False)} == {(unseen[name].came, unseen[name].differs) for name in role.ENVIRONMENT}
+    assert {(shown.UNSEEN, False)} == {(unseen[name].came, unseen[name].differs) for name in stores.ENVIRONMENT}
 
 
 def test_no_key_is_told() -> None:

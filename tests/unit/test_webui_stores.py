@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 
 from embedstack.deploy.docker import variables, written
-from embedstack.deploy.docker.cli import Project
-from embedstack.deploy.doctor import stores as doctor
+from embedstack.deploy.docker.argv import Project
+from embedstack.deploy.doctor import webui as doctor
 from embedstack.deploy.errors import InvalidSettings
-from embedstack.deploy.native import parts, webui_extras
+from embedstack.deploy.native import parts
 from embedstack.deploy.native.parts import Here
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import stores
 from embedstack.deploy.plan.plan import Mode
 from embedstack.deploy.plan.stores import Server, Store
 from embedstack.deploy.settings import Settings, WebuiSettings
-from embedstack.deploy.stack import store_server
+from embedstack.deploy.stack import store_step
+from embedstack.deploy.webui import install
 from embedstack.deploy.webui.pgvector_table import SCRIPT
 from tests.docker.plans import FixedSecrets, plan, settings
 
@@ -119,10 +120,10 @@ class TestRefused:
         """The two ways on are named; in containers the stack has one of its own."""
         wanted = settings(webui={"vector_store": store})
         with pytest.raises(InvalidSettings, match="the stack starts none") as refused:
-            store_server.server(wanted, "native", 1024)
+            store_step.store_server(wanted, "native", 1024)
         assert "webui.vector_store_url" in refused.value.advice
         assert "--mode docker" in refused.value.advice
-        assert store_server.server(wanted, "docker", 1024) is None
+        assert store_step.store_server(wanted, "docker", 1024) is None
 
     @pytest.mark.parametrize(
         ("content", "problem"), [(None, "cannot be read"), ("", "holds no key"), ("a\nb", "one line")]
@@ -133,7 +134,7 @@ class TestRefused:
             (tmp_path / "key").write_text(content)
         wanted = _external(tmp_path / "key")
         with pytest.raises(InvalidSettings, match=problem):
-            store_server.server(wanted, "native", 1024)
+            store_step.store_server(wanted, "native", 1024)
 
 
 def _external(key_file: Path) -> Settings:
@@ -147,7 +148,7 @@ def test_a_native_open_webui_is_given_the_server_and_its_password(tmp_path: Path
     (tmp_path / "key").write_text("word\n")
     wanted = _external(tmp_path / "key")
     made = replace(plan(webui={"vector_store": "pgvector", "vector_store_url": POSTGRES}), mode="native")
-    made = replace(made, store=store_server.server(wanted, "native", 2560))
+    made = replace(made, store=store_step.store_server(wanted, "native", 2560))
     specs = parts.specs(made, FixedSecrets(), Places(Path("/stack")), Here(webui=Path("/w/bin/open-webui")))
     (webui,) = [spec for spec in specs if spec.name == "open-webui"]
     assert webui.environment["PGVECTOR_DB_URL"] == "postgresql://me:word@db:5432/webui"
@@ -161,11 +162,11 @@ def test_what_a_store_needs_comes_at_the_version_that_open_webui_names() -> None
         "Requires-Dist: chromadb==1.5.9\nRequires-Dist: pgvector==0.4.2; extra == 'all'\n"
         "Requires-Dist: pgvector==0.4.2; extra == 'postgres'\n"
     )
-    assert webui_extras.pinned(metadata, ("pgvector", "psycopg2-binary")) == ("pgvector==0.4.2", "psycopg2-binary")
+    assert install.pinned(metadata, ("pgvector", "psycopg2-binary")) == ("pgvector==0.4.2", "psycopg2-binary")
     assert stores.PACKAGES["chroma"] == ()
     python = Path("/env/bin/python")
-    assert webui_extras.command(python, None, "0.12.4", ("a==1",))[-2:] == ["open-webui==0.12.4", "a==1"]
-    assert webui_extras.command(python, Path("/bin/uv"), "0.12.4", ("a==1",))[:3] == ["/bin/uv", "pip", "install"]
+    assert install.command(python, None, "0.12.4", ("a==1",))[-2:] == ["open-webui==0.12.4", "a==1"]
+    assert install.command(python, Path("/bin/uv"), "0.12.4", ("a==1",))[:3] == ["/bin/uv", "pip", "install"]
 
 
 class TestDoctor:
@@ -176,16 +177,16 @@ class TestDoctor:
     def test_a_server_that_does_not_answer(self, mode: Mode, answers: bool | None, expected: list[str]) -> None:
         """Open WebUI would end at its start; a container may know a name that this machine does not."""
         made = replace(plan(webui={"vector_store": "qdrant"}), mode=mode, store=Server("http://127.0.0.1:1"))
-        assert [found.severity for found in doctor.check(made, answers)] == expected
+        assert [found.severity for found in doctor.check_stores(made, answers)] == expected
 
     def test_a_weaviate_of_somebody_else(self) -> None:
         """Its own defaults drop all but ten chunks of a file: it is told how to start it."""
         made = replace(plan(webui={"vector_store": "weaviate"}), store=Server("http://127.0.0.1:1"))
-        assert [found.id for found in doctor.check(made, True)] == ["WEAVIATE-LIMIT"]
+        assert [found.id for found in doctor.check_stores(made, True)] == ["WEAVIATE-LIMIT"]
 
     def test_nothing_is_said_of_the_stacks_own(self) -> None:
         """It is started with the right settings."""
-        assert list(doctor.check(plan(webui={"vector_store": "weaviate"}), None)) == []
+        assert list(doctor.check_stores(plan(webui={"vector_store": "weaviate"}), None)) == []
 
     def test_what_listens_is_reached_and_a_socket_in_a_folder_is_not_asked(self) -> None:
         """By a connection alone."""

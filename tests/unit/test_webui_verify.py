@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from embedstack.deploy.console import Report
-from embedstack.deploy.webui import cost, library, progress
+from embedstack.deploy.webui import library
 from embedstack.deploy.webui.client import Webui
-from embedstack.deploy.webui.index import verify
+from embedstack.deploy.webui.index import guarded, reindex, verify
 from embedstack.deploy.webui.library import File, Knowledge
 
 FILE = File("f", "travel.txt", "completed")
@@ -85,7 +85,7 @@ def test_before_and_now_stand_beside_each_other() -> None:
 @pytest.mark.parametrize(("length", "pieces"), [(0, 1), (999, 1), (1000, 1), (1001, 2), (1900, 2), (1901, 3)])
 def test_chunks_of_a_text(length: int, pieces: int) -> None:
     """Of 1,000 characters with 100 of the one before: 900 new ones each."""
-    assert cost.pieces(length, 1000, 100) == pieces
+    assert guarded.pieces(length, 1000, 100) == pieces
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_chunks_of_a_text(length: int, pieces: int) -> None:
 )
 def test_progress_in_words(now: int | None, first: int | None, told: str) -> None:
     """As the bridge counts; where it does not tell, the time alone."""
-    assert progress.line("doing", now, first, 200, 10.0) == told
+    assert reindex.line("doing", now, first, 200, 10.0) == told
 
 
 def test_what_work_raises_is_raised() -> None:
     """Also a TimeoutError, which is none of the waiting's."""
     with pytest.raises(TimeoutError, match="its own"):
-        progress.watched(_raises, Report("test", as_json=False), "doing", lambda: None, 0)
+        reindex.watched(_raises, Report("test", as_json=False), "doing", lambda: None, 0)
 
 
 def _raises() -> object:

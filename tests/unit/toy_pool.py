@@ -10,7 +10,6 @@ import numpy as np
 
 from embedstack.bridge.backends.base import Backend, Embedded, EngineDied, EngineDown, EngineFacts
 from embedstack.bridge.cache.cache import Cache
-from embedstack.bridge.departure import Departure
 from embedstack.bridge.engines.engine import Limits
 from embedstack.bridge.engines.pool import Member, Pool
 from embedstack.bridge.engines.quarantine import Quarantine
@@ -18,7 +17,7 @@ from embedstack.bridge.errors import BridgeError
 from embedstack.bridge.observe.telemetry import Telemetry
 from embedstack.bridge.parity.gate import Gate
 from embedstack.bridge.parity.golden import GoldenStore
-from embedstack.bridge.request import Caller, KeepAlive, Lane, Row
+from embedstack.bridge.request import Caller, Departure, KeepAlive, Lane, Row
 from embedstack.bridge.supply import Supplied, Supply, Wanted
 from embedstack.bridge.traffic.scheduler import Scheduler
 from embedstack.models import catalog

@@ -1,26 +1,77 @@
-"""Open WebUI's settings, changed only where what is indexed stays searchable, or is embedded anew."""
+"""Open WebUI's settings, changed only where what is indexed stays searchable, or is embedded anew.
+
+What it costs to embed an index anew: how many chunks, and how many a second this machine does.
+"""
 
 from __future__ import annotations
 
+import math
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from embedstack.deploy.bridge_api import BridgeApi, IndexFacts
-from embedstack.deploy.bridge_client import BridgeClient
+from embedstack.deploy.bridge_client import BridgeApi, BridgeClient, IndexFacts
 from embedstack.deploy.console import Report
-from embedstack.deploy.errors import PartNotReady
-from embedstack.deploy.webui import cost, library, progress, wanted
+from embedstack.deploy.errors import BridgeRefused, PartNotReady
+from embedstack.deploy.webui import library
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import guard, verify
 from embedstack.deploy.webui.index import record as index_record
-from embedstack.deploy.webui.index.guard import Judgement, Verdict
+from embedstack.deploy.webui.index import reindex as progress
+from embedstack.deploy.webui.index.guard import Cost, Judgement, Verdict
 from embedstack.deploy.webui.index.record import IndexRecord
 from embedstack.deploy.webui.index.reindex import Reindexed, reindex
 from embedstack.deploy.webui.library import Library
-from embedstack.deploy.webui.settings.put import put
-from embedstack.deploy.webui.wanted import Difference
+from embedstack.deploy.webui.settings import put as wanted
+from embedstack.deploy.webui.settings.put import Difference, put
+
+WORDS = "A document is cut into chunks of about this length before it is embedded. "
+ENOUGH = 2.0  # seconds that the second batch may take, as the first one foretells
+FEWEST = 32  # numbers in a vector: a size that is asked for is answered, whatever index the bridge expects
+FIRST, MOST = 2, 32  # texts; 32 is what a stack has Open WebUI send in one request
+
+
+def cost_of(webui: Webui, known: Library, bridge: BridgeClient | None, model: str) -> Cost:
+    """`model` is what Open WebUI would ask for."""
+    size, overlap = _cut(webui)
+    files = (*known.files, *known.chat_files)
+    each = (pieces(len(library.content(webui, file.id)), size, overlap) for file in files)
+    chunks = sum(each) + known.memories + len(known.knowledge)
+    return Cost(chunks, None if bridge is None else rate(bridge, model, size))
+
+
+def rate(bridge: BridgeClient, model: str, size: int) -> float | None:
+    """Texts of `size` characters a second, measured with a few that no cache has; None where it embeds nothing now."""
+    try:
+        seconds = _timed(bridge, model, FIRST, size)
+        texts = min(MOST, int(ENOUGH * FIRST / seconds))
+        if texts <= FIRST:
+            return FIRST / seconds
+        return texts / _timed(bridge, model, texts, size)
+    except BridgeRefused:
+        return None
+
+
+def _timed(bridge: BridgeClient, model: str, texts: int, size: int) -> float:
+    filler = WORDS * math.ceil(size / len(WORDS))
+    new = [f"{secrets.token_hex(8)} {filler}"[:size] for _ in range(texts)]
+    began = time.perf_counter()
+    bridge.embed(new, model=model, dimensions=FEWEST, role="document")
+    return time.perf_counter() - began
+
+
+def _cut(webui: Webui) -> tuple[int, int]:
+    """Characters of a chunk, and how many of them the one before has too, as Open WebUI is set."""
+    told = webui.ask("GET", "/api/v1/retrieval/config")
+    return max(int(told.get("CHUNK_SIZE") or 1000), 1), int(told.get("CHUNK_OVERLAP") or 0)
+
+
+def pieces(length: int, size: int, overlap: int) -> int:
+    return math.ceil(max(length - overlap, 1) / max(size - overlap, 1))
+
 
 MODEL = ("RAG_EMBEDDING_ENGINE", "RAG_EMBEDDING_MODEL")
 """What cannot change below what was indexed; address, key and pace can."""
@@ -81,9 +132,9 @@ class Index:
 
     def cost(self, webui: Webui, known: Library, model: str) -> guard.Cost:
         if self.url is None:
-            return cost.of(webui, known, None, model)
+            return cost_of(webui, known, None, model)
         with BridgeClient(self.url, self.key) as bridge:
-            return cost.of(webui, known, bridge, model)
+            return cost_of(webui, known, bridge, model)
 
 
 @dataclass(frozen=True)
@@ -147,7 +198,7 @@ def make_anew(
     index.keep(now, model, report, complete=False)
     if now is None:
         index.doubt()
-    chunks = cost.of(webui, known, None, model).chunks
+    chunks = cost_of(webui, known, None, model).chunks
     done = reindex(webui, known, before, report, chunks=chunks, answered=index.answered, chat_files=chat_files)
     index.keep(now, model, report, complete=not done.exit_code)
     return done

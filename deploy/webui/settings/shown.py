@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embedstack.deploy.webui import role
-from embedstack.deploy.webui.wanted import SECRET
+from embedstack.deploy.plan import stores
+from embedstack.deploy.webui.settings.put import SECRET
 
 DATABASE, ENVIRONMENT, UNSEEN = "database", "environment", "unseen"
 PERSISTENT = "ENABLE_PERSISTENT_CONFIG"
@@ -79,7 +79,7 @@ def _embedding(
 
 
 def _roles(environ: Mapping[str, str] | None) -> Iterator[Setting]:
-    for name, must in role.ENVIRONMENT.items():
+    for name, must in stores.ENVIRONMENT.items():
         if environ is None:
             yield Setting(name, "", UNSEEN, must, "embedstack", differs=False)
         else:

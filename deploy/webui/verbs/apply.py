@@ -1,26 +1,120 @@
-"""`embedstack webui apply`: Open WebUI set as it should be, the stack's own or somebody else's."""
+"""`embedstack webui apply`: Open WebUI set as it should be, the stack's own or somebody else's.
+
+Whether the role of a text arrives at the bridge: a document and a question go through Open WebUI.
+"""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.console import Group
 from rich.text import Text
 
+from embedstack.deploy.bridge_client import BridgeApi
 from embedstack.deploy.config import Loaded
 from embedstack.deploy.console import Report
-from embedstack.deploy.errors import Blocked
-from embedstack.deploy.stack import store_step, webui_elsewhere, webui_roles, webui_step
-from embedstack.deploy.webui import pgvector_table, proof, role, version
+from embedstack.deploy.errors import Blocked, PartNotReady
+from embedstack.deploy.plan import stores
+from embedstack.deploy.stack import store_step, webui_step
+from embedstack.deploy.trace_record import TraceRecord
+from embedstack.deploy.webui import library, pgvector_table, version
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import guarded, record
 from embedstack.deploy.webui.index.guarded import Index
 from embedstack.deploy.webui.index.reindex import Reindexed
-from embedstack.deploy.webui.proof import Arrival, Proof
+from embedstack.deploy.webui.settings.put import Difference
 from embedstack.deploy.webui.verbs import own as webui_own
+from embedstack.deploy.webui.verbs import own as webui_roles
+from embedstack.deploy.webui.verbs import theirs
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 from embedstack.deploy.webui.verbs.own import Own
-from embedstack.deploy.webui.wanted import Difference
+
+NAME = "embedstack-proof.txt"
+Kind = Literal["document", "query"]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What came of one text.
+
+    Attributes:
+        role: as the bridge took it; "" where it never saw the text.
+        source: where the bridge had the role from, as `body input_type`.
+        reason: why this is not as it should be, "" where it is.
+    """
+
+    kind: Kind
+    role: str
+    source: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """`sent` where Open WebUI said of each text what it is."""
+
+    document: Arrival
+    query: Arrival
+
+    @property
+    def sent(self) -> bool:
+        return not self.document.reason and not self.query.reason
+
+
+def prove(webui: Webui, bridge: BridgeApi) -> Proof:
+    """Upload a small file, ask for it, take it away again. PartNotReady where either does not answer."""
+    # Texts that no cache knows, and each of a length that nobody else sends just now.
+    mark = secrets.token_hex(secrets.randbelow(64) + 32)
+    texts: dict[Kind, str] = {"document": f"Whether a document arrives: {mark}", "query": f"And a question? {mark}"}
+    before = max((record.seq for record in bridge.trace(0)), default=0)
+    failed = _ask(webui, texts)
+    came = bridge.trace(before)
+    document, query = (arrival(kind, text, came, failed) for kind, text in texts.items())
+    return Proof(document, query)
+
+
+def arrival(kind: Kind, text: str, came: Sequence[TraceRecord], failed: str = "") -> Arrival:
+    """What the bridge's requests say of this text. `failed`: why Open WebUI could not send it. Pure."""
+    size = len(text.encode())
+    found = next((record for record in came if record.bytes == size and record.texts == 1), None)
+    if found is None:
+        return Arrival(kind, "", "", failed or _missing(came, size))
+    if found.source in ("default", ""):
+        return Arrival(kind, found.role, found.source, "it came without a role")
+    if found.role != kind:
+        return Arrival(kind, found.role, found.source, f"it came as {found.role}")
+    return Arrival(kind, found.role, found.source)
+
+
+def _missing(came: Sequence[TraceRecord], size: int) -> str:
+    if any(record.texts == 1 and size < record.bytes <= size + 300 for record in came):  # an instruction is shorter
+        return "it came with something written before it: a prefix is set, and not the field that shall carry it"
+    return "it did not come to this bridge" + (", though other texts did" if came else "")
+
+
+def _ask(webui: Webui, texts: dict[Kind, str]) -> str:
+    """Why it could not, "" where it could. What was uploaded is taken away again."""
+    try:
+        file = library.upload(webui, NAME, texts["document"].encode())
+        library.query(webui, f"file-{file}", texts["query"], 1)
+    except PartNotReady as error:
+        return error.message
+    finally:
+        _take_away(webui)
+    return ""
+
+
+def _take_away(webui: Webui) -> None:
+    """What was uploaded, also where it failed, now or before."""
+    with suppress(PartNotReady):
+        for file in library.look(webui).chat_files:
+            if file.name == NAME:
+                webui.ask("DELETE", f"/api/v1/files/{file.id}")
+
 
 NOT_SENT = 1  # the exit status where a text's role does not reach the bridge
 ANEW = "embedstack webui apply --reindex"
@@ -85,27 +179,27 @@ def _own(loaded: Loaded, report: Report, *, reindex: bool, any_version: bool) ->
         webui_own.signed_in(own, webui)
         index = webui_step.index(own.plan, own.secrets, own.places)
         # Before anything is embedded anew: what it puts before a text would be in the index for good.
-        restarted = webui_roles.ensure(own, report) if reindex else False
+        restarted = webui_roles.ensure_role(own, report) if reindex else False
         done = guarded.settle(webui, own.must, index, report, anew=ANEW, reindex=reindex)
-    restarted = webui_roles.ensure(own, report) or restarted
+    restarted = webui_roles.ensure_role(own, report) or restarted
     code = done.reindexed.exit_code if done.reindexed else 0
     return Applied(webui.url, told, done.changed, restarted, (), None, done.reindexed, code)
 
 
 def _elsewhere(loaded: Loaded, there: Elsewhere, report: Report, *, reindex: bool, any_version: bool) -> Applied:
-    wanted = webui_elsewhere.find(loaded.settings, there)
+    wanted = theirs.find(loaded.settings, there)
     with Webui(there.url) as webui, wanted.bridge() as bridge:
         told = _version(webui, any_version=any_version)
-        webui_elsewhere.signed_in(webui, there)
+        theirs.signed_in(webui, there)
         bridge.index(wanted.model)  # it knows the model, and its trace can be read: else nothing is changed
         bridge.trace(0)
         index = Index(record.of_url(there.url), wanted.here, wanted.admin_key)
         done = guarded.settle(webui, wanted.must, index, report, anew=ANEW, reindex=reindex)
         with report.step("a document and a question through Open WebUI"):
-            proved = proof.prove(webui, bridge)
+            proved = prove(webui, bridge)
     whole = done.reindexed is None or not done.reindexed.exit_code
     code = 0 if proved.sent and whole else NOT_SENT
-    return Applied(webui.url, told, done.changed, False, role.lines(), proved, done.reindexed, code)
+    return Applied(webui.url, told, done.changed, False, stores.lines(), proved, done.reindexed, code)
 
 
 def _version(webui: Webui, *, any_version: bool) -> str:

@@ -1,25 +1,38 @@
-"""The Open WebUI of a stack that runs, with all that is to be known of it."""
+"""The Open WebUI of a stack that runs, with all that is to be known of it.
+
+The environment in which a stack's Open WebUI runs: of its process, or of its container.
+
+What of Open WebUI's settings only its environment carries: set by starting it anew, where it differs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import psutil
 
 from embedstack.deploy import record
 from embedstack.deploy import secrets as stack_secrets
 from embedstack.deploy.console import Report
-from embedstack.deploy.errors import NotRunning, WebuiRefused
+from embedstack.deploy.docker import cli, containers
+from embedstack.deploy.errors import NotRunning, PartNotReady, WebuiRefused
 from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places, places
-from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.plan import stores
+from embedstack.deploy.plan.plan import Mode, Plan
 from embedstack.deploy.record import Record
 from embedstack.deploy.secrets import Secrets
 from embedstack.deploy.settings import Settings
-from embedstack.deploy.stack import before, planning, runners
+from embedstack.deploy.stack import planning
+from embedstack.deploy.stack import runner as before
+from embedstack.deploy.stack import runner as runners
 from embedstack.deploy.stack.planning import Looked
 from embedstack.deploy.stack.runner import Runner
 from embedstack.deploy.state import PartState
-from embedstack.deploy.webui import wanted
 from embedstack.deploy.webui.client import WRONG_PASSWORD, Webui
+from embedstack.deploy.webui.settings import put as wanted
+from embedstack.deploy.webui.settings import shown
 
 IN_DOCKER = "http://bridge:11435"
 
@@ -58,7 +71,7 @@ def find(settings: Settings, report: Report) -> Own:
     """NotRunning where there is no such stack, or none of its parts is an Open WebUI that runs; else as `up` raises."""
     where = places(settings.stack.name)
     known = record.read(where)
-    running = part(before.look(where, report).parts)
+    running = part(before.look_before(where, report).parts)
     looked = planning.look(settings, where, report)
     plan = planning.make(settings, looked, report.warn)
     return Own(plan, known, where, stack_secrets.read(where, report.warn), looked, running)
@@ -101,3 +114,58 @@ def signed_in(own: Own, webui: Webui) -> None:
             "`embedstack webui password` gives it a new one; or --url with a token of an administrator in "
             "EMBEDSTACK_WEBUI_TOKEN.",
         ) from error
+
+
+SEEN = (
+    *stores.ENVIRONMENT,
+    *("RAG_EMBEDDING_ENGINE", "RAG_EMBEDDING_MODEL", "RAG_OLLAMA_BASE_URL", "RAG_OLLAMA_API_KEY"),
+    *("RAG_EMBEDDING_BATCH_SIZE", "ENABLE_ASYNC_EMBEDDING", "RAG_EMBEDDING_CONCURRENT_REQUESTS"),
+    shown.PERSISTENT,
+)
+"""What of it is looked at: the rest is nobody's business here."""
+
+
+def running_environment(stack: str, mode: Mode, running: PartState) -> Mapping[str, str] | None:
+    """What it was started with, as far as it is SEEN; None where the system does not show it."""
+    whole = _of_container(stack) if mode == "docker" else _of_process(running.pid)
+    return None if whole is None else {name: value for name, value in whole.items() if name in SEEN}
+
+
+def _of_process(pid: int | None) -> Mapping[str, str] | None:
+    try:
+        return None if pid is None else psutil.Process(pid).environ()
+    except psutil.Error:
+        return None
+
+
+def _of_container(project: str) -> Mapping[str, str] | None:
+    with cli.client() as connected:
+        for container in containers.look(connected, project):
+            if containers.service(container) == parts.WEBUI:
+                given = (entry.partition("=") for entry in container["Config"].get("Env") or ())
+                return {name: value for name, _, value in given}
+    return None
+
+
+def ensure_role(own: Own, report: Report) -> bool:
+    """Whether it had to be started anew. PartNotReady where it still does not send the role then."""
+    if _sent(own, own.running):
+        return False
+    report.warn(f"Open WebUI runs without {', '.join(stores.ENVIRONMENT)} as they should be: it is started anew")
+    runner = own.runner(report)
+    with report.step("Open WebUI"):
+        # Where what runs was started by the same plan, and yet without them, the runner sees nothing to do.
+        if not runner.start([parts.WEBUI]):
+            runner.restart([parts.WEBUI])
+    if not _sent(own, part(runner.states())):
+        raise PartNotReady(
+            "Open WebUI was started anew, and still runs without the settings by which it sends a text's role.",
+            "`embedstack down`, then `embedstack up`. Documents and accounts stay.",
+        )
+    return True
+
+
+def _sent(own: Own, running: PartState) -> bool:
+    """True too where the system does not show its environment: then it is as the stack has started it."""
+    environ = running_environment(own.record.stack, own.plan.mode, running)
+    return environ is None or stores.sent(environ)

@@ -8,7 +8,7 @@ from typing import Any
 
 from embedstack.deploy.config import Loaded
 from embedstack.deploy.console import Report
-from embedstack.deploy.stack import webui_elsewhere, webui_step
+from embedstack.deploy.stack import webui_step
 from embedstack.deploy.webui import library, version
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import guarded, verify
@@ -16,6 +16,7 @@ from embedstack.deploy.webui.index import record as index_record
 from embedstack.deploy.webui.index.guarded import Index
 from embedstack.deploy.webui.index.reindex import Reindexed
 from embedstack.deploy.webui.verbs import own as webui_own
+from embedstack.deploy.webui.verbs import theirs
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 
 
@@ -36,10 +37,10 @@ def reindex(
 
 
 def _elsewhere(loaded: Loaded, there: Elsewhere, report: Report, *, chat_files: bool, any_version: bool) -> Reindexed:
-    wanted = webui_elsewhere.find(loaded.settings, there)
+    wanted = theirs.find(loaded.settings, there)
     with Webui(there.url) as webui:
         version.require(webui.version(), webui.url, any_version=any_version)
-        webui_elsewhere.signed_in(webui, there)
+        theirs.signed_in(webui, there)
         at = Index(index_record.of_url(there.url), wanted.here, wanted.admin_key)
         return _anew(webui, at, str(_address(wanted.must)), report, chat_files)
 

@@ -11,14 +11,15 @@ from rich.text import Text
 from embedstack.deploy.advice import followable
 from embedstack.deploy.config import Loaded
 from embedstack.deploy.console import Report
-from embedstack.deploy.stack import webui_elsewhere, webui_process
 from embedstack.deploy.webui import version
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.settings import shown as setting
 from embedstack.deploy.webui.settings.shown import Setting
 from embedstack.deploy.webui.verbs import own as webui_own
+from embedstack.deploy.webui.verbs import own as webui_process
+from embedstack.deploy.webui.verbs import theirs
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
-from embedstack.sentences import joined
+from embedstack.words import joined
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def status(loaded: Loaded, there: Elsewhere | None, report: Report) -> WebuiStat
 
 def _own(loaded: Loaded, report: Report) -> WebuiStatus:
     own = webui_own.find(loaded.settings, report)
-    environ = webui_process.environment(own.record.stack, own.plan.mode, own.running)
+    environ = webui_process.running_environment(own.record.stack, own.plan.mode, own.running)
     with Webui(own.plan.webui_url) as webui:
         told = webui.version()
         webui_own.signed_in(own, webui)
@@ -92,10 +93,10 @@ def _own(loaded: Loaded, report: Report) -> WebuiStatus:
 
 
 def _elsewhere(loaded: Loaded, there: Elsewhere) -> WebuiStatus:
-    found = webui_elsewhere.find(loaded.settings, there)
+    found = theirs.find(loaded.settings, there)
     with Webui(there.url) as webui:
         told = webui.version()
-        webui_elsewhere.signed_in(webui, there)
+        theirs.signed_in(webui, there)
         is_set = webui.embedding()
     sources = setting.sources(loaded.sources) | _named(there)
     return _status(webui.url, told, setting.settings(is_set, found.must, sources, None))

@@ -13,7 +13,7 @@ from rich.text import Text
 from embedstack.deploy.advice import followable
 from embedstack.deploy.console import Report
 from embedstack.deploy.doctor import neighbours
-from embedstack.deploy.doctor.size import size
+from embedstack.deploy.doctor.finding import size
 from embedstack.deploy.errors import Blocked, FolderNotUsable
 from embedstack.deploy.webui import install
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from embedstack.deploy.native import files, parts
+from embedstack.deploy.native import parts
 from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.native.parts import Here
 from embedstack.deploy.places import Places
@@ -34,5 +34,5 @@ def demo_plan(demo: DemoFiles, wanted: Settings, engine: Engine = EMBEDDED) -> P
 
 
 def specs(plan: Plan, places: Places, here: Here | None = None) -> tuple[PartSpec, ...]:
-    stamp = files.write(plan, SECRETS, places)
+    stamp = parts.write_files(plan, SECRETS, places)
     return parts.specs(plan, SECRETS, places, here or Here(stamp=stamp))

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from embedstack.deploy.native import client, engine_look, parts
+from embedstack.deploy.native import client, parts
 from embedstack.deploy.native.parts import Here
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import engines
 from embedstack.deploy.plan.engines import Blocker
 from embedstack.deploy.plan.plan import Engine
 from embedstack.deploy.settings import EngineSettings, Settings, WebuiSettings
+from embedstack.deploy.stack import planning
 from embedstack.deploy.webui import install
 from embedstack.models import catalog
 from embedstack.models.demo.build import DemoFiles
@@ -33,7 +34,7 @@ def places(tmp_path: Path) -> Iterator[Places]:
 
 
 def chosen(wanted: Settings, places: Places) -> Engine:
-    facts = engine_look.look(wanted, places, {"PATH": os.environ["PATH"]}, gpu=None)
+    facts = planning.look_at_engine(wanted, places, {"PATH": os.environ["PATH"]}, gpu=None)
     engine = engines.choose(wanted, catalog.load().find("demo").model, facts)
     assert not isinstance(engine, Blocker), engine.message
     return engine
@@ -80,7 +81,7 @@ def test_an_installed_ollama_is_started_killed_and_stopped(
     requests.post(f"{plan.bridge_url}/api/embed", json={"model": "demo", "input": "x"}, timeout=120)
     assert embed(plan.bridge_url) == 2560
     assert client.stop(places) == ("ollama", "bridge")
-    assert engine_look.version(str(engine.url)) is None
+    assert planning.version(str(engine.url)) is None
 
 
 @pytest.mark.needs("ollama")
@@ -97,7 +98,7 @@ def test_an_ollama_that_runs_is_used_and_left_alone(places: Places, demo: DemoFi
         client.wait_ready(places, [parts.BRIDGE], 120, report())
         assert embed(plan.bridge_url) == 2560
         assert client.stop(places) == ("bridge",)
-        assert engine_look.version(running.url)
+        assert planning.version(running.url)
         assert alive(running.pid)
 
 

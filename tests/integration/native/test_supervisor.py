@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from embedstack.deploy.errors import PartNotReady
-from embedstack.deploy.native import address, client, identity, record, rotation
-from embedstack.deploy.native.identity import Identity
-from embedstack.deploy.native.record import Record, RecordedPart
+from embedstack.deploy.native import client, logs, protocol
+from embedstack.deploy.native import process as identity
+from embedstack.deploy.native.process import Identity
+from embedstack.deploy.native.protocol import Record, RecordedPart
 from embedstack.deploy.places import Places
 from tests.integration.native.toys import (
     SLEEPER,
@@ -211,7 +212,7 @@ def test_a_part_sees_what_it_was_given_and_little_else(places: Places, monkeypat
 def test_what_holds_secrets_is_for_this_user_alone(places: Places) -> None:
     """Socket, record and logs are 0600, their folders 0700."""
     up(places, server())
-    files = (places.socket, record.path(places), places.logs / "server.log", places.logs / "supervisor.log")
+    files = (places.socket, protocol.record_path(places), places.logs / "server.log", places.logs / "supervisor.log")
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in files}
     assert {0o700} == {stat.S_IMODE(path.stat().st_mode) for path in (places.root, places.run, places.logs)}
 
@@ -273,7 +274,7 @@ def test_a_reused_pid_kills_no_stranger(tmp_path: Path) -> None:
                 spec = server()
                 born = psutil.Process(stranger.pid).create_time()
                 who = Identity(stranger.pid, born - 1000, identity.new_token())
-                record.write(places.create(), Record(999_999_999, (RecordedPart(spec, who),)))
+                protocol.write_record(places.create(), Record(999_999_999, (RecordedPart(spec, who),)))
                 assert states(places)["server"].state == "stopped"
                 client.start_supervisor(places)
                 assert states(places) == {}
@@ -310,7 +311,7 @@ def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path: Path, monkeypatc
     monkeypatch.setattr("tempfile.tempdir", None)
     with stack(tmp_path / ("x" * 120)) as places:
         client.start_supervisor(places)
-        path = address.socket_path(places)
+        path = protocol.socket_path(places)
         assert len(os.fsencode(path)) < 107
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert client.supervised(places)
@@ -337,7 +338,7 @@ def test_a_line_that_is_no_request_is_refused(places: Places) -> None:
 
 def test_a_supervisor_that_hangs_is_named(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says which process, and how to go on."""
-    monkeypatch.setattr("embedstack.deploy.native.socket_call.TIMEOUT", 0.3)
+    monkeypatch.setattr("embedstack.deploy.native.protocol.TIMEOUT", 0.3)
     hung = psutil.Process(supervisor_pid(places))
     hung.suspend()
     try:
@@ -395,12 +396,12 @@ def test_sigterm_to_whoever_holds_it_ends_everything_in_order(tmp_path: Path) ->
 
 def test_a_long_log_is_rotated_while_its_part_writes_on(places: Places) -> None:
     """The file stays small, the older lines are beside it, and the part keeps writing to it."""
-    source = f"import os, time\nos.write(1, b'first\\n' + b'x' * {rotation.LARGEST} + b'\\n')\n"
+    source = f"import os, time\nos.write(1, b'first\\n' + b'x' * {logs.LARGEST} + b'\\n')\n"
     source += "while True: print('and on', flush=True); time.sleep(0.01)"
     client.apply(places, [program("talker", source)], report())
     log = places.logs / "talker.log"
     older = log.with_name("talker.log.1")
-    eventually(lambda: older.exists() and 0 < log.stat().st_size < rotation.LARGEST)
+    eventually(lambda: older.exists() and 0 < log.stat().st_size < logs.LARGEST)
     assert eventually(log.read_bytes).startswith(b"and on\n")
     assert older.read_bytes().startswith(b"first\n")
     assert stat.S_IMODE(older.stat().st_mode) == 0o600
@@ -410,9 +411,9 @@ def test_the_supervisors_own_log_is_rotated_too(places: Places) -> None:
     """A part that is started over and over writes a line of it each time, for months."""
     log = places.logs / "supervisor.log"
     older = log.with_name("supervisor.log.1")
-    os.truncate(log, rotation.LARGEST + 1)
-    eventually(lambda: older.exists() and log.stat().st_size < rotation.LARGEST)
+    os.truncate(log, logs.LARGEST + 1)
+    eventually(lambda: older.exists() and log.stat().st_size < logs.LARGEST)
     up(places, server())
     assert b"server: started as process" in eventually(log.read_bytes)
-    assert older.stat().st_size == rotation.LARGEST + 1
+    assert older.stat().st_size == logs.LARGEST + 1
     assert stat.S_IMODE(older.stat().st_mode) == 0o600

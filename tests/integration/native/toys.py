@@ -13,7 +13,7 @@ from typing import TypeVar
 import psutil
 
 from embedstack.deploy.console import Report
-from embedstack.deploy.native import client, identity, record
+from embedstack.deploy.native import client, process, protocol
 from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.places import Places
 from embedstack.deploy.state import PartState
@@ -77,7 +77,7 @@ def runs_anew(places: Places, name: str, before: int) -> bool:
 
 
 def supervisor_pid(places: Places) -> int:
-    left = record.read(places)
+    left = protocol.read_record(places)
     assert left is not None
     return left.pid
 
@@ -105,7 +105,7 @@ def stack(root: Path) -> Iterator[Places]:
 
 
 def _end(places: Places) -> None:
-    left = record.read(places)
+    left = protocol.read_record(places)
     client.stop(places)
     for part in left.parts if left else ():
-        assert part.who is None or identity.find(part.who) is None, part.spec.name
+        assert part.who is None or process.find(part.who) is None, part.spec.name

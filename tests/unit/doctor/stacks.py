@@ -10,9 +10,8 @@ import msgspec
 
 from embedstack.deploy.docker.daemon import Daemon
 from embedstack.deploy.doctor.finding import Finding
-from embedstack.deploy.doctor.intent import Intent
 from embedstack.deploy.machine.gpu import Gpu
-from embedstack.deploy.plan.plan import Engine, Mode, Plan, Served
+from embedstack.deploy.plan.plan import Engine, Intent, Mode, Plan, Served
 from embedstack.deploy.settings import Settings
 from embedstack.models import catalog
 

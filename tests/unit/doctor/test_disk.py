@@ -11,8 +11,8 @@ from embedstack.deploy.doctor import disk, needs
 from embedstack.deploy.doctor.disk import Need
 from embedstack.deploy.doctor.ollama import Ollama
 from embedstack.deploy.doctor.seen import Machine
-from embedstack.deploy.ollama import made
-from embedstack.deploy.ollama.made import Made
+from embedstack.deploy.ollama import create
+from embedstack.deploy.ollama.create import Made
 from embedstack.deploy.places import Places
 from tests.unit.doctor.stacks import daemon, intent, told
 
@@ -122,7 +122,7 @@ def test_what_an_ollama_that_is_down_was_given_is_not_needed_again(
     served = replace(stack.plan.served, sha256="one")
     stack = replace(stack, plan=replace(stack.plan, served=served))
     for source, copies in (("another", 2), ("one", 0)):
-        made.remember(str(stack.engine.url), served.name, Made(source, "digest", {}))
+        create.remember(str(stack.engine.url), served.name, Made(source, "digest", {}))
         found = _bytes(list(needs.wanted(stack, _machine(tmp_path))))
         assert found["Ollama's copy of it"] == copies * (stack.file.bytes or 0)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from embedstack.deploy.doctor import engine_missing, engines, ollama
+from embedstack.deploy.doctor import engines, ollama
 from embedstack.deploy.doctor.ollama import Ollama
 from embedstack.deploy.errors import Blocked
 from embedstack.deploy.plan.plan import Engine
@@ -104,7 +104,7 @@ def test_docker_and_compose(given: dict[str, Any], expected: list[tuple[str, str
 
 def test_no_engine_is_told_in_the_words_of_the_choice() -> None:
     """What it said, and what it advised."""
-    found = engine_missing.found(Blocked("No Ollama answers at http://h:1.", "Start it."))
+    found = engines.found(Blocked("No Ollama answers at http://h:1.", "Start it."))
     assert (found.id, found.evidence, found.next_step) == (
         "ENGINE-MISSING",
         "No Ollama answers at http://h:1.",

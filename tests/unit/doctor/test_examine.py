@@ -13,16 +13,16 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from embedstack.deploy import result
+from embedstack.deploy import console as result
 from embedstack.deploy.console import Report
-from embedstack.deploy.doctor import disk, examine, preflight
+from embedstack.deploy.doctor import disk, examine
 from embedstack.deploy.doctor.examine import CHECKS, Check
 from embedstack.deploy.doctor.finding import Finding, worst_first
-from embedstack.deploy.doctor.intent import Intent
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.errors import Blocked, DeployError, PartNotReady
 from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.places import HOME_VARIABLE, Places
+from embedstack.deploy.plan.plan import Intent
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import diagnose as command
 from embedstack.deploy.stack.diagnose import Diagnosis
@@ -103,7 +103,7 @@ def test_a_taken_port_stops_up_with_its_next_step(machine: Machine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(Blocked) as caught:
-            preflight.ensure(_demo(bridge=port), machine)
+            examine.ensure(_demo(bridge=port), machine)
 
     assert f"PORT-TAKEN]: Port {port} is held by " in caught.value.message
     assert "`embedstack up --set ports.bridge=" in caught.value.advice
@@ -115,7 +115,7 @@ def test_a_port_of_the_running_stack_does_not(machine: Machine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         own = PartState("bridge", "running", f"http://127.0.0.1:{port}", pid=os.getpid())
-        assert preflight.ensure(_demo(bridge=port), replace(machine, parts=(own,))) == ()
+        assert examine.ensure(_demo(bridge=port), replace(machine, parts=(own,))) == ()
 
 
 def test_a_port_of_a_container_that_is_not_well_is_the_stacks_own(machine: Machine) -> None:
@@ -133,7 +133,7 @@ def test_a_port_of_a_container_that_is_not_well_is_the_stacks_own(machine: Machi
 def test_a_folder_that_cannot_be_written_stops_up(machine: Machine) -> None:
     """Neither root nor anybody writes under /proc."""
     with pytest.raises(Blocked, match="FOLDER-UNWRITABLE"):
-        preflight.ensure(_demo(), replace(machine, places=Places(Path("/proc/no-such-folder"))))
+        examine.ensure(_demo(), replace(machine, places=Places(Path("/proc/no-such-folder"))))
 
 
 def test_a_full_disk_stops_up(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,12 +142,12 @@ def test_a_full_disk_stops_up(machine: Machine, monkeypatch: pytest.MonkeyPatch)
     stack = intent({"webui": {"enabled": False}, "engine": {"cpu": True}, "ports": _ports()}, kind="embedded", url=None)
 
     with pytest.raises(Blocked, match=r"DISK-FULL\]: .* are free where"):
-        preflight.ensure(stack, machine)
+        examine.ensure(stack, machine)
 
 
 def test_all_blockers_are_told_at_once() -> None:
     """So that they can be put right at one go, on one screen."""
-    refusal = preflight.refusal([_finding("A-A", "blocker"), _finding("B-B", "blocker")])
+    refusal = examine.refusal([_finding("A-A", "blocker"), _finding("B-B", "blocker")])
 
     assert refusal.message.splitlines()[0] == "2 things are in the way."
     assert refusal.advice.splitlines() == ["A-A: x.", "B-B: x."]
@@ -156,7 +156,7 @@ def test_all_blockers_are_told_at_once() -> None:
 def test_warnings_do_not_stop_up(machine: Machine) -> None:
     """They are handed back to be told."""
     proxied = replace(machine, environ={**machine.environ, "HTTP_PROXY": "http://proxy:3128"})
-    assert told(preflight.ensure(_demo(), proxied)) == [("PROXY-LOOPBACK", "warning")]
+    assert told(examine.ensure(_demo(), proxied)) == [("PROXY-LOOPBACK", "warning")]
 
 
 def test_up_asks_nothing_of_what_runs(machine: Machine) -> None:
@@ -271,7 +271,7 @@ def test_a_missing_engine_is_told_once(
 def test_a_bridge_named_as_an_ollama_is_told(kind: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, and not where no Ollama is wanted."""
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:11435")
-    monkeypatch.setattr("embedstack.deploy.native.engine_look._ask", lambda _: (None, True))
+    monkeypatch.setattr("embedstack.deploy.stack.planning._ask", lambda _: (None, True))
     found = _doctor(model={"id": "demo"}, engine={"kind": kind})
 
     assert [finding.id for finding in found.findings if finding.severity == "blocker"] == expected

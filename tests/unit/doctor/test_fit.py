@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from embedstack.deploy.doctor import memory
-from embedstack.deploy.doctor.fit import Fit, fit, needed
 from embedstack.deploy.doctor.memory import Memory
 from embedstack.deploy.machine.gpu import Gpu
 from embedstack.deploy.ollama.server import Loaded
+from embedstack.deploy.plan.decide import Fit, fit, needed
 from tests.unit.doctor.stacks import CARD, GIB, intent, told
 
 Q4, F16 = 2_496_703_776, 8_049_889_824  # bytes of the 4B's files

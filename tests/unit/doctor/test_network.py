@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from embedstack.deploy.doctor import limits, network
-from embedstack.deploy.doctor.limits import Descriptors
+from embedstack.deploy.doctor import network
+from embedstack.deploy.doctor.network import Descriptors
 from tests.unit.doctor.stacks import OLLAMA, daemon, intent, told
 
 PROXY = {"HTTP_PROXY": "http://user:word@proxy:3128"}
@@ -69,10 +69,10 @@ def test_who_listens_is_seen() -> None:
 )
 def test_the_hard_limit_counts(soft: int, hard: int, expected: bool) -> None:
     """The bridge raises the soft one itself."""
-    assert told(limits.check(Descriptors(soft, hard))) == ([("DESCRIPTORS-LOW", "warning")] if expected else [])
+    assert told(network.check_limits(Descriptors(soft, hard))) == ([("DESCRIPTORS-LOW", "warning")] if expected else [])
 
 
 def test_this_machines_limits_are_read() -> None:
     """Numbers, also where there is no limit."""
-    found = limits.look()
+    found = network.look()
     assert 0 < found.soft <= found.hard

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from embedstack.deploy.doctor import accounts, exposure, webui
+from embedstack.deploy.doctor import webui
 from embedstack.deploy.doctor.examine import CHECKS
-from embedstack.deploy.doctor.exposure import Accounts
 from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.doctor.webui import Accounts
 from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Mode
@@ -62,18 +62,18 @@ def test_what_others_reach_has_an_owner(
 ) -> None:
     """Refused until an administrator exists and sign-up is off."""
     stack = intent({"stack": {"expose": expose}})
-    assert told(exposure.check(stack, Accounts(administrator, sign_up))) == expected
+    assert told(webui.check_exposure(stack, Accounts(administrator, sign_up))) == expected
 
 
 def test_one_that_does_not_run_is_known_by_its_database(tmp_path: Path) -> None:
     """Its first start made the administrator: after a restart of the machine it may be exposed again."""
     machine = Machine(Places(tmp_path))
-    assert accounts.look(intent(), machine) == Accounts(None, None)
+    assert webui.look_at_accounts(intent(), machine) == Accounts(None, None)
 
     database = parts.webui_data(machine.places) / "webui.db"
     database.parent.mkdir(parents=True)
     database.touch()
-    assert accounts.look(intent(), machine) == Accounts(True, None)
+    assert webui.look_at_accounts(intent(), machine) == Accounts(True, None)
 
 
 @pytest.mark.parametrize(

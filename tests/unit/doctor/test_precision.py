@@ -12,14 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from embedstack.deploy.commands.model_list import models
 from embedstack.deploy.doctor import precision
-from embedstack.deploy.doctor.intent import Intent
 from embedstack.deploy.doctor.precision import CacheType
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.hub.source import Source
+from embedstack.deploy.models.show import models
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan.plan import Served
+from embedstack.deploy.plan.plan import Intent, Served
 from embedstack.models import catalog
 from tests.unit.doctor.stacks import intent, told
 

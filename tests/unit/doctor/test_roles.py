@@ -2,7 +2,7 @@
 
 import pytest
 
-from embedstack.deploy.doctor.roles import ENOUGH, check
+from embedstack.deploy.doctor.webui import ENOUGH, check_roles
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from embedstack.deploy.doctor.roles import ENOUGH, check
 )
 def test_only_one_that_never_said_a_role_is_told(texts: dict[str, int], told: bool) -> None:
     """Fifty texts without one are enough; a single one that came with a role says that they can."""
-    found = list(check(texts))
+    found = list(check_roles(texts))
 
     assert told == bool(found)
     assert all(f.id == "ROLE-NEVER-SENT" and "RAG_EMBEDDING_PREFIX_FIELD_NAME" in f.next_step for f in found)

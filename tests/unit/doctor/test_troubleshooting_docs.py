@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import deploy.doctor
+from embedstack.deploy import doctor
 from embedstack.deploy.doctor.finding import SEVERITIES
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "troubleshooting.md"
@@ -16,7 +16,7 @@ ID = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)+")
 
 def _findings() -> Iterator[ast.Call]:
     """Every place in the package that makes a finding."""
-    for path in sorted(Path(deploy.doctor.__path__[0]).glob("*.py")):
+    for path in sorted(Path(doctor.__path__[0]).glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
                 yield node

@@ -8,8 +8,8 @@ from rich.text import Text
 from embedstack.deploy.console import Report
 from embedstack.deploy.docker import daemon as daemons
 from embedstack.deploy.docker.daemon import Daemon
-from embedstack.deploy.docker.machine import machine
 from embedstack.deploy.docker.runner import PlannedContainers
+from embedstack.deploy.docker.variables import machine
 from embedstack.deploy.docker.written import Hidden
 from embedstack.deploy.places import Places, places
 from embedstack.deploy.plan.plan import Plan

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from embedstack.deploy import record
 from embedstack.deploy import secrets as stack_secrets
-from embedstack.deploy.bridge_api import BridgeApi
+from embedstack.deploy.bridge_client import BridgeApi
 from embedstack.deploy.errors import NotRunning, WebuiRefused
 from embedstack.deploy.places import places
 from embedstack.deploy.plan import decide
 from embedstack.deploy.plan.plan import LOOPBACK, name_in_engine
 from embedstack.deploy.secrets import Secrets
 from embedstack.deploy.settings import Settings
-from embedstack.deploy.webui import wanted
 from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.settings import put
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 
 
@@ -39,7 +39,7 @@ def find(settings: Settings, there: Elsewhere) -> Wanted:
     keyed = settings.stack.expose == "all" and known is not None
     key = there.bridge_key or (known.bridge_key if known and keyed else "")
     model, pace = _model(settings), settings.webui
-    must = wanted.fields(model, there.bridge or own, key, batch=pace.batch, concurrency=pace.concurrency)
+    must = put.fields(model, there.bridge or own, key, batch=pace.batch, concurrency=pace.concurrency)
     return Wanted(must, model, here, there.admin_key or (known.bridge_admin_key if known else None))
 
 

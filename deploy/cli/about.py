@@ -1,11 +1,33 @@
-"""`embedstack completion`: what a shell needs to complete its verbs and options."""
+"""`embedstack version`.
 
+`embedstack completion`: what a shell needs to complete its verbs and options.
+"""
+
+import platform
 from dataclasses import dataclass
 from typing import Literal
 
 from rich.console import Group
 from rich.text import Text
 from typer import completion as typer_completion
+
+from embedstack import __version__
+
+
+@dataclass(frozen=True)
+class Version:
+    """Versions of embedstack and of the Python that runs it."""
+
+    version: str
+    python: str
+
+    def __rich__(self) -> str:
+        return f"embedstack {self.version} (Python {self.python})"
+
+
+def version() -> Version:
+    return Version(__version__, platform.python_version())
+
 
 Shell = Literal["bash", "zsh", "fish"]
 PROGRAM, VARIABLE = "embedstack", "_EMBEDSTACK_COMPLETE"
