@@ -124,9 +124,9 @@ class Hurt:
         with contextlib.suppress(psutil.Error):
             if process.status() == psutil.STATUS_ZOMBIE:
                 return False
-            return str(self.home) in process.environ().get("EMBEDSTACK_HOME", "") and "deploy.cli" not in " ".join(
-                _command(process)
-            )
+            return str(self.home) in process.environ().get(
+                "EMBEDSTACK_HOME", ""
+            ) and "embedstack.deploy.cli" not in " ".join(_command(process))
         return False
 
 

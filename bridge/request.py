@@ -1,6 +1,5 @@
-"""What travels down the road: every door makes an EmbedRequest, and turns an EmbedResult into its own wire shape.
-
-Whether the client of a request is still there.
+"""What travels down the road: every door makes an EmbedRequest, and turns an EmbedResult into its own wire shape; and
+whether the client of a request is still there.
 """
 
 import asyncio

@@ -1,8 +1,5 @@
-"""The bridge over HTTP, as any client sees it.
-
-The bridge's own routes: what an index is made with, what it may be asked for, and its trace.
-
-Where a bridge is asked as its administrator, and with which key: a stack's own is known here.
+"""The bridge over HTTP: as any client sees it, and its own routes as an administrator, with the key that is known here
+of a stack's own.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""`embedstack cache …`: the cache of a bridge that runs, over its own API.
-
-`embedstack trace`: what clients ask a bridge for, as it comes.
-"""
+"""`embedstack cache …`, the cache of a bridge that runs, and `embedstack trace`, what clients ask it for as it comes."""
 
 import time
 from collections.abc import Callable, Iterator

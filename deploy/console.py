@@ -1,6 +1,5 @@
-"""The only place that prints: a command's result on standard output, how it gets on on standard error.
-
-What a command has to say, as JSON for scripts: one envelope for every command, versioned.
+"""The only place that prints: a command's result on standard output, how it gets on on standard error. With --json the
+result stands in one envelope for every command, versioned.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""A model's name in its many spellings: Ollama's registry or the Hub before it, any case, `:latest` behind it. Pure.
-
-Sentences one after another, wherever their parts come from: an engine's own words end as they like. Pure.
-"""
+"""A model's name in its many spellings, and sentences one after another. Pure."""
 
 # Where Ollama pulls from when no host is named, and whose default namespace is `library`.
 _REGISTRIES = ("registry.ollama.ai/", "registry.ollama.com/", "ollama.com/")

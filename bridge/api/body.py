@@ -3,7 +3,7 @@
 Strings that no UTF-8 can hold: half of a pair of surrogates, in a body, a path, a query or a header.
 
 Nothing can store such a string, or repeat it in an answer. Texts to embed are the exception: in those it becomes U+FFFD
-(bridge.text), as in Ollama.
+(bridge.text.text), as in Ollama.
 """
 
 import asyncio

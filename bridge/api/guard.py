@@ -1,8 +1,5 @@
-"""Who may ask at all: Host, Origin and key, before any route; and the path as clients really send it.
-
-The key that a request brings, and whose it is.
-
-Whether a request comes from a program on this machine, which may do more than others where nobody has a key.
+"""Who may ask at all: Host, Origin and key, before any route, and the path as clients really send it. A program on this
+machine may do more than others where nobody has a key.
 """
 
 import hmac

@@ -1,8 +1,5 @@
-"""The bridge's own routes: is it alive, is it ready and if not why, metrics, and what a request would become.
-
-The bridge's word on indexes: what one is made with, and which one clients are expected to ask for.
-
-The door to the trace.
+"""The bridge's own routes: is it alive, is it ready and if not why, metrics, the trace, what a request would become,
+and what an index is made with.
 """
 
 from dataclasses import asdict

@@ -1,6 +1,5 @@
-"""Sees each request for vectors come to its end: counts it, keeps it in the trace, and looks for its role.
-
-Whether Open WebUI ever says which texts are questions; where it never does, once, how to set it.
+"""Sees each request for vectors come to its end: counts it, keeps it in the trace, and looks for its role. Where Open
+WebUI never says which texts are questions, it says once how to set that.
 """
 
 import contextlib

@@ -81,7 +81,7 @@ class CacheStats:
 
 
 class Cache:
-    """Rows by key (bridge.fingerprint). `folder` None: nothing is kept beyond this process."""
+    """Rows by key (bridge.index.fingerprint). `folder` None: nothing is kept beyond this process."""
 
     def __init__(self, memory_bytes: int, disk: DiskTier | None) -> None:
         self._memory = MemoryTier(memory_bytes)

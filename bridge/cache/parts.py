@@ -29,7 +29,7 @@ class Parts:
         self._ids = {key.key: _part(key.key, salt) for key in keys if key.key}
 
     def keys(self, owner: ApiKey | None, keys: Sequence[bytes]) -> Sequence[bytes]:
-        """The keys of the cache (bridge.fingerprint) as they are in the owner's part, 32 bytes each."""
+        """The keys of the cache (bridge.index.fingerprint) as they are in the owner's part, 32 bytes each."""
         part = self._ids.get(owner.key or "") if owner else None
         return keys if part is None else [hashlib.sha256(part + key).digest() for key in keys]
 

@@ -1,6 +1,5 @@
-"""Retries that end: hiccups are tried again, broken state is reset, and one text's fault is not another's.
-
-Whose tokens they were, where an engine counted several texts together. Pure.
+"""Retries that end: hiccups are tried again, broken state is reset, one text's fault is not another's, and tokens that
+an engine counted for several texts together are shared out. The sharing is pure.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The settings as a table: one row a key, read off the structs of `bridge.settings`.
+"""The settings as a table: one row a key, read off the structs of `bridge.settings.structs`.
 
 The loader reads values by it; the example file, `--print-config` and docs/configuration.md are made from it.
 """

@@ -1,6 +1,6 @@
 """Writes embed-bridge.example.yaml and the table in docs/configuration.md from the settings.
 
-Run `python -m embedstack.bridge.settings.docs` in the repository after a change of `bridge.settings`.
+Run `python -m embedstack.bridge.settings.docs` in the repository after a change of `bridge.settings.structs`.
 """
 
 from pathlib import Path

@@ -1,10 +1,7 @@
-"""From defaults, one YAML file, the environment and flags, weak to strong, to `Settings` and where each came from.
+"""From defaults, one YAML file, the environment and the flags of `embed-bridge`, weak to strong, to `Settings` and
+where each came from.
 
 A stronger layer replaces a key as a whole: a list or a mapping is not merged with that of a weaker one.
-
-What the flags of `embed-bridge` give: --set and --listen, and those that choose the engine outright.
-
-The flags of `embed-bridge`: names and help.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Every setting of the bridge, once: name, type, default, limits and help.
 
-`bridge.config` loads these structs; `--help`, embed-bridge.example.yaml and docs/configuration.md are made from them.
+`bridge.settings.load` loads these structs; `--help`, embed-bridge.example.yaml and docs/configuration.md are made from
+them.
 """
 
 from __future__ import annotations

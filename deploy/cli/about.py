@@ -1,7 +1,4 @@
-"""`embedstack version`.
-
-`embedstack completion`: what a shell needs to complete its verbs and options.
-"""
+"""What `embedstack version` and `embedstack completion` say."""
 
 import platform
 from dataclasses import dataclass

@@ -1,11 +1,4 @@
-"""Verbs about the tool itself and about what answers somewhere.
-
-`embedstack cache …`
-
-`embedstack trace`
-
-`embedstack demo`
-"""
+"""`embedstack version`, `completion`, `smoke`, `cache`, `trace` and `demo`."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,8 +1,5 @@
-"""The application itself; every other module of this package hangs its verbs on it.
-
-Options that more than one verb has.
-
-From what was typed to the settings.
+"""The application, on which every module of this package hangs its verbs; the options that several have; and the way
+from what was typed to the settings.
 """
 
 import os

@@ -1,8 +1,5 @@
-"""The command lines of `docker` and `docker compose`. Pure.
-
-The `docker` SDK, connected to where the `docker` command is.
-
-Running `docker` and `docker compose`: echoed, and what they say goes to the person or into the error.
+"""Running `docker` and `docker compose`: echoed, and what they say goes to the person or into the error. The SDK, which
+only looks, is connected to where the `docker` command is.
 """
 
 from __future__ import annotations

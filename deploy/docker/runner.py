@@ -1,6 +1,5 @@
-"""A stack's containers: started from a plan, and found again by the name of their project.
-
-The bridge's image: built here, from the very sources that run this command, and only when they have changed.
+"""A stack's containers: started from a plan, and found again by the name of their project. The bridge's image is built
+here, from the very sources that run this command, and only when they have changed.
 """
 
 from __future__ import annotations

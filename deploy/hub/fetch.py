@@ -1,8 +1,5 @@
-"""The GGUF that the catalogue names, on this disk and verified.
-
-One file, whole and verified: from the cache where it is there, else from the Hub.
-
-Files of a catalogue of the user's own that are in no repository: they lie beside the stacks, by their digest.
+"""The GGUF that the catalogue names, on this disk and verified: from the cache where it is there, else from the Hub;
+files of a catalogue of the user's own, which are in no repository, lie beside the stacks by their digest.
 """
 
 from contextlib import suppress

@@ -1,10 +1,5 @@
-"""`embedstack model create`: a model's verified file, as a model in an Ollama, and the proof that it is right there.
-
-`embedstack model remove`: out of an Ollama. The file in the Hub's cache stays.
-
-`embedstack model …`.
-
-The file that a person's words mean, for every verb that puts one into an Ollama.
+"""`embedstack model create`, a model's verified file as a model in an Ollama and the proof that it is right there, and
+`embedstack model remove`. The file in the Hub's cache stays.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,5 @@
-"""`embedstack model pull|verify|import|export`: the files of models, on this disk and away from it.
-
-`embedstack model check`: would an engine make the right vectors of these files?
+"""`embedstack model pull|verify|import|export|check`: the files of models, on this disk and away from it, and whether
+an engine would make the right vectors of them.
 """
 
 from dataclasses import dataclass

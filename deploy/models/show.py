@@ -1,6 +1,5 @@
-"""`embedstack model show`: what the catalogue knows of a model, and what an Ollama says of it.
-
-`embedstack model list`: every model and file of the catalogue, and which of them are on this disk.
+"""`embedstack model show` and `list`: what the catalogue knows of its models, what is on this disk, and what an Ollama
+says.
 """
 
 from dataclasses import dataclass

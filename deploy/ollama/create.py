@@ -173,7 +173,7 @@ def create(
 ) -> Created:
     """Make `name` from the verified file, or leave it alone where it is that already.
 
-    It is, where Ollama lists the very manifest that was made here before (see `deploy.ollama.made`); or where the one
+    It is, where Ollama lists the very manifest that was made here before (see `vouch`); or where the one
     blob that it names is the file itself (0.34.4 keeps it for the demo model), with these parameters and no others but
     of sampling, which Ollama takes from a chat template that it finds.
     EngineRefused, WrongBytes.

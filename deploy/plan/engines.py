@@ -1,6 +1,5 @@
-"""Which engine a native stack uses, and why. Pure: what there is was found by deploy/native/engine_look.py.
-
-How vLLM 0.32 is started to embed, the same in both modes. Pure.
+"""Which engine a native stack uses, and why; and how vLLM 0.32 is started to embed, the same in both modes. Pure: what
+there is was found by deploy/stack/planning.py.
 """
 
 from __future__ import annotations

@@ -1,11 +1,4 @@
-"""`embedstack down`: what `up` started is stopped.
-
-`embedstack logs`: what the parts of a stack have written.
-
-`embedstack restart`: parts are started anew.
-
-`embedstack status`: how each part of a stack is.
-"""
+"""`embedstack down`, `restart`, `logs` and `status`: the verbs of a stack that was brought up."""
 
 from collections.abc import Callable, Sequence
 

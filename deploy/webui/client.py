@@ -1,7 +1,4 @@
-"""Open WebUI over its own API, as its administrator.
-
-Which versions of Open WebUI are known. Pure.
-"""
+"""Open WebUI over its own API, as its administrator."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,5 @@
-"""How a Python is started, so that no code of the folder that one happens to be in is run by it.
-
-How many files and connections the parts of a stack may have open: what their supervisor may, which they inherit.
+"""How processes of ours are started: a Python runs no code of the folder that one happens to be in, and a supervisor
+hands on as many descriptors as it may have.
 """
 
 import logging

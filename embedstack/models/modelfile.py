@@ -84,7 +84,7 @@ def parse(text: str) -> Modelfile:
 
 
 def parameters(num_ctx: int) -> dict[str, Value]:
-    """What `modelfiles.modelfile.render` writes for this context."""
+    """What `render` writes for this context."""
     return {"num_ctx": num_ctx, "num_batch": num_ctx}
 
 

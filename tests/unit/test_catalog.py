@@ -179,7 +179,7 @@ def test_the_articles_style_keeps_qwens_format_where_it_has_nothing(shipped: Cat
 
 
 def test_the_demo_model_is_the_one_that_is_built_here(shipped: Catalog) -> None:
-    """The figures and header facts of the model `demo` are those of the file that modelfiles.demo writes."""
+    """The figures and header facts of the model `demo` are those of the file that embedstack.models.demo writes."""
     model = shipped.models["demo"]
     file = model.file()
     built = build(default_folder())

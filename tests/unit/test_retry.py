@@ -94,7 +94,7 @@ def test_rows_are_of_length_one_and_share_the_tokens() -> None:
 
 
 def test_a_death_is_told_and_not_tried_again() -> None:
-    """Only who sees all engines can tell whose text it was (bridge.pool)."""
+    """Only who sees all engines can tell whose text it was (bridge.engines.pool)."""
     engine = ScriptedEngine(killers=frozenset({"text 1"}))
 
     with pytest.raises(EngineDied):

@@ -1,6 +1,5 @@
-"""`embedstack webui apply`: Open WebUI set as it should be, the stack's own or somebody else's.
-
-Whether the role of a text arrives at the bridge: a document and a question go through Open WebUI.
+"""`embedstack webui apply`: Open WebUI set as it should be, the stack's own or somebody else's, and a document and a
+question sent through it to see that the role of a text arrives at the bridge.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
-"""`embedstack webui demo`: the handbook into a knowledge base of Open WebUI, one question, and the paragraph found.
-
-The handbook as a knowledge base of an Open WebUI: put there, found again, taken away.
+"""`embedstack webui demo`: the handbook into a knowledge base of Open WebUI, one question, the paragraph found; and
+taken away again.
 """
 
 from __future__ import annotations
