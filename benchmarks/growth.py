@@ -20,7 +20,7 @@ from benchmarks.subjects import ROOT, environ
 from embedstack.bridge.cache.disk import DiskStore
 from embedstack.bridge.cache.tier import DiskTier, pack
 from embedstack.bridge.request import Row
-from embedstack.bridge.settings.structs import Cache as CacheSettings
+from embedstack.bridge.settings.structs import CacheSettings
 from embedstack.host import processes
 from tests.bridge_process import Bridge, bridge
 from tests.engines.process import free_port, process, wait_until_ready

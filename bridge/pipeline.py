@@ -22,7 +22,7 @@ from embedstack.bridge.request import (
     Row,
     unless_gone,
 )
-from embedstack.bridge.supply import Supply, Wanted
+from embedstack.bridge.supply import Supply, WantedRows
 from embedstack.bridge.text.length import LengthGuard
 from embedstack.bridge.text.names import Alias, Names
 from embedstack.bridge.text.prompts import QUERY, Prompt, Prompts
@@ -45,7 +45,7 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RequestPlan:
     """What a request means, before anything is embedded. `corrected`: places of texts whose own prompt is put right."""
 
     prompt: Prompt
@@ -106,7 +106,7 @@ class Pipeline:
         keys = [fingerprint.key(text) for text in texts]
         await _others_first(request)
         own = self._parts.keys(request.caller.key, keys)
-        wanted = Wanted(texts, keys, lane, request.caller, self._keep_alive(request), own)
+        wanted = WantedRows(texts, keys, lane, request.caller, self._keep_alive(request), own)
         supplied = await self.supply.rows(wanted, departure)
         if truncated:
             self._telemetry.observe_truncated(len(truncated))
@@ -144,12 +144,12 @@ class Pipeline:
     async def _preloaded(self, keep_alive: KeepAlive) -> None:
         await asyncio.gather(*(e.backend.preload(keep_alive) for e in self.pool.engines if e.serves))
 
-    def plan(self, request: EmbedRequest) -> Plan:
+    def plan(self, request: EmbedRequest) -> RequestPlan:
         """UnknownModel, DimensionsOutOfRange, or BadRequest for roles."""
         alias = self.names.resolve(request.model)
         prompt = self._prompts.resolve(request.hints, alias.task)
         rendered = self._prompts.rendered(request.texts, prompt)
-        return Plan(prompt, rendered.texts, self._dimensions(request, alias), rendered.corrected)
+        return RequestPlan(prompt, rendered.texts, self._dimensions(request, alias), rendered.corrected)
 
     def meaning(self, request: EmbedRequest) -> Meaning:
         """What `plan` makes of a request, but for its texts. Raises as that does."""
@@ -209,7 +209,7 @@ def _cut(vectors: Vectors, dimensions: int) -> Vectors:
         ) from error
 
 
-async def _fit(length: LengthGuard, plan: Plan, on_too_long: OnTooLong) -> tuple[Sequence[str], tuple[int, ...]]:
+async def _fit(length: LengthGuard, plan: RequestPlan, on_too_long: OnTooLong) -> tuple[Sequence[str], tuple[int, ...]]:
     """The texts, each of which fits, and the places of those that had to be cut for it."""
     if all(map(length.surely_fits, plan.texts)):
         return plan.texts, ()

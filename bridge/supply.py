@@ -15,7 +15,7 @@ from embedstack.bridge.traffic.pace import retry_after
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedRows:
     """Final texts, their keys, and on whose behalf. `own`: their keys in the owner's part of the cache, None where it
     has no parts.
     """
@@ -53,7 +53,7 @@ class Supply:
         self._forgetting: set[asyncio.Task[None]] = set()
         self._requests = 0
 
-    async def rows(self, wanted: Wanted, departure: Departure | None) -> Supplied:
+    async def rows(self, wanted: WantedRows, departure: Departure | None) -> Supplied:
         """EngineNotReady, QueueFull, DeadlineMissed, ClientGone, TextKillsEngine, or the engine's own error."""
         began = time.perf_counter()
         rows = [self.cache.get(key) for key in wanted.cache_keys]
@@ -91,7 +91,7 @@ class Supply:
             if rows[index] is None:
                 rows[index] = found.get(key) or self.cache.get(key)
 
-    def _board(self, wanted: Wanted, rows: list[Row | None]) -> tuple[Ticket, int]:
+    def _board(self, wanted: WantedRows, rows: list[Row | None]) -> tuple[Ticket, int]:
         """A ticket for what is missing, and how many texts had to be sent on their way for it."""
         missing = [index for index, row in enumerate(rows) if row is None]
         self._check(wanted, missing)
@@ -112,7 +112,7 @@ class Supply:
         self.pool.submit(fresh)
         return ticket, len(fresh)
 
-    def _check(self, wanted: Wanted, missing: Sequence[int]) -> None:
+    def _check(self, wanted: WantedRows, missing: Sequence[int]) -> None:
         """Everything for which a request is turned away before it waits."""
         for index in missing:
             if (error := kept_back(self._quarantine, wanted.keys[index])) is not None:
@@ -126,7 +126,7 @@ class Supply:
         if timeout is not None and ahead is not None and ahead > timeout:
             raise _missed(timeout, f"about {ahead:.1f} s of work is ahead of it", retry_after(ahead - timeout))
 
-    async def _arrival(self, ticket: Ticket, wanted: Wanted, departure: Departure | None) -> None:
+    async def _arrival(self, ticket: Ticket, wanted: WantedRows, departure: Departure | None) -> None:
         """Until all of it is there, an error came, the client went, or its time is up."""
         loop, timer = asyncio.get_running_loop(), None
         ticket.began = time.perf_counter()
@@ -147,7 +147,7 @@ class Supply:
             if departure is not None:
                 departure.on_gone = None
 
-    def _expire(self, ticket: Ticket, wanted: Wanted) -> None:
+    def _expire(self, ticket: Ticket, wanted: WantedRows) -> None:
         ahead = self.pool.scheduler.seconds_ahead(wanted.lane, self.pool.slots)
         ticket.fail(_missed(wanted.caller.timeout or 0.0, "it was not done by then", retry_after(ahead)))
 

@@ -1,4 +1,4 @@
-"""`embedstack cache …`, the cache of a bridge that runs, and `embedstack trace`, what clients ask it for as it comes."""
+"""`embedstack cache …`, the cache of a bridge that runs, and `embedstack trace`, what clients ask it as they do."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -87,7 +87,7 @@ POLL = 0.5  # seconds between two looks
 
 
 @dataclass(frozen=True)
-class Trace:
+class TraceLines:
     """The requests of late, oldest first."""
 
     url: str
@@ -99,10 +99,10 @@ class Trace:
         return Group(head(), *(record.__rich__() for record in self.records))
 
 
-def trace(access: Access, last: int) -> Trace:
+def trace(access: Access, last: int) -> TraceLines:
     """The last so many. PartNotReady where no bridge answers there, or the key is no administrator's."""
     with BridgeApi(access.url, access.key) as api:
-        return Trace(access.url, tuple(_tail(api.trace(0), last)))
+        return TraceLines(access.url, tuple(_tail(api.trace(0), last)))
 
 
 def follow(access: Access, last: int, report: Report) -> None:

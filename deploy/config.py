@@ -26,7 +26,7 @@ from embedstack.readers import yaml_file
 from embedstack.readers.content import DamagedFile
 
 if TYPE_CHECKING:
-    from embedstack.deploy.plan.plan import Engine  # a plan is more than most verbs load
+    from embedstack.deploy.plan.plan import PlannedEngine  # a plan is more than most verbs load
 
 SCHEMA = Schema(
     Settings,
@@ -45,7 +45,7 @@ _MODEL = ModelSettings().id
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedSettings:
     """The settings.
 
     Attributes:
@@ -72,7 +72,7 @@ def load(
     file: Path | None = None,
     assignments: Sequence[str] = (),
     forget: bool = False,
-) -> Loaded:
+) -> LoadedSettings:
     """Read the settings; InvalidSettings for anything that cannot be used.
 
     `flags` has, by setting, what a short flag gave; one that is None was not given. `assignments` are those of --set,
@@ -94,7 +94,7 @@ def load(
         given = {**from_file, **kept, **strong, "stack.name": first.get("stack.name", Given(name, "default"))}
         settings = build(SCHEMA, given, cwd=here)
     remember = _remember(kept, _typed(flags, assignments), found, here, named=_named(before, found, file))
-    return Loaded(settings, sources(SCHEMA, given), found, remember)
+    return LoadedSettings(settings, sources(SCHEMA, given), found, remember)
 
 
 def stack_name(
@@ -167,7 +167,7 @@ ENGINE = "which engines there are is for the stack to say: engine.url and engine
 ADMIN = "the stack has made a key, which `embedstack config secrets` prints"
 
 
-def check(file: Path | None, engine: Engine) -> None:
+def check(file: Path | None, engine: PlannedEngine) -> None:
     """InvalidSettings for a file that cannot be read, or has what a bridge refuses beside what the stack sets."""
     if file is None:
         return

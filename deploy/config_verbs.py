@@ -18,7 +18,7 @@ from embedstack.configuration.reference import Shown, shown
 from embedstack.deploy import config_docs, secrets, settings_file
 from embedstack.deploy import flags as memory
 from embedstack.deploy.advice import followable
-from embedstack.deploy.config import SCHEMA, Loaded, stack_name
+from embedstack.deploy.config import SCHEMA, LoadedSettings, stack_name
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.flags import Remembered
 from embedstack.deploy.places import HOME_VARIABLE, Places, places
@@ -138,7 +138,7 @@ class ConfigSecrets:
         return Group(*(_whole(f"{name}: {value}") for name, value in self.secrets.items()))
 
 
-def show(loaded: Loaded, *, with_sources: bool = False) -> ConfigShow:
+def show(loaded: LoadedSettings, *, with_sources: bool = False) -> ConfigShow:
     """What holds, secrets masked."""
     return ConfigShow(loaded.file, shown(SCHEMA, loaded.settings, loaded.sources), with_sources)
 
@@ -179,7 +179,7 @@ def show_secrets(stack: str, say: Callable[[str], None]) -> ConfigSecrets:
     return ConfigSecrets(stack, where.secrets, secrets.shown(secrets.read(where, say)))
 
 
-def user_unit(loaded: Loaded, environ: Mapping[str, str], cwd: Path) -> ConfigText:
+def user_unit(loaded: LoadedSettings, environ: Mapping[str, str], cwd: Path) -> ConfigText:
     """A systemd user unit that runs this stack in the foreground, with the file and the settings that it has now."""
     program = Path(sys.executable).with_name("embedstack")
     file = ("--config", str(loaded.file.absolute())) if loaded.file else ()
@@ -189,7 +189,7 @@ def user_unit(loaded: Loaded, environ: Mapping[str, str], cwd: Path) -> ConfigTe
     return ConfigText(systemd_unit(stack, argv, cwd.absolute(), kept))
 
 
-def _assignments(loaded: Loaded) -> Iterator[str]:
+def _assignments(loaded: LoadedSettings) -> Iterator[str]:
     """What variables and flags say, as --set: systemd has another environment. What must not be shown is left out."""
     told = {"default", str(loaded.file)}
     for key, row in SCHEMA.table.items():

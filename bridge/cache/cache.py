@@ -14,7 +14,7 @@ import platformdirs
 from embedstack.bridge.cache.disk import DiskStore
 from embedstack.bridge.cache.tier import DiskStats, DiskTier
 from embedstack.bridge.request import Row
-from embedstack.bridge.settings.structs import Cache as CacheSettings
+from embedstack.bridge.settings.structs import CacheSettings
 
 # What an entry takes besides its numbers: key, row, array and table, and what the allocator rounds up. Measured.
 ENTRY_OVERHEAD = 1536

@@ -10,10 +10,10 @@ from embedstack.bridge.backends.embedded import EmbeddedBackend
 from embedstack.bridge.backends.http import EngineClient, without_password
 from embedstack.bridge.backends.ollama import OllamaBackend
 from embedstack.bridge.backends.openai import OpenAIBackend
-from embedstack.bridge.engines.engine import Limits
+from embedstack.bridge.engines.engine import EngineLimits
 from embedstack.bridge.engines.pool import Member
 from embedstack.bridge.errors import BridgeError
-from embedstack.bridge.settings.engines import Engine as EngineSettings
+from embedstack.bridge.settings.engines import EngineSettings
 from embedstack.bridge.settings.load import ConfigError
 from embedstack.bridge.settings.structs import Settings
 from embedstack.host import ollama
@@ -63,8 +63,8 @@ async def _resolved(engine: EngineSettings, environ: Mapping[str, str]) -> Engin
     return engine
 
 
-def _limits(engine: EngineSettings) -> Limits:
-    return Limits(
+def _limits(engine: EngineSettings) -> EngineLimits:
+    return EngineLimits(
         concurrency=engine.concurrency if engine.kind == "openai" else 1,
         batch=engine.batch,
         attempts=engine.attempts,

@@ -13,7 +13,7 @@ from embedstack.bridge.checks import BrokenVectors
 from embedstack.bridge.engines.retry import Outcome, Resilient
 from embedstack.bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady
 from embedstack.bridge.index.fingerprint import Fingerprint
-from embedstack.bridge.parity.examine import Finding
+from embedstack.bridge.parity.examine import ParityFinding
 from embedstack.bridge.parity.gate import Gate, Verdict
 from embedstack.bridge.request import KeepAlive, Row
 from embedstack.words import joined
@@ -33,7 +33,7 @@ Phase = Literal["starting", "ready", "away", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EngineLimits:
     """How an engine may be used. `concurrency` calls at once, `batch` texts and `slice_bytes` bytes a call, `gather`
     seconds to wait for more of them (None: by the engine's kind); `attempts` a call; `context` in tokens, None for as
     many as the engine has.
@@ -74,7 +74,7 @@ class State:
     phase: Phase = "starting"
     reason: str = "starting"
     advice: str = "Wait a moment."
-    findings: tuple[Finding, ...] = field(default=())
+    findings: tuple[ParityFinding, ...] = field(default=())
 
 
 class Engine:
@@ -87,7 +87,7 @@ class Engine:
         self,
         backend: Backend,
         gate: Gate,
-        limits: Limits,
+        limits: EngineLimits,
         *,
         changed: Callable[[], None],
         forget: Callable[[Sequence[bytes]], None],

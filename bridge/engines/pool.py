@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from embedstack.bridge.backends.base import Backend, EngineBusy, EngineDied, EngineDown
 from embedstack.bridge.checks import BrokenVectors
-from embedstack.bridge.engines.engine import Engine, Limits, not_ready
+from embedstack.bridge.engines.engine import Engine, EngineLimits, not_ready
 from embedstack.bridge.engines.outage import Outage
 from embedstack.bridge.engines.quarantine import Quarantine, guilty
 from embedstack.bridge.engines.retry import Outcome
@@ -37,7 +37,7 @@ class Member:
     """An engine as the configuration asks for it."""
 
     backend: Backend
-    limits: Limits
+    limits: EngineLimits
 
 
 class Pool:

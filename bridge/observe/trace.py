@@ -12,7 +12,7 @@ LONGEST_NAME, LONGEST_TEXT, MOST_TEXTS = 200, 500, 20
 _NOTHING, _NO_STAGES = Found(), Stages()
 
 
-class Entry(NamedTuple):
+class TraceEntry(NamedTuple):
     """What is kept of a request: nothing that would keep its texts or its vectors alive. Seconds, bytes."""
 
     time: float
@@ -38,7 +38,7 @@ class Trace:
     """The last `records` of them, numbered from 1. `text`: whether the beginning of each text is kept too."""
 
     def __init__(self, records: int, *, text: bool) -> None:
-        self._entries: deque[Entry] = deque(maxlen=records)
+        self._entries: deque[TraceEntry] = deque(maxlen=records)
         self._last = 0
         self._text = text
 
@@ -48,7 +48,7 @@ class Trace:
         """`at` seconds since 1970, `encode` seconds, `size` bytes of the answer."""
         self._last += 1
         self._entries.append(
-            Entry(
+            TraceEntry(
                 at,
                 door,
                 asked.caller.flow,
@@ -77,7 +77,7 @@ class Trace:
         flow, model, texts = (asked.caller.flow, asked.model, asked.texts) if asked else (("",), "", ())
         kept = _clipped(texts) if self._text else None
         told = (door, flow, _name(model), meaning, len(texts), _size(texts), 0, _NOTHING, _NO_STAGES)
-        self._entries.append(Entry(at, *told, 0.0, 0, 0, 0, status, code, kept))
+        self._entries.append(TraceEntry(at, *told, 0.0, 0, 0, 0, status, code, kept))
 
     def after(self, seq: int, limit: int) -> list[dict[str, Any]]:
         """The oldest `limit` records with a higher number; all of them where the number is of an earlier process."""
@@ -104,7 +104,7 @@ def _clipped(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(text[:LONGEST_TEXT].encode("utf-8", "replace").decode() for text in texts[:MOST_TEXTS])
 
 
-def _record(seq: int, entry: Entry) -> dict[str, Any]:
+def _record(seq: int, entry: TraceEntry) -> dict[str, Any]:
     meaning, found, stages = entry.meaning, entry.found, entry.stages
     record = {
         "seq": seq,

@@ -21,7 +21,7 @@ DISTINCT = 0.9999  # above this two different texts have been answered with one 
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ParityFinding:
     """One check, whether it held, and what was measured."""
 
     check: str
@@ -33,7 +33,7 @@ class Finding:
 class Examined:
     """All findings about an engine, and its own vectors of the golden texts where it made any."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[ParityFinding, ...]
     vectors: Vectors | None = None
 
 
@@ -66,7 +66,7 @@ async def examine(
     except EngineError as error:
         return Examined((*findings, _wrong_answer(error)))
     findings += [
-        Finding("dimensions", ok=True, detail=str(model.dimensions)),
+        ParityFinding("dimensions", ok=True, detail=str(model.dimensions)),
         _norms(vectors),
         _tokens(reference.tokens, [answer.tokens for answer in single], batch.tokens),
         _agreement("single = batch", vectors, together),
@@ -85,7 +85,7 @@ async def examine(
     return examined if stored is None else held_against(examined, stored)
 
 
-async def recheck(backend: Backend, model: Model, golden: Vectors) -> tuple[Finding, ...]:
+async def recheck(backend: Backend, model: Model, golden: Vectors) -> tuple[ParityFinding, ...]:
     """One call, after a reconnect: are they still the same vectors? EngineError where the engine does not answer."""
     reference = model.reference
     if reference is None:
@@ -105,18 +105,18 @@ def held_against(examined: Examined, stored: Vectors) -> Examined:
     return Examined((*examined.findings, _as_before(examined.vectors, stored)), examined.vectors)
 
 
-def _no_reference(model: Model) -> Finding:
-    return Finding("reference", ok=False, detail=f"the catalogue has no golden texts for {model.id}")
+def _no_reference(model: Model) -> ParityFinding:
+    return ParityFinding("reference", ok=False, detail=f"the catalogue has no golden texts for {model.id}")
 
 
-def _wrong_answer(error: EngineError) -> Finding:
+def _wrong_answer(error: EngineError) -> ParityFinding:
     """The finding for an answer that is no set of vectors; any other error is raised again."""
     if not isinstance(error, EngineAnswerInvalid):
         raise error
-    return Finding("answer", ok=False, detail=error.message)
+    return ParityFinding("answer", ok=False, detail=error.message)
 
 
-async def _beside_others(backend: Backend, texts: Sequence[str], vectors: Vectors, concurrency: int) -> Finding:
+async def _beside_others(backend: Backend, texts: Sequence[str], vectors: Vectors, concurrency: int) -> ParityFinding:
     """The same texts in as many calls at once as the engine will get, and other texts beside them: parallel slots have
     mixed up their answers (llama.cpp #26282)."""
     starts = [turn % len(texts) for turn in range(concurrency)]
@@ -125,11 +125,11 @@ async def _beside_others(backend: Backend, texts: Sequence[str], vectors: Vector
     answers = (await asyncio.gather(*(call for pair in zip(calls, others, strict=True) for call in pair)))[::2]
     rows = [np.roll(answer.vectors, start, axis=0) for answer, start in zip(answers, starts, strict=True)]
     if any(row.shape != vectors.shape for row in rows):
-        return Finding("calls at once", ok=False, detail="answers of another shape")
+        return ParityFinding("calls at once", ok=False, detail="answers of another shape")
     return _agreement("calls at once", np.concatenate([vectors] * concurrency), np.concatenate(rows))
 
 
-async def _traps(backend: Backend, model: Model) -> Finding:
+async def _traps(backend: Backend, model: Model) -> ParityFinding:
     """Whether numbers are wide enough for this model. Last of all: an engine may make nothing right after a NaN."""
     traps = model.reference.traps if model.reference else ()
     advice = f"; take {model.sound}" if model.unsound else ""
@@ -137,42 +137,42 @@ async def _traps(backend: Backend, model: Model) -> Finding:
         answer = await backend.embed(traps)
         check(answer.vectors, count=len(traps), dimensions=model.dimensions, unit=True)
     except EngineAnswerInvalid as error:
-        return Finding("trap texts", ok=False, detail=f"{error.message} Numbers overflow{advice}")
-    return Finding("trap texts", ok=True, detail=f"{len(traps)}, all finite")
+        return ParityFinding("trap texts", ok=False, detail=f"{error.message} Numbers overflow{advice}")
+    return ParityFinding("trap texts", ok=True, detail=f"{len(traps)}, all finite")
 
 
 def _one(answer: Embedded, count: int, dimensions: int) -> Vectors:
     return check(answer.vectors, count=count, dimensions=dimensions)
 
 
-def _as_before(vectors: Vectors, stored: Vectors) -> Finding:
+def _as_before(vectors: Vectors, stored: Vectors) -> ParityFinding:
     """Other weights under the same name show here, however plausible their scores."""
     if stored.shape != vectors.shape:
-        return Finding("stored vectors", ok=False, detail=f"shape {vectors.shape}, stored {stored.shape}")
+        return ParityFinding("stored vectors", ok=False, detail=f"shape {vectors.shape}, stored {stored.shape}")
     finding = _agreement("stored vectors", vectors, stored)
     if finding.ok:
         return finding
     hint = "the weights have changed under one name; if that is meant, run `embedstack cache clear`"
-    return Finding(finding.check, ok=False, detail=f"{finding.detail}: {hint}")
+    return ParityFinding(finding.check, ok=False, detail=f"{finding.detail}: {hint}")
 
 
 def _checked(answers: Sequence[Embedded], dimensions: int) -> Vectors:
     return np.concatenate([check(answer.vectors, count=1, dimensions=dimensions) for answer in answers])
 
 
-def _quantisation(facts: EngineFacts, precision: str) -> Finding:
+def _quantisation(facts: EngineFacts, precision: str) -> ParityFinding:
     said = facts.quantisation
     same = said is None or said.casefold() == precision.casefold()
     detail = f"{said or 'not said'}, configured {precision}"
-    return Finding("quantisation", same, detail)
+    return ParityFinding("quantisation", same, detail)
 
 
-def _norms(vectors: Vectors) -> Finding:
+def _norms(vectors: Vectors) -> ParityFinding:
     worst = float(np.abs(np.linalg.norm(vectors, axis=1) - 1).max())
-    return Finding("unit norm", worst <= UNIT, f"off by {worst:.1e} at most")
+    return ParityFinding("unit norm", worst <= UNIT, f"off by {worst:.1e} at most")
 
 
-def _tokens(expected: Sequence[int], single: Sequence[int], batch: int) -> Finding:
+def _tokens(expected: Sequence[int], single: Sequence[int], batch: int) -> ParityFinding:
     wrong = [
         f"text {i}: {got}, not {want}"
         for i, (want, got) in enumerate(zip(expected, single, strict=True))
@@ -181,42 +181,42 @@ def _tokens(expected: Sequence[int], single: Sequence[int], batch: int) -> Findi
     if batch != sum(expected):
         wrong.append(f"batch: {batch}, not {sum(expected)}")
     detail = "; ".join(wrong) or f"{sum(expected)} in all, EOS once a text"
-    return Finding("token counts", not wrong, detail)
+    return ParityFinding("token counts", not wrong, detail)
 
 
-def _agreement(name: str, one: Vectors, other: Vectors) -> Finding:
+def _agreement(name: str, one: Vectors, other: Vectors) -> ParityFinding:
     worst = float(np.einsum("ij,ij->i", _unit(one), _unit(other)).min())
-    return Finding(name, worst >= SAME, f"cosine {worst:.6f} at least")
+    return ParityFinding(name, worst >= SAME, f"cosine {worst:.6f} at least")
 
 
-def _distinct(vectors: Vectors) -> Finding:
+def _distinct(vectors: Vectors) -> ParityFinding:
     unit = _unit(vectors)
     closest = float((unit @ unit.T - 2 * np.eye(len(unit), dtype=np.float32)).max())
-    return Finding("distinct texts", closest <= DISTINCT, f"closest pair at cosine {closest:.6f}")
+    return ParityFinding("distinct texts", closest <= DISTINCT, f"closest pair at cosine {closest:.6f}")
 
 
-def _identical(base64: Vectors, floats: Vectors) -> Finding:
+def _identical(base64: Vectors, floats: Vectors) -> ParityFinding:
     """The same vector by two encodings; an engine may round one run differently from the next, so by cosine first."""
     if np.array_equal(base64, floats):
-        return Finding("base64 = float", ok=True, detail="equal to the bit")
+        return ParityFinding("base64 = float", ok=True, detail="equal to the bit")
     return _agreement("base64 = float", base64, floats)
 
 
-def _scores(vectors: Vectors, queries: Sequence[int], documents: Sequence[int], scores: Scores) -> Finding:
+def _scores(vectors: Vectors, queries: Sequence[int], documents: Sequence[int], scores: Scores) -> ParityFinding:
     unit = cut(vectors, scores.dimensions)
     got = unit[list(queries)] @ unit[list(documents)].T
     worst = float(np.abs(got - np.array(scores.matrix, dtype=np.float32)).max())
     name = f"reference scores at {scores.dimensions}"
-    return Finding(name, worst <= (scores.tolerance or 0.0), f"off by {worst:.4f}, allowed {scores.tolerance}")
+    return ParityFinding(name, worst <= (scores.tolerance or 0.0), f"off by {worst:.4f}, allowed {scores.tolerance}")
 
 
-def _margin(vectors: Vectors, queries: Sequence[int], documents: Sequence[int], margin: float) -> Finding:
+def _margin(vectors: Vectors, queries: Sequence[int], documents: Sequence[int], margin: float) -> ParityFinding:
     """How far each query's own document, the one at the same place, lies above every other."""
     unit = _unit(vectors)
     scores = unit[list(queries)] @ unit[list(documents)].T
     others = np.where(np.eye(len(queries), dtype=bool), -1.0, scores)
     smallest = float((scores.diagonal() - others.max(axis=1)).min())
-    return Finding("margin of the right document", smallest >= margin, f"{smallest:.3f}, at least {margin}")
+    return ParityFinding("margin of the right document", smallest >= margin, f"{smallest:.3f}, at least {margin}")
 
 
 def _unit(vectors: Vectors) -> Vectors:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from embedstack.bridge.backends.base import Backend, EngineFacts
 from embedstack.bridge.index.fingerprint import Fingerprint
 from embedstack.bridge.parity import examine as parity
-from embedstack.bridge.parity.examine import Examined, Finding
+from embedstack.bridge.parity.examine import Examined, ParityFinding
 from embedstack.bridge.parity.golden import GoldenStore
 from embedstack.models.catalog import CatalogError, Model
 from embedstack.vectors.mrl import Vectors
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class Verdict:
     """What was found; an engine that passed has the pool's precision and fingerprint."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[ParityFinding, ...]
     precision: str
     fingerprint: Fingerprint
 
@@ -56,15 +56,15 @@ class Gate:
         measured = await parity.examine(backend, facts, self.model, precision, concurrency)
         return self._judge(measured, precision, facts, others=others())
 
-    async def recheck(self, backend: Backend, fingerprint: Fingerprint) -> tuple[Finding, ...]:
+    async def recheck(self, backend: Backend, fingerprint: Fingerprint) -> tuple[ParityFinding, ...]:
         """One call, after a reconnect of an engine that served as `fingerprint`."""
         golden = self.golden
         if golden is None:
-            return (Finding("reference", ok=False, detail="nothing to compare with"),)
+            return (ParityFinding("reference", ok=False, detail="nothing to compare with"),)
         findings = await parity.recheck(backend, self.model, golden)
         # What the pool serves may have changed while the engine was away, or while it was asked.
         if self.golden is not golden or self.fingerprint != fingerprint:
-            return (Finding("reference", ok=False, detail="the pool serves something else by now"),)
+            return (ParityFinding("reference", ok=False, detail="the pool serves something else by now"),)
         return findings
 
     def _judge(self, measured: Examined, precision: str, facts: EngineFacts, *, others: bool) -> Verdict:
@@ -93,9 +93,9 @@ class Gate:
         if stored is None and examined is not None:
             self._store.save(fingerprint.id, examined)
 
-    def _other_precision(self, precision: str) -> Finding:
+    def _other_precision(self, precision: str) -> ParityFinding:
         serving = self.fingerprint.precision if self.fingerprint else "none"
-        return Finding("precision", ok=False, detail=f"{precision}, while the pool serves {serving}")
+        return ParityFinding("precision", ok=False, detail=f"{precision}, while the pool serves {serving}")
 
     def _precision(self, facts: EngineFacts) -> str:
         """The configured one; else the engine's own word, where the catalogue knows it; else the default."""

@@ -12,7 +12,7 @@ from msgspec import Meta
 from embedstack.bridge.settings.kinds import Count, Name, Pause, Seconds, Secret, Url, check_key, check_url
 
 
-class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The engine that computes the vectors. With nothing set here, the Ollama at OLLAMA_HOST is looked for."""
 
     kind: Annotated[
@@ -138,7 +138,7 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         check_url("url", self.url)
 
 
-class Pool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PoolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Several engines of one model at one precision, in place of `engine.url`. Read again on SIGHUP."""
 
     upstreams: Annotated[

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from embedstack.bridge.settings import hosts
-from embedstack.bridge.settings.engines import Engine, Pool
+from embedstack.bridge.settings.engines import EngineSettings, PoolSettings
 from embedstack.bridge.settings.hosts import is_loopback
 from embedstack.bridge.settings.kinds import (
     MIB,
@@ -97,7 +97,7 @@ class TaskOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             raise ValueError("symmetric puts an instruction on every text, and there is none; give one, or remove it")
 
 
-class Prompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PromptSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is put before a text."""
 
     style: Annotated[Style, Meta(description="How instruction and text are joined: qwen3 or article-zh.")] = "qwen3"
@@ -193,7 +193,7 @@ class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     ] = 0.1
 
 
-class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Vectors that have been computed: none is computed twice."""
 
     memory: Annotated[Bound, Meta(description="Bytes of vectors kept in memory. 0: none.")] = 64 * MIB
@@ -255,7 +255,7 @@ class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return None if self.ollama is None else self.ollama.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
-class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The index of documents that clients ask for."""
 
     fingerprint: Annotated[
@@ -267,7 +267,7 @@ class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = None
 
 
-class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TraceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The requests of late, for `embedstack trace` and GET /v1/trace. In memory alone."""
 
     records: Annotated[
@@ -289,18 +289,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The whole configuration, by section."""
 
     listen: Listen = Listen()
-    engine: Engine = Engine()
-    pool: Pool = Pool()
+    engine: EngineSettings = EngineSettings()
+    pool: PoolSettings = PoolSettings()
     model: ModelSettings = ModelSettings()
-    prompts: Prompts = Prompts()
+    prompts: PromptSettings = PromptSettings()
     limits: Limits = Limits()
     requests: Requests = Requests()
     traffic: Traffic = Traffic()
-    cache: Cache = Cache()
+    cache: CacheSettings = CacheSettings()
     passthrough: Passthrough = Passthrough()
     security: Security = Security()
-    index: Index = Index()
-    trace: Trace = Trace()
+    index: IndexSettings = IndexSettings()
+    trace: TraceSettings = TraceSettings()
     log: Log = Log()
 
     def __post_init__(self) -> None:

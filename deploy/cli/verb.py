@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from embedstack.deploy import advice
-from embedstack.deploy.config import SCHEMA, Loaded, flag_of
+from embedstack.deploy.config import SCHEMA, LoadedSettings, flag_of
 from embedstack.deploy.config import load as load_config
 from embedstack.deploy.config import stack_name as find_stack_name
 from embedstack.deploy.ollama.address import address
@@ -48,7 +48,7 @@ def load(
     flags: Mapping[str, object | None],
     *,
     forget: bool = False,
-) -> Loaded:
+) -> LoadedSettings:
     """The settings: what the stack was brought up with, `--set KEY=VALUE` and the flags that were given on top, or
     those alone with `forget`. InvalidSettings.
     """

@@ -7,7 +7,7 @@ import typer
 
 from embedstack.deploy import advice
 from embedstack.deploy.cli.verb import Config, Json, Set, Stack, app, load
-from embedstack.deploy.config import Loaded
+from embedstack.deploy.config import LoadedSettings
 from embedstack.deploy.console import reporting
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere, elsewhere
@@ -51,7 +51,9 @@ AdminKey = Annotated[
 ]
 
 
-def _load(config: Path | None, settings: list[str] | None, stack: str | None, there: Elsewhere | None) -> Loaded:
+def _load(
+    config: Path | None, settings: list[str] | None, stack: str | None, there: Elsewhere | None
+) -> LoadedSettings:
     loaded = load(config, settings, {"stack.name": stack})
     if there is not None:
         advice.elsewhere(there.url, there.bridge, there.bridge_here)

@@ -17,7 +17,7 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.docker import argv, cli, compose, containers, written
 from embedstack.deploy.docker.compose import Gpu
 from embedstack.deploy.docker.containers import Container
-from embedstack.deploy.docker.variables import Machine
+from embedstack.deploy.docker.variables import ContainerHost
 from embedstack.deploy.errors import CommandFailed, DeployError, NotRunning, PartNotReady
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.environment import WebuiSecrets
@@ -147,7 +147,7 @@ class PlannedContainers(Containers):
     secrets: WebuiSecrets
     places: Places
     gpu: Gpu | None
-    machine: Machine
+    machine: ContainerHost
 
     def start(self, names: Sequence[str]) -> bool:
         """See that these run as planned, and wait until they are healthy; whether anything had to be done for it.

@@ -17,8 +17,8 @@ import psutil
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.plan import engines, environment
 from embedstack.deploy.plan.environment import WebuiSecrets
-from embedstack.deploy.plan.plan import Engine, Plan, Served
-from embedstack.deploy.plan.stores import Server
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
+from embedstack.deploy.plan.stores import StoreServer
 
 BRIDGE_PORT = 11435
 CACHE = "/var/cache/embed-bridge"
@@ -30,7 +30,7 @@ WEBUI_DATA = "/app/backend/data"
 
 
 @dataclass(frozen=True)
-class Machine:
+class ContainerHost:
     """What of this machine the containers have to know.
 
     Attributes:
@@ -44,7 +44,7 @@ class Machine:
     descriptors: int = 65536
 
 
-def compose(plan: Plan, run: Path, machine: Machine) -> dict[str, str]:
+def compose(plan: Plan, run: Path, machine: ContainerHost) -> dict[str, str]:
     """Variables of the Compose files. `run` is the folder with the environment of the services. No secret is in it."""
     ports, images = plan.settings.ports, plan.settings.images
     video, render = machine.groups or (None, None)
@@ -75,14 +75,14 @@ def compose(plan: Plan, run: Path, machine: Machine) -> dict[str, str]:
     return {f"EMBEDSTACK_{name}": str(value) for name, value in wanted.items() if value is not None}
 
 
-def bridge(plan: Plan, machine: Machine) -> dict[str, str]:
+def bridge(plan: Plan, machine: ContainerHost) -> dict[str, str]:
     """The environment of the bridge."""
     return _bridge(plan, plan.served, plan.engine, machine, passthrough=_passthrough(plan))
 
 
-def bridge_bf16(plan: Plan, beside: Served, machine: Machine) -> dict[str, str]:
+def bridge_bf16(plan: Plan, beside: PlannedModel, machine: ContainerHost) -> dict[str, str]:
     """The environment of the bridge before vLLM, where that stands beside Ollama."""
-    engine = Engine(kind="vllm", managed=True, reason="beside Ollama")
+    engine = PlannedEngine(kind="vllm", managed=True, reason="beside Ollama")
     return _bridge(plan, beside, engine, machine, passthrough=None)
 
 
@@ -123,7 +123,9 @@ def dotenv(variables: dict[str, str]) -> str:
     return "".join(f"{name}='{value}'\n" for name, value in sorted(variables.items()))
 
 
-def _bridge(plan: Plan, served: Served, engine: Engine, machine: Machine, *, passthrough: str | None) -> dict[str, str]:
+def _bridge(
+    plan: Plan, served: PlannedModel, engine: PlannedEngine, machine: ContainerHost, *, passthrough: str | None
+) -> dict[str, str]:
     url = "http://vllm:8000" if engine.kind == "vllm" else _ollama_url(plan)
     own = environment.bridge(
         plan,
@@ -143,7 +145,7 @@ def _bridge(plan: Plan, served: Served, engine: Engine, machine: Machine, *, pas
     return {**own, **catalog}
 
 
-def _tokenizer(served: Served) -> str | None:
+def _tokenizer(served: PlannedModel) -> str | None:
     return f"{model_folder(served.folder)[1]}/tokenizer.json" if served.folder else None
 
 
@@ -186,17 +188,17 @@ def _vllm(plan: Plan) -> dict[str, object | None]:
     }
 
 
-def _store(plan: Plan, secrets: WebuiSecrets) -> Server | None:
+def _store(plan: Plan, secrets: WebuiSecrets) -> StoreServer | None:
     """The server of vectors as Open WebUI's container reaches it."""
     if plan.store is not None:
         return replace(plan.store, url=_from_inside(plan.store.url))
     match plan.own_store:
         case "pgvector":
-            return Server("postgresql://openwebui@pgvector:5432/openwebui", _password(secrets))
+            return StoreServer("postgresql://openwebui@pgvector:5432/openwebui", _password(secrets))
         case "weaviate":
-            return Server("http://weaviate:8080")
+            return StoreServer("http://weaviate:8080")
         case "qdrant":
-            return Server("http://qdrant:6333")
+            return StoreServer("http://qdrant:6333")
         case _:
             return None
 
@@ -210,7 +212,7 @@ DESCRIPTORS = 65536
 """Enough for the thousands of connections that Open WebUI opens for one document, in each part."""
 
 
-def machine(groups: tuple[int, int] | None) -> Machine:
+def machine(groups: tuple[int, int] | None) -> ContainerHost:
     """`groups` as the daemon's facts have them."""
     name = socket.gethostname()
     families = (socket.AF_INET, socket.AF_INET6)
@@ -223,4 +225,4 @@ def machine(groups: tuple[int, int] | None) -> Machine:
     names = tuple(dict.fromkeys((name, name.partition(".")[0], *addresses)))
     # A daemon without CAP_SYS_RESOURCE, as a rootless one, gives no more than the machine gives to us.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return Machine(names, groups, DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most))
+    return ContainerHost(names, groups, DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most))

@@ -12,7 +12,7 @@ from embedstack.deploy.docker import compose as overlays
 from embedstack.deploy.docker import variables
 from embedstack.deploy.docker.argv import Project
 from embedstack.deploy.docker.compose import Gpu
-from embedstack.deploy.docker.variables import GIVEN, Machine
+from embedstack.deploy.docker.variables import GIVEN, ContainerHost
 from embedstack.deploy.errors import FolderNotUsable, InvalidSettings
 from embedstack.deploy.plan.environment import WebuiSecrets
 from embedstack.deploy.plan.plan import Plan
@@ -38,7 +38,7 @@ def hidden(plan: Plan) -> Plan:
     return replace(plan, store=replace(plan.store, key=plan.store.key and "(secret)")) if plan.store else plan
 
 
-def write(plan: Plan, secrets: WebuiSecrets, folder: Path, gpu: Gpu | None, machine: Machine) -> Project:
+def write(plan: Plan, secrets: WebuiSecrets, folder: Path, gpu: Gpu | None, machine: ContainerHost) -> Project:
     """The project of this plan, everything it reads written to `folder`; what has not changed is left alone.
 
     FolderNotUsable, InvalidSettings.
@@ -63,7 +63,7 @@ def write(plan: Plan, secrets: WebuiSecrets, folder: Path, gpu: Gpu | None, mach
     return Project(plan.settings.stack.name, (*layers, own), compose)
 
 
-def _environments(plan: Plan, secrets: WebuiSecrets, machine: Machine) -> dict[str, str]:
+def _environments(plan: Plan, secrets: WebuiSecrets, machine: ContainerHost) -> dict[str, str]:
     wanted = {"bridge.env": variables.bridge(plan, machine), "webui.env": variables.webui(plan, secrets)}
     if plan.beside:
         wanted["bridge-bf16.env"] = variables.bridge_bf16(plan, plan.beside, machine)

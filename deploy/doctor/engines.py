@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from embedstack.deploy.docker.daemon import COMPOSE_LEAST, Daemon
 from embedstack.deploy.docker.daemon import version as numbers
 from embedstack.deploy.doctor.finding import Finding
-from embedstack.deploy.doctor.ollama import Ollama
+from embedstack.deploy.doctor.ollama import OllamaFacts
 from embedstack.deploy.errors import DeployError, EngineNotUsable
 from embedstack.deploy.ollama.version import judge, needs_llama_server
 from embedstack.host.ollama import TESTED
@@ -46,7 +46,7 @@ DOCKER_LEAST = (20, 10)
 INSTALL = "https://ollama.com/download"
 
 
-def check_ollama(ollama: Ollama) -> Iterator[Finding]:
+def check_ollama(ollama: OllamaFacts) -> Iterator[Finding]:
     if ollama.bridge:
         yield _bridge(ollama)
         return
@@ -62,7 +62,7 @@ def check_ollama(ollama: Ollama) -> Iterator[Finding]:
         )
 
 
-def _bridge(ollama: Ollama) -> Finding:
+def _bridge(ollama: OllamaFacts) -> Finding:
     return Finding(
         "OLLAMA-IS-BRIDGE",
         "blocker",
@@ -73,7 +73,7 @@ def _bridge(ollama: Ollama) -> Finding:
     )
 
 
-def _version(ollama: Ollama) -> Iterator[Finding]:
+def _version(ollama: OllamaFacts) -> Iterator[Finding]:
     told = f"{ollama.where} is {ollama.version or 'of no version'}; {_text(TESTED)} or newer is tested."
     try:
         judged = judge(ollama.version)

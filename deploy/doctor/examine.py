@@ -13,34 +13,34 @@ from embedstack.deploy.doctor import disk, engines, gpu, memory, needs, neighbou
 from embedstack.deploy.doctor.finding import Finding, blockers, worst_first
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.errors import Blocked, DeployError
-from embedstack.deploy.plan.plan import Intent
+from embedstack.deploy.plan.plan import StackIntent
 
 
 @dataclass(frozen=True)
-class Check:
+class Subject:
     """One subject. `before_up`: asked before anything is started; the others make sense only while a stack runs."""
 
     name: str
-    run: Callable[[Intent, Machine], Iterable[Finding]]
+    run: Callable[[StackIntent, Machine], Iterable[Finding]]
     before_up: bool = True
 
 
 @dataclass(frozen=True)
-class Examined:
+class Diagnosis:
     """What was found, the worst first, and the names of the checks that ran."""
 
     findings: tuple[Finding, ...]
     checked: tuple[str, ...]
 
 
-def examine(intent: Intent, machine: Machine, *, before_up: bool = False) -> Examined:
+def examine(intent: StackIntent, machine: Machine, *, before_up: bool = False) -> Diagnosis:
     """Run all checks, or those of `before_up` alone."""
     chosen = [check for check in CHECKS if check.before_up or not before_up]
     findings = [finding for check in chosen for finding in _safely(check, intent, machine)]
-    return Examined(worst_first(findings), tuple(check.name for check in chosen))
+    return Diagnosis(worst_first(findings), tuple(check.name for check in chosen))
 
 
-def _safely(check: Check, intent: Intent, machine: Machine) -> list[Finding]:
+def _safely(check: Subject, intent: StackIntent, machine: Machine) -> list[Finding]:
     try:
         return list(check.run(intent, machine))
     except Exception as error:  # noqa: BLE001 -- whatever a strange machine answers, the other checks go on
@@ -58,11 +58,11 @@ def _safely(check: Check, intent: Intent, machine: Machine) -> list[Finding]:
         ]
 
 
-def _disk(intent: Intent, machine: Machine) -> Iterable[Finding]:
+def _disk(intent: StackIntent, machine: Machine) -> Iterable[Finding]:
     return disk.check(tuple(needs.wanted(intent, machine)))
 
 
-def _memory(intent: Intent, machine: Machine) -> Iterator[Finding]:
+def _memory(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
     on_gpu = machine.gpu is not None and machine.gpu.kind != "apple" and not intent.settings.engine.cpu
     uses = intent.engine.kind != "embedded" and on_gpu
     yield from memory.check_ram(intent, memory.look(), on_gpu=uses, running=machine.running)
@@ -72,7 +72,7 @@ def _memory(intent: Intent, machine: Machine) -> Iterator[Finding]:
         yield from memory.check_vram(intent, machine.gpu, loaded=loaded, flash_attention=machine.flash_attention)
 
 
-def _ports(intent: Intent, machine: Machine) -> Iterator[Finding]:
+def _ports(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
     pids = [part.pid for part in machine.parts if part.pid]
     published = [_port(part.address) for part in machine.parts if part.address and part.state != "stopped"]
     # A container's port is the daemon's, for all that can be seen from here; a process is known by its number.
@@ -84,39 +84,39 @@ def _ports(intent: Intent, machine: Machine) -> Iterator[Finding]:
         yield from ports.check(one, mode=intent.mode)
 
 
-def _gpu(intent: Intent, machine: Machine) -> Iterator[Finding]:
+def _gpu(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
     yield from gpu.check(intent, machine.gpus, machine.daemon)
     yield from gpu.check_plan(intent, machine.gpus)
 
 
-def _engines(intent: Intent, machine: Machine) -> Iterator[Finding]:
+def _engines(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
     if machine.ollama is not None:
         yield from engines.check_ollama(machine.ollama)
     if intent.mode == "docker" and machine.daemon is not None:
         yield from engines.check_docker(machine.daemon)
 
 
-def _precision(intent: Intent, machine: Machine) -> Iterator[Finding]:
+def _precision(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
     yield from precision.check_model(intent)
     yield from precision.check_cache(precision.look(intent, machine))
 
 
-def _network(intent: Intent, machine: Machine) -> Iterator[Finding]:
+def _network(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
     yield from network.check_proxy(machine.environ)
     url = intent.engine.url
     yield from network.check_reach(intent, network.listening(network.port(url)) if url else (), machine.daemon)
 
 
-def _store(intent: Intent, _: Machine) -> Iterable[Finding]:
+def _store(intent: StackIntent, _: Machine) -> Iterable[Finding]:
     known = intent.plan.store
     return webui.check_stores(intent.plan, webui.reached(known.url)) if known else ()
 
 
-def _limits(intent: Intent, _: Machine) -> Iterable[Finding]:
+def _limits(intent: StackIntent, _: Machine) -> Iterable[Finding]:
     return network.check_limits(network.look()) if intent.mode == "native" else ()
 
 
-def _exposure(intent: Intent, machine: Machine) -> Iterable[Finding]:
+def _exposure(intent: StackIntent, machine: Machine) -> Iterable[Finding]:
     return (
         ()
         if intent.settings.stack.expose == "none"
@@ -124,15 +124,15 @@ def _exposure(intent: Intent, machine: Machine) -> Iterable[Finding]:
     )
 
 
-def _loaded(intent: Intent, machine: Machine) -> Iterable[Finding]:
+def _loaded(intent: StackIntent, machine: Machine) -> Iterable[Finding]:
     return gpu.check_loaded(intent, machine.gpus, machine.ollama.loaded) if machine.ollama else ()
 
 
-def _webui_version(intent: Intent, machine: Machine) -> Iterable[Finding]:
+def _webui_version(intent: StackIntent, machine: Machine) -> Iterable[Finding]:
     return webui.check_version(webui.running_version(intent, machine)) if intent.settings.webui.enabled else ()
 
 
-def _webui(intent: Intent, machine: Machine) -> Iterator[Finding]:
+def _webui(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
     if machine.runs(webui.PART):
         known = secrets.read(machine.places, lambda _: None)
         planned = (intent.plan.served.name, intent.plan.served.precision)
@@ -140,14 +140,14 @@ def _webui(intent: Intent, machine: Machine) -> Iterator[Finding]:
         yield from webui.check(*webui.embedding_settings(intent.plan, known), other_model=other)
 
 
-def _index(intent: Intent, machine: Machine) -> Iterator[Finding]:
+def _index(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
     if machine.runs(webui.PART):
         known = secrets.read(machine.places, lambda _: None)
         found = webui.index_facts(intent.plan, known, machine.places)
         yield from webui.check_index(*found, intent.settings.webui.vector_store)
 
 
-def _roles(intent: Intent, machine: Machine) -> Iterator[Finding]:
+def _roles(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
     if machine.runs(webui.PART):
         key = secrets.read(machine.places, lambda _: None).bridge_admin_key
         with BridgeApi(intent.plan.bridge_url, key) as bridge:
@@ -159,25 +159,25 @@ def _port(address: str) -> int | None:
 
 
 CHECKS = (
-    Check("disk", _disk),
-    Check("memory", _memory),
-    Check("ports", _ports),
-    Check("GPU", _gpu),
-    Check("engines", _engines),
-    Check("precision", _precision),
-    Check("network", _network),
-    Check("store of vectors", _store),
-    Check("limits", _limits),
-    Check("exposure", _exposure),
-    Check("Open WebUI's version", _webui_version),
-    Check("what is loaded", _loaded, before_up=False),
-    Check("Open WebUI's settings", _webui, before_up=False),
-    Check("Open WebUI's roles", _roles, before_up=False),
-    Check("Open WebUI's index", _index, before_up=False),
+    Subject("disk", _disk),
+    Subject("memory", _memory),
+    Subject("ports", _ports),
+    Subject("GPU", _gpu),
+    Subject("engines", _engines),
+    Subject("precision", _precision),
+    Subject("network", _network),
+    Subject("store of vectors", _store),
+    Subject("limits", _limits),
+    Subject("exposure", _exposure),
+    Subject("Open WebUI's version", _webui_version),
+    Subject("what is loaded", _loaded, before_up=False),
+    Subject("Open WebUI's settings", _webui, before_up=False),
+    Subject("Open WebUI's roles", _roles, before_up=False),
+    Subject("Open WebUI's index", _index, before_up=False),
 )
 
 
-def ensure(intent: Intent, machine: Machine) -> tuple[Finding, ...]:
+def ensure(intent: StackIntent, machine: Machine) -> tuple[Finding, ...]:
     """Warnings and notes; Blocked, with what to do about each, where anything is in the way."""
     found = examine(intent, machine, before_up=True).findings
     if stopping := blockers(found):

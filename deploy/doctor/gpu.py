@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from embedstack.deploy.docker.daemon import Daemon
 from embedstack.deploy.doctor.finding import Finding, gib
 from embedstack.deploy.machine.gpu import Gpus
-from embedstack.deploy.ollama.server import Loaded
-from embedstack.deploy.plan.plan import Intent
+from embedstack.deploy.ollama.server import RunningModel
+from embedstack.deploy.plan.plan import StackIntent
 
 TOOLKIT = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 
 
-def check(intent: Intent, gpus: Gpus, daemon: Daemon | None) -> Iterator[Finding]:
+def check(intent: StackIntent, gpus: Gpus, daemon: Daemon | None) -> Iterator[Finding]:
     """`daemon` None: not asked, since no container is to run."""
     if gpus.trouble:
         yield Finding(
@@ -26,7 +26,7 @@ def check(intent: Intent, gpus: Gpus, daemon: Daemon | None) -> Iterator[Finding
         yield from _containers(intent, gpus, daemon)
 
 
-def _containers(intent: Intent, gpus: Gpus, daemon: Daemon) -> Iterator[Finding]:
+def _containers(intent: StackIntent, gpus: Gpus, daemon: Daemon) -> Iterator[Finding]:
     kinds = {gpu.kind for gpu in gpus.found}
     if not intent.engine.managed or intent.engine.kind == "embedded":
         return
@@ -53,7 +53,7 @@ def _containers(intent: Intent, gpus: Gpus, daemon: Daemon) -> Iterator[Finding]
         )
 
 
-def check_plan(intent: Intent, gpus: Gpus) -> Iterator[Finding]:
+def check_plan(intent: StackIntent, gpus: Gpus) -> Iterator[Finding]:
     """Before anything is started."""
     if intent.settings.engine.cpu or not intent.heavy or intent.elsewhere:
         return
@@ -79,7 +79,7 @@ def check_plan(intent: Intent, gpus: Gpus) -> Iterator[Finding]:
         )
 
 
-def check_loaded(intent: Intent, gpus: Gpus, loaded: Sequence[Loaded]) -> Iterator[Finding]:
+def check_loaded(intent: StackIntent, gpus: Gpus, loaded: Sequence[RunningModel]) -> Iterator[Finding]:
     """While it runs: Ollama loses a GPU without a word, also hours later (ollama#14658)."""
     gpu = gpus.roomiest
     if gpu is None or intent.settings.engine.cpu or intent.elsewhere:

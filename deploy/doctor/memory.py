@@ -9,9 +9,9 @@ import psutil
 from embedstack.deploy.advice import Words
 from embedstack.deploy.doctor.finding import Finding, gib
 from embedstack.deploy.machine.gpu import Gpu
-from embedstack.deploy.ollama.server import Loaded, same_name
+from embedstack.deploy.ollama.server import RunningModel, same_name
 from embedstack.deploy.plan.decide import Fit, fit, needed, unknown
-from embedstack.deploy.plan.plan import Intent
+from embedstack.deploy.plan.plan import StackIntent
 from embedstack.models import catalog
 from embedstack.models.catalog import CatalogError
 from embedstack.models.model import Model, ModelFile
@@ -35,7 +35,7 @@ def look() -> Memory:
     return Memory(found.total, found.available)
 
 
-def check_ram(intent: Intent, memory: Memory, *, on_gpu: bool, running: bool) -> Iterator[Finding]:
+def check_ram(intent: StackIntent, memory: Memory, *, on_gpu: bool, running: bool) -> Iterator[Finding]:
     """`on_gpu`: the weights go there. `running`: the stack does, and has its share already."""
     if running or intent.elsewhere:
         return
@@ -51,7 +51,7 @@ def check_ram(intent: Intent, memory: Memory, *, on_gpu: bool, running: bool) ->
         )
 
 
-def _what_fits(intent: Intent, available: int, *, on_gpu: bool) -> str:
+def _what_fits(intent: StackIntent, available: int, *, on_gpu: bool) -> str:
     """The fewest flags that make the stack small enough, and every choice of them."""
     ways: list[Words] = [_NO_WEBUI] * intent.settings.webui.enabled
     if not on_gpu:
@@ -65,7 +65,7 @@ def _what_fits(intent: Intent, available: int, *, on_gpu: bool) -> str:
     return "; no smaller stack would fit either"
 
 
-def _total(intent: Intent, flags: Sequence[Words], *, on_gpu: bool) -> int:
+def _total(intent: StackIntent, flags: Sequence[Words], *, on_gpu: bool) -> int:
     """Bytes that the stack needs with these flags."""
     webui = WEBUI if intent.settings.webui.enabled and _NO_WEBUI not in flags else 0
     if on_gpu:
@@ -77,7 +77,7 @@ def _total(intent: Intent, flags: Sequence[Words], *, on_gpu: bool) -> int:
     return webui + needed(model, file, num_ctx, flash_attention=True)
 
 
-def _smaller(intent: Intent) -> tuple[Model, ModelFile] | None:
+def _smaller(intent: StackIntent) -> tuple[Model, ModelFile] | None:
     """The smallest model and its file, where that is another one; None too where it has no such quantisation."""
     model = catalog.load().find(SMALLEST).model
     if (model.parameters or 0) >= (intent.model.parameters or 0):
@@ -88,7 +88,7 @@ def _smaller(intent: Intent) -> tuple[Model, ModelFile] | None:
         return None
 
 
-def on_gpu_whole(name: str, num_ctx: int, loaded: Sequence[Loaded]) -> bool:
+def on_gpu_whole(name: str, num_ctx: int, loaded: Sequence[RunningModel]) -> bool:
     """Whether it is loaded with that context, all of it on a GPU: what can be seen to fit need not be reckoned."""
     return any(
         same_name(model.name, name)
@@ -98,7 +98,7 @@ def on_gpu_whole(name: str, num_ctx: int, loaded: Sequence[Loaded]) -> bool:
     )
 
 
-def check_vram(intent: Intent, gpu: Gpu | None, *, loaded: int, flash_attention: bool) -> Iterator[Finding]:
+def check_vram(intent: StackIntent, gpu: Gpu | None, *, loaded: int, flash_attention: bool) -> Iterator[Finding]:
     """`loaded`: bytes of the GPU that the engine's models have already, and would give back."""
     if gpu is None or intent.settings.engine.cpu or intent.elsewhere or intent.engine.kind != "ollama":
         return
@@ -118,11 +118,11 @@ def check_vram(intent: Intent, gpu: Gpu | None, *, loaded: int, flash_attention:
         )
 
 
-def _same_file(intent: Intent, found: Fit) -> bool:
+def _same_file(intent: StackIntent, found: Fit) -> bool:
     return found.fits and found.quantisation == intent.file.quantisation
 
 
-def _stepped(intent: Intent, found: Fit, seen: str) -> Finding:
+def _stepped(intent: StackIntent, found: Fit, seen: str) -> Finding:
     first = found.steps[0]
     return Finding(
         "VRAM-CONTEXT",
@@ -135,7 +135,7 @@ def _stepped(intent: Intent, found: Fit, seen: str) -> Finding:
     )
 
 
-def _short(intent: Intent, found: Fit, seen: str) -> Finding:
+def _short(intent: StackIntent, found: Fit, seen: str) -> Finding:
     first, last = found.steps[0], found.steps[-1]
     other = f"`--quantisation {last.quantisation} --num-ctx {last.num_ctx}` fits. " if found.fits else ""
     smaller = f"take a smaller model (`--model {SMALLEST}`), " if _smaller(intent) else ""

@@ -13,7 +13,7 @@ import psutil
 
 from embedstack.deploy.docker.daemon import Daemon
 from embedstack.deploy.doctor.finding import Finding
-from embedstack.deploy.plan.plan import Intent, local
+from embedstack.deploy.plan.plan import StackIntent, local
 
 PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 LOOPBACK = ("localhost", "127.0.0.1")
@@ -38,7 +38,7 @@ def check_proxy(environ: Mapping[str, str]) -> Iterator[Finding]:
     )
 
 
-def check_reach(intent: Intent, addresses: Sequence[str], daemon: Daemon | None) -> Iterator[Finding]:
+def check_reach(intent: StackIntent, addresses: Sequence[str], daemon: Daemon | None) -> Iterator[Finding]:
     """`addresses`: on which that Ollama listens here; empty where nobody tells."""
     url = intent.engine.url
     if intent.mode != "docker" or intent.engine.managed or intent.engine.kind != "ollama" or url is None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from embedstack.deploy.errors import DeployError, EngineNotUsable
 from embedstack.deploy.ollama import locate, server
-from embedstack.deploy.ollama.server import Loaded
-from embedstack.deploy.plan.plan import Engine, Mode
+from embedstack.deploy.ollama.server import RunningModel
+from embedstack.deploy.plan.plan import Mode, PlannedEngine
 
 
 @dataclass(frozen=True)
-class Ollama:
+class OllamaFacts:
     """What is known of it.
 
     Attributes:
@@ -30,7 +30,7 @@ class Ollama:
     program: Path | None = None
     llama_server: Path | None = None
     models: tuple[str, ...] = ()
-    loaded: tuple[Loaded, ...] = ()
+    loaded: tuple[RunningModel, ...] = ()
     bridge: bool = False
 
     @property
@@ -43,7 +43,7 @@ class Ollama:
         return self.program and (self.program.resolve().parent / locate.HELPER_PLACES[0]).resolve()
 
 
-def find(engine: Engine, mode: Mode, *, runs: bool) -> Ollama | None:
+def find(engine: PlannedEngine, mode: Mode, *, runs: bool) -> OllamaFacts | None:
     """The Ollama that the stack uses. `runs`: the stack's own does already."""
     if engine.kind != "ollama" or engine.url is None:
         return None
@@ -54,21 +54,21 @@ def find(engine: Engine, mode: Mode, *, runs: bool) -> Ollama | None:
     return program if there is None else replace(program, models=there.models, loaded=there.loaded)
 
 
-def running(url: str) -> Ollama | None:
+def running(url: str) -> OllamaFacts | None:
     """The one that answers at `url`, with what it has loaded; None where none does."""
     with server.Ollama(url) as asked:
         try:
             version = asked.version()
             models = tuple(model.name for model in asked.models())
-            return Ollama(url=url, version=version, models=models, loaded=asked.loaded())
+            return OllamaFacts(url=url, version=version, models=models, loaded=asked.loaded())
         except EngineNotUsable:
-            return Ollama(url=url, bridge=True)
+            return OllamaFacts(url=url, bridge=True)
         except DeployError:
             return None
 
 
-def installed(program: Path) -> Ollama:
-    return Ollama(version=_version(program), program=program, llama_server=locate.helper(program))
+def installed(program: Path) -> OllamaFacts:
+    return OllamaFacts(version=_version(program), program=program, llama_server=locate.helper(program))
 
 
 def _version(program: Path) -> str:

@@ -17,7 +17,7 @@ from embedstack.deploy.config import SCHEMA
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.neighbours import Neighbour, Owner, whose
 from embedstack.deploy.machine import ports
-from embedstack.deploy.plan.plan import Intent, Mode
+from embedstack.deploy.plan.plan import Mode, StackIntent
 
 TIMEOUT = 3.0
 
@@ -127,7 +127,7 @@ def _elsewhere(held: Held) -> str:
     return f"{stop}, or choose another port, which the stack keeps: `embedstack up {held.free}`."
 
 
-def with_free(held: Sequence[Held], intent: Intent, neighbours: Sequence[Neighbour]) -> list[Held]:
+def with_free(held: Sequence[Held], intent: StackIntent, neighbours: Sequence[Neighbour]) -> list[Held]:
     """Each with ports that would do, for all of them in one command: none that another part or stack is to have."""
     spoken = {port for _, _, port in wanted(intent)} | {port for one in neighbours for port in one.ports}
     spoken |= set(msgspec.structs.asdict(intent.settings.ports).values())
@@ -140,7 +140,7 @@ def with_free(held: Sequence[Held], intent: Intent, neighbours: Sequence[Neighbo
     return [replace(one, free=" ".join(words)) for one in held]
 
 
-def wanted(intent: Intent) -> Iterator[tuple[str, str, int]]:
+def wanted(intent: StackIntent) -> Iterator[tuple[str, str, int]]:
     """Part, setting and port of all that the stack will listen on."""
     settings, given = intent.settings, intent.settings.ports
     yield "bridge", "ports.bridge", given.bridge

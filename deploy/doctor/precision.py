@@ -13,7 +13,7 @@ import psutil
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.machine import ports
-from embedstack.deploy.plan.plan import Intent, local
+from embedstack.deploy.plan.plan import StackIntent, local
 
 VARIABLES = ("OLLAMA_KV_CACHE_TYPE", "LLAMA_ARG_CACHE_TYPE_K", "LLAMA_ARG_CACHE_TYPE_V")
 FLAGS = ("--cache-type-k", "-ctk", "--cache-type-v", "-ctv")
@@ -30,7 +30,7 @@ class CacheType:
     value: str
 
 
-def check_model(intent: Intent) -> Iterator[Finding]:
+def check_model(intent: StackIntent) -> Iterator[Finding]:
     """A precision at which the model itself overflows, whoever made the file."""
     model, precision = intent.model, intent.plan.served.precision
     if why := model.unsound_as(precision):
@@ -59,7 +59,7 @@ def check_cache(found: Iterable[CacheType]) -> Iterator[Finding]:
             )
 
 
-def look(intent: Intent, machine: Machine) -> tuple[CacheType, ...]:
+def look(intent: StackIntent, machine: Machine) -> tuple[CacheType, ...]:
     """Where it can be read: what the stack's own Ollama would inherit, and what runs at the engine's address here."""
     engine = intent.engine
     found: list[CacheType] = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from embedstack.deploy.docker.daemon import Daemon
 from embedstack.deploy.doctor import ollama
-from embedstack.deploy.doctor.ollama import Ollama
+from embedstack.deploy.doctor.ollama import OllamaFacts
 from embedstack.deploy.machine.gpu import Gpu, Gpus
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Plan
@@ -27,7 +27,7 @@ class Machine:
     places: Places
     gpus: Gpus = field(default_factory=Gpus)
     daemon: Daemon | None = None
-    ollama: Ollama | None = None
+    ollama: OllamaFacts | None = None
     parts: tuple[PartState, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     served: tuple[str, str] | None = None

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.gates import gguf, safetensors
-from embedstack.deploy.gates.verdict import Verdict, refuse
+from embedstack.deploy.gates.verdict import GateVerdict, refuse
 from embedstack.models.catalog import Model
 
 
-def examine(path: Path, model: Model) -> tuple[Verdict, ...]:
+def examine(path: Path, model: Model) -> tuple[GateVerdict, ...]:
     """A verdict on each fact. InvalidModel where there is no such file, or it cannot be read."""
     try:
         if path.is_dir():
@@ -20,7 +20,7 @@ def examine(path: Path, model: Model) -> tuple[Verdict, ...]:
     raise InvalidModel(f"{path} is neither a file nor a folder", "Name a GGUF, or a model's Hugging Face folder.")
 
 
-def accept(path: Path, model: Model) -> tuple[Verdict, ...]:
+def accept(path: Path, model: Model) -> tuple[GateVerdict, ...]:
     """The verdicts, of which none is a failure. ModelRefused where one is; InvalidModel as `examine`."""
     verdicts = examine(path, model)
     refuse(path, model.id, verdicts)

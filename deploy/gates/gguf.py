@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from embedstack.deploy.gates import verdict
-from embedstack.deploy.gates.verdict import ABSENT, Severity, Verdict, judge, told
+from embedstack.deploy.gates.verdict import ABSENT, GateVerdict, Severity, judge, told
 from embedstack.models.catalog import Model
 from embedstack.models.gguf import header as gguf_header
 from embedstack.models.gguf.header import EOS_ID, FILE_TYPE, Header, Scalar, file_type
@@ -15,7 +15,7 @@ ARCHITECTURE = "general.architecture"
 POOLING = {0: "NONE", 1: "MEAN", 2: "CLS", 3: "LAST", 4: "RANK"}  # llama.cpp, enum llama_pooling_type
 
 
-def examine(path: Path, model: Model) -> tuple[Verdict, ...]:
+def examine(path: Path, model: Model) -> tuple[GateVerdict, ...]:
     """A verdict on each fact of the header that the catalogue knows. OSError where the file cannot be read."""
     facts = model.header
     required = _required(model)
@@ -23,7 +23,7 @@ def examine(path: Path, model: Model) -> tuple[Verdict, ...]:
         header = gguf_header.examine(path, {*required, *facts.forbidden, *facts.expected, FILE_TYPE})
     except ValueError as error:
         why = str(error).removeprefix(f"{path} ")
-        return (Verdict("header", why, "that of a whole GGUF", "fail", verdict.DAMAGED),)
+        return (GateVerdict("header", why, "that of a whole GGUF", "fail", verdict.DAMAGED),)
     if header.values.get(ARCHITECTURE) != (architecture := required.get(ARCHITECTURE)) and architecture:
         return tuple(_equal(header, {ARCHITECTURE: architecture}, "fail"))  # of another one no other key is there
     return (
@@ -46,53 +46,53 @@ def _required(model: Model) -> dict[str, Scalar]:
     return {**required, **native, **required}
 
 
-def _equal(header: Header, wanted: dict[str, Scalar], otherwise: Severity) -> Iterator[Verdict]:
+def _equal(header: Header, wanted: dict[str, Scalar], otherwise: Severity) -> Iterator[GateVerdict]:
     for key, must in wanted.items():
         value = header.values.get(key, _array(header, key))
         severity: Severity = "pass" if _same(value, must) else otherwise
-        yield Verdict(key, _told(key, value), _told(key, must), severity, verdict.of_key(key))
+        yield GateVerdict(key, _told(key, value), _told(key, must), severity, verdict.of_key(key))
 
 
-def _forbidden(header: Header, model: Model) -> Iterator[Verdict]:
+def _forbidden(header: Header, model: Model) -> Iterator[GateVerdict]:
     for key, wrong in model.header.forbidden.items():
         value = header.values.get(key, _array(header, key))
         severity: Severity = "fail" if _same(value, wrong) else "pass"
-        yield Verdict(key, told(value), f"{ABSENT} or not {told(wrong)}", severity, verdict.of_key(key))
+        yield GateVerdict(key, told(value), f"{ABSENT} or not {told(wrong)}", severity, verdict.of_key(key))
 
 
-def _eos(header: Header, model: Model) -> Iterator[Verdict]:
+def _eos(header: Header, model: Model) -> Iterator[GateVerdict]:
     """The id may be right and mean another token, where the vocabulary is another one."""
     if model.header.eos is not None:
         field = f"the token at {EOS_ID}"
         yield judge(field, header.eos, model.header.eos, verdict.of_key("tokenizer.ggml.tokens"))
 
 
-def _lengths(header: Header, model: Model) -> Iterator[Verdict]:
+def _lengths(header: Header, model: Model) -> Iterator[GateVerdict]:
     for key, must in model.header.lengths.items():
         yield judge(f"length of {key}", header.lengths.get(key), must, verdict.of_key(key), otherwise="warn")
 
 
-def _tensors(header: Header, model: Model) -> Iterator[Verdict]:
+def _tensors(header: Header, model: Model) -> Iterator[GateVerdict]:
     if model.header.tensors is not None:
         yield judge("tensors", len(header.tensors), model.header.tensors, verdict.of_key("tensors"))
 
 
-def _precision(header: Header, model: Model) -> Iterator[Verdict]:
+def _precision(header: Header, model: Model) -> Iterator[GateVerdict]:
     """Of a model that is not sound at every one; by the largest part of its tensors, as llama.cpp names the file."""
     name = file_type(header.values.get(FILE_TYPE))
     if model.unsound and name is not None:
         why = model.unsound_as(name)
-        yield Verdict(FILE_TYPE, name, model.sound, "fail" if why else "pass", verdict.too_narrow(why or ""))
+        yield GateVerdict(FILE_TYPE, name, model.sound, "fail" if why else "pass", verdict.too_narrow(why or ""))
 
 
-def _size(header: Header) -> Verdict:
+def _size(header: Header) -> GateVerdict:
     """The file's length: up to the end of its last tensor, or with the padding behind that. Longer does no harm."""
     if header.end is None:
-        return Verdict("file length", told(header.bytes), "known from its tensors' types", "warn", verdict.NEWER)
+        return GateVerdict("file length", told(header.bytes), "known from its tensors' types", "warn", verdict.NEWER)
     longest = align(header.end, header.alignment)
     severity: Severity = "fail" if header.bytes < header.end else "warn" if header.bytes > longest else "pass"
     origin = verdict.DAMAGED if severity == "fail" else verdict.LONGER
-    return Verdict("file length", f"{header.bytes:,} bytes", f"{longest:,} bytes", severity, origin)
+    return GateVerdict("file length", f"{header.bytes:,} bytes", f"{longest:,} bytes", severity, origin)
 
 
 def _array(header: Header, key: str) -> str | None:

@@ -48,15 +48,15 @@ class Config(msgspec.Struct, frozen=True):
         return (self.rope_parameters or {}).get("rope_theta") if self.rope_theta is None else self.rope_theta
 
 
-class Named(msgspec.Struct, frozen=True):
+class NamedToken(msgspec.Struct, frozen=True):
     id: str
 
 
 class Piece(msgspec.Struct, frozen=True):
     """One piece of a template: a text, or a special token by its name."""
 
-    sequence: Named | None = msgspec.field(default=None, name="Sequence")
-    special: Named | None = msgspec.field(default=None, name="SpecialToken")
+    sequence: NamedToken | None = msgspec.field(default=None, name="Sequence")
+    special: NamedToken | None = msgspec.field(default=None, name="SpecialToken")
 
 
 class Special(msgspec.Struct, frozen=True):

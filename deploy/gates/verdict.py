@@ -18,7 +18,7 @@ ABSENT = "absent"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """`value` is what `field` says, and `must` what it must say. `origin`: where files come from that say otherwise."""
 
     field: str
@@ -31,11 +31,11 @@ class Verdict:
         return f"{self.field}: {self.value}; it must be {self.must}. Such files come from {self.origin}."
 
 
-def failures(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+def failures(verdicts: Iterable[GateVerdict]) -> tuple[GateVerdict, ...]:
     return tuple(verdict for verdict in verdicts if verdict.severity == "fail")
 
 
-def refuse(path: Path, model: str, verdicts: Iterable[Verdict]) -> None:
+def refuse(path: Path, model: str, verdicts: Iterable[GateVerdict]) -> None:
     """ModelRefused that names every failure, if there is any; `model` is the id that the file was to be."""
     if failed := failures(verdicts):
         lines = (f"  - {verdict}" for verdict in failed)
@@ -46,10 +46,10 @@ def refuse(path: Path, model: str, verdicts: Iterable[Verdict]) -> None:
         )
 
 
-def judge(field: str, value: object, must: object, origin: str, *, otherwise: Severity = "fail") -> Verdict:
+def judge(field: str, value: object, must: object, origin: str, *, otherwise: Severity = "fail") -> GateVerdict:
     """A pass where `value` is `must`, else `otherwise`."""
     severity: Severity = "pass" if value == must else otherwise
-    return Verdict(field, told(value), told(must), severity, origin)
+    return GateVerdict(field, told(value), told(must), severity, origin)
 
 
 def told(value: object) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from embedstack.deploy import places
-from embedstack.deploy.hub.source import Wanted
+from embedstack.deploy.hub.source import WantedFile
 from embedstack.readers import json_file
 
 
@@ -80,7 +80,7 @@ class Slot:
                 path.unlink(missing_ok=True)
 
 
-def slot(cache: Path, wanted: Wanted) -> Slot:
+def slot(cache: Path, wanted: WantedFile) -> Slot:
     repository = "--".join(("models", *wanted.repository.split("/")))
     blobs, snapshot = cache / repository / "blobs", cache / repository / "snapshots" / wanted.revision
     return Slot(
@@ -93,7 +93,7 @@ def slot(cache: Path, wanted: Wanted) -> Slot:
     )
 
 
-class Entry(msgspec.Struct, frozen=True):
+class HashedFile(msgspec.Struct, frozen=True):
     """A file as it was when its digest was computed."""
 
     size: int
@@ -122,27 +122,27 @@ def forget(path: Path) -> None:
         _write(_others(path.resolve()))
 
 
-def _others(path: Path) -> dict[str, Entry]:
+def _others(path: Path) -> dict[str, HashedFile]:
     return {name: entry for name, entry in _read().items() if name != str(path) and Path(name).exists()}
 
 
-def _entry(path: Path, digest: str) -> Entry:
+def _entry(path: Path, digest: str) -> HashedFile:
     stat = path.stat()
-    return Entry(stat.st_size, stat.st_mtime_ns, stat.st_ino, digest)
+    return HashedFile(stat.st_size, stat.st_mtime_ns, stat.st_ino, digest)
 
 
 def _file() -> Path:
     return places.home() / "verified.json"
 
 
-def _read() -> dict[str, Entry]:
+def _read() -> dict[str, HashedFile]:
     try:
-        return json_file.read_again(_file(), dict[str, Entry], "files are hashed again") or {}
+        return json_file.read_again(_file(), dict[str, HashedFile], "files are hashed again") or {}
     except OSError:
         return {}
 
 
-def _write(entries: dict[str, Entry]) -> None:
+def _write(entries: dict[str, HashedFile]) -> None:
     _file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = _file().with_suffix(f".{os.getpid()}.partial")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

@@ -4,12 +4,12 @@ from embedstack.deploy.console import Report, Transfer
 from embedstack.deploy.errors import WrongBytes
 from embedstack.deploy.hub import refusal, remote
 from embedstack.deploy.hub.cache import Slot
-from embedstack.deploy.hub.patience import Patience
+from embedstack.deploy.hub.patience import HubPatience
 from embedstack.deploy.hub.persist import persist
-from embedstack.deploy.hub.source import Source, Wanted
+from embedstack.deploy.hub.source import Source, WantedFile
 
 
-def download(wanted: Wanted, slot: Slot, source: Source, report: Report, wait: Patience) -> None:
+def download(wanted: WantedFile, slot: Slot, source: Source, report: Report, wait: HubPatience) -> None:
     """Bring the partial file to its full length; what has come stays, whatever ends it.
 
     HubUnreachable, HubRefused, NotEnoughSpace, FolderNotUsable, WrongBytes.
@@ -26,7 +26,7 @@ def download(wanted: Wanted, slot: Slot, source: Source, report: Report, wait: P
         persist(lambda: _append(wanted, slot, source, transfer), slot.so_far, wanted, source, report, wait)
 
 
-def _append(wanted: Wanted, slot: Slot, source: Source, transfer: Transfer) -> None:
+def _append(wanted: WantedFile, slot: Slot, source: Source, transfer: Transfer) -> None:
     """One request, from the end of the partial file on. Its errors are the transport's."""
     had = slot.so_far()
     if had == wanted.bytes:  # cut after the last byte

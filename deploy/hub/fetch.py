@@ -11,8 +11,8 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.errors import InvalidModel, WrongBytes
 from embedstack.deploy.hub import cache, refusal
 from embedstack.deploy.hub.cache import Slot, slot
-from embedstack.deploy.hub.patience import Patience
-from embedstack.deploy.hub.source import Source, Wanted, wanted
+from embedstack.deploy.hub.patience import HubPatience
+from embedstack.deploy.hub.source import Source, WantedFile, wanted
 from embedstack.deploy.hub.verify import Verified, check, read_through, verify
 from embedstack.models.model import ModelFile
 
@@ -25,7 +25,7 @@ class Obtained:
     already: bool
 
 
-def obtain(wanted: Wanted, source: Source, report: Report, wait: Patience) -> Obtained:
+def obtain(wanted: WantedFile, source: Source, report: Report, wait: HubPatience) -> Obtained:
     """HubUnreachable, HubRefused, WrongBytes, NotEnoughSpace, FolderNotUsable."""
     place = slot(source.folder, wanted)
     with refusal.writing(source.folder, refusal.CACHE):
@@ -37,7 +37,7 @@ def obtain(wanted: Wanted, source: Source, report: Report, wait: Patience) -> Ob
         return _fetched(place, wanted, source, report, wait)
 
 
-def _cached(place: Slot, wanted: Wanted, report: Report) -> Path | None:
+def _cached(place: Slot, wanted: WantedFile, report: Report) -> Path | None:
     """The cached file, verified. One that is wrong is removed: the library checks no more than its size."""
     if (path := place.found()) is None:
         return None
@@ -53,7 +53,7 @@ def _cached(place: Slot, wanted: Wanted, report: Report) -> Path | None:
     return path
 
 
-def _fetched(place: Slot, wanted: Wanted, source: Source, report: Report, wait: Patience) -> Obtained:
+def _fetched(place: Slot, wanted: WantedFile, source: Source, report: Report, wait: HubPatience) -> Obtained:
     # Imported here: huggingface_hub takes 0.3 s, and a second `up` needs nothing of it.
     from embedstack.deploy.hub import remote
     from embedstack.deploy.hub.download import download
@@ -103,7 +103,7 @@ class Fetched:
     already: bool
 
 
-def fetch(file: ModelFile, source: Source, report: Report, wait: Patience | None = None) -> Fetched:
+def fetch(file: ModelFile, source: Source, report: Report, wait: HubPatience | None = None) -> Fetched:
     """Fetch and verify a file, or find it on the disk. It goes on where an earlier call was cut.
 
     HubUnreachable, HubRefused, WrongBytes, NotEnoughSpace, FolderNotUsable, InvalidModel.
@@ -112,7 +112,7 @@ def fetch(file: ModelFile, source: Source, report: Report, wait: Patience | None
         held = held_by_person(file, report)
         return Fetched(held.path, held.sha256, held.bytes, already=True)
     want = wanted(file)
-    got = obtain(want, source, report, wait or Patience())
+    got = obtain(want, source, report, wait or HubPatience())
     return Fetched(got.path, want.digest, want.bytes, got.already)
 
 

@@ -11,8 +11,8 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.hub import refusal
 from embedstack.deploy.hub.cache import slot
 from embedstack.deploy.hub.fetch import obtain
-from embedstack.deploy.hub.patience import Patience
-from embedstack.deploy.hub.source import Source, Wanted
+from embedstack.deploy.hub.patience import HubPatience
+from embedstack.deploy.hub.source import Source, WantedFile
 from embedstack.models.model import Safetensors
 from embedstack.readers import json_file
 
@@ -36,12 +36,14 @@ class FetchedFolder:
     note: str
 
 
-def fetch_folder(weights: Safetensors, source: Source, report: Report, wait: Patience | None = None) -> FetchedFolder:
+def fetch_folder(
+    weights: Safetensors, source: Source, report: Report, wait: HubPatience | None = None
+) -> FetchedFolder:
     """Fetch and verify the folder, or find it on the disk; each file goes on where it was cut.
 
     HubUnreachable, HubRefused, WrongBytes, NotEnoughSpace, FolderNotUsable.
     """
-    patience = wait or Patience()
+    patience = wait or HubPatience()
     files = _files(weights, source, report, patience)
     missing = sum(file.bytes for file in files if slot(source.folder, file).found() is None)
     if missing and not source.offline:
@@ -59,7 +61,7 @@ def fetch_folder(weights: Safetensors, source: Source, report: Report, wait: Pat
     )
 
 
-def _note(weights: Safetensors, files: tuple[Wanted, ...]) -> str:
+def _note(weights: Safetensors, files: tuple[WantedFile, ...]) -> str:
     large = sum(file.by_sha256 for file in files)
     return (
         f"verified against the Hub's own digests of commit {weights.revision[:12]} ({large} by sha256, "
@@ -67,11 +69,11 @@ def _note(weights: Safetensors, files: tuple[Wanted, ...]) -> str:
     )
 
 
-def _files(weights: Safetensors, source: Source, report: Report, wait: Patience) -> tuple[Wanted, ...]:
+def _files(weights: Safetensors, source: Source, report: Report, wait: HubPatience) -> tuple[WantedFile, ...]:
     """What is in the folder: as told by the Hub once, and kept, since a commit never changes."""
     kept = places.home() / "listings" / f"{weights.repository.replace('/', '--')}@{weights.revision}.json"
     with suppress(OSError):
-        if known := json_file.read_again(kept, tuple[Wanted, ...], "the Hub is asked again"):
+        if known := json_file.read_again(kept, tuple[WantedFile, ...], "the Hub is asked again"):
             return known
     files = _listed(weights, source, report, wait)
     with refusal.writing(kept.parent, refusal.HOME):
@@ -82,8 +84,8 @@ def _files(weights: Safetensors, source: Source, report: Report, wait: Patience)
     return files
 
 
-def _listed(weights: Safetensors, source: Source, report: Report, wait: Patience) -> tuple[Wanted, ...]:
-    whole = Wanted(weights.repository, weights.revision, "model.safetensors", 0, "")
+def _listed(weights: Safetensors, source: Source, report: Report, wait: HubPatience) -> tuple[WantedFile, ...]:
+    whole = WantedFile(weights.repository, weights.revision, "model.safetensors", 0, "")
     if source.offline:
         raise refusal.offline(whole, source)
     from embedstack.deploy.hub.listing import listing

@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 from huggingface_hub.hf_api import HfApi, RepoFile
 
 from embedstack.deploy.errors import WrongBytes
-from embedstack.deploy.hub.source import Source, Wanted, token
+from embedstack.deploy.hub.source import Source, WantedFile, token
 
 
-def listing(repository: str, revision: str, source: Source) -> tuple[Wanted, ...]:
+def listing(repository: str, revision: str, source: Source) -> tuple[WantedFile, ...]:
     """All files of a repository at a commit."""
     hub = HfApi(endpoint=source.url, token=token(os.environ))
     entries = hub.list_repo_tree(repository, revision=revision, recursive=True)
@@ -21,7 +21,7 @@ def listing(repository: str, revision: str, source: Source) -> tuple[Wanted, ...
     if outside:
         raise WrongBytes(f"{source.url} lists a file outside of {repository}: {outside[0]!r}.", "Take another mirror.")
     return tuple(
-        Wanted(repository, revision, file.path, file.size, file.lfs.sha256 if file.lfs else file.blob_id)
+        WantedFile(repository, revision, file.path, file.size, file.lfs.sha256 if file.lfs else file.blob_id)
         for file in files
     )
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 
 @dataclass(frozen=True)
-class Patience:
+class HubPatience:
     """Attempts in a row that bring nothing, and the pauses between them in seconds.
 
     Attributes:

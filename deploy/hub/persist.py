@@ -9,8 +9,8 @@ import httpx2
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import DeployError
 from embedstack.deploy.hub import refusal, remote
-from embedstack.deploy.hub.patience import Patience, retry_after
-from embedstack.deploy.hub.source import Source, Wanted, token
+from embedstack.deploy.hub.patience import HubPatience, retry_after
+from embedstack.deploy.hub.source import Source, WantedFile, token
 
 T = TypeVar("T")
 _UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
@@ -18,7 +18,12 @@ _PASSING = {408, 429, 500, 502, 503, 504}
 
 
 def persist(
-    action: Callable[[], T], so_far: Callable[[], int], wanted: Wanted, source: Source, report: Report, wait: Patience
+    action: Callable[[], T],
+    so_far: Callable[[], int],
+    wanted: WantedFile,
+    source: Source,
+    report: Report,
+    wait: HubPatience,
 ) -> T:
     """What `action` returns, tried again while it fails for a passing reason; HubUnreachable or HubRefused at the end.
 
@@ -60,7 +65,7 @@ def _asked(error: httpx2.HTTPError) -> float | None:
     return retry_after(error.response.headers.get("Retry-After"))
 
 
-def _explained(error: httpx2.HTTPError, wanted: Wanted, source: Source) -> DeployError:
+def _explained(error: httpx2.HTTPError, wanted: WantedFile, source: Source) -> DeployError:
     if not isinstance(error, remote.HfHubHTTPError):
         return refusal.unreachable(wanted, source, _why(error))
     status, code = error.response.status_code, error.response.headers.get("X-Error-Code")

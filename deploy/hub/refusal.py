@@ -11,24 +11,24 @@ from http import HTTPStatus
 from pathlib import Path
 
 from embedstack.deploy.errors import DeployError, FolderNotUsable, HubRefused, HubUnreachable, NotEnoughSpace
-from embedstack.deploy.hub.source import Source, Wanted
+from embedstack.deploy.hub.source import Source, WantedFile
 
 TOKENS = "https://huggingface.co/settings/tokens"
 _MISSING = {"RepoNotFound": "repository", "RevisionNotFound": "revision", "EntryNotFound": "file"}
 
 
-def unreachable(wanted: Wanted, source: Source, why: str) -> DeployError:
+def unreachable(wanted: WantedFile, source: Source, why: str) -> DeployError:
     """No answer, or none that can be used."""
     return HubUnreachable(f"{source.url} could not be reached: {why}. {_needed(wanted)}", ways_on(wanted))
 
 
-def offline(wanted: Wanted, source: Source) -> DeployError:
+def offline(wanted: WantedFile, source: Source) -> DeployError:
     """The network may not be asked, and the file is not here."""
     told = f"{wanted.name} is not in {source.folder}, and the network is not asked (hub.offline or HF_HUB_OFFLINE)."
     return HubUnreachable(f"{told} {_needed(wanted)}", ways_on(wanted))
 
 
-def refused(wanted: Wanted, source: Source, status: int, code: str | None, *, has_token: bool) -> DeployError:
+def refused(wanted: WantedFile, source: Source, status: int, code: str | None, *, has_token: bool) -> DeployError:
     """An answer that is a refusal. `code` is the Hub's X-Error-Code."""
     said = f"{source.url} answered {status} {_phrase(status)}"
     if status in (401, 403) or code == "GatedRepo":
@@ -42,7 +42,7 @@ def refused(wanted: Wanted, source: Source, status: int, code: str | None, *, ha
     return HubUnreachable(f"{said} for {wanted.path}. {_needed(wanted)}", ways_on(wanted))
 
 
-def ways_on(wanted: Wanted) -> str:
+def ways_on(wanted: WantedFile) -> str:
     """What a person without this Hub can do, on one screen."""
     return "\n".join(
         (
@@ -56,23 +56,23 @@ def ways_on(wanted: Wanted) -> str:
     )
 
 
-def _needed(wanted: Wanted) -> str:
+def _needed(wanted: WantedFile) -> str:
     size = f", {wanted.bytes / 1e9:.2f} GB" if wanted.bytes else ""
     return f"Needed from there: {_where(wanted)}{size}."
 
 
-def _where(wanted: Wanted) -> str:
+def _where(wanted: WantedFile) -> str:
     return f"{wanted.name} of {wanted.repository} at {wanted.revision[:12]}"
 
 
-def _with_token(wanted: Wanted) -> str:
+def _with_token(wanted: WantedFile) -> str:
     return (
         f"Set HF_TOKEN to a token that may read {wanted.repository} ({TOKENS}); a gated model also wants its terms "
         f"accepted on https://huggingface.co/{wanted.repository}."
     )
 
 
-def _elsewhere(wanted: Wanted) -> str:
+def _elsewhere(wanted: WantedFile) -> str:
     return (
         "A mirror may not have it (yet): leave out --endpoint and HF_ENDPOINT, or name another. A private repository "
         f"needs HF_TOKEN. With the file on a disk: `embedstack model import FILE`. Look at "
@@ -80,7 +80,7 @@ def _elsewhere(wanted: Wanted) -> str:
     )
 
 
-def _later(wanted: Wanted, *, has_token: bool) -> str:
+def _later(wanted: WantedFile, *, has_token: bool) -> str:
     known = "" if has_token else f"The Hub allows more to whom it knows: set HF_TOKEN ({TOKENS}). "
     return f"{known}Later, the same command goes on where it stopped.\n{ways_on(wanted)}"
 

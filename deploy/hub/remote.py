@@ -20,7 +20,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported la
 )
 
 from embedstack.deploy.errors import WrongBytes
-from embedstack.deploy.hub.source import Source, Wanted, token
+from embedstack.deploy.hub.source import Source, WantedFile, token
 
 # Without this, 2.4 asks huggingface.co/api/agent-harnesses before its first request, whatever mirror is named.
 constants.HF_HUB_DISABLE_TELEMETRY = True
@@ -46,7 +46,7 @@ class CutShort(httpx2.TransportError):
     """The body ended early, and nothing said so."""
 
 
-def look(wanted: Wanted, source: Source) -> None:
+def look(wanted: WantedFile, source: Source) -> None:
     """Ask before the first byte whether this Hub has this file. WrongBytes if it has another of that name.
 
     A mirror that leaves size or digest out passes: both are known, and checked when the file is here.
@@ -62,7 +62,7 @@ def look(wanted: Wanted, source: Source) -> None:
 
 
 @contextmanager
-def body(wanted: Wanted, source: Source, offset: int) -> Iterator[tuple[int, Iterator[bytes]]]:
+def body(wanted: WantedFile, source: Source, offset: int) -> Iterator[tuple[int, Iterator[bytes]]]:
     """The bytes from `offset` on, and where they really begin: at 0 where a server knows no ranges.
 
     Always by plain HTTP, and from the Hub's own address: Xet's client does not go on with a partial file, few mirrors
@@ -83,5 +83,5 @@ def _headers() -> dict[str, str]:
     return build_hf_headers(token=token(os.environ))
 
 
-def _url(wanted: Wanted, source: Source) -> str:
+def _url(wanted: WantedFile, source: Source) -> str:
     return hf_hub_url(wanted.repository, wanted.name, revision=wanted.revision, endpoint=source.url)

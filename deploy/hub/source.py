@@ -65,7 +65,7 @@ SHA256_DIGITS = 64
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedFile:
     """A file at a commit.
 
     Attributes:
@@ -89,10 +89,10 @@ class Wanted:
         return f"{self.repository}/resolve/{self.revision}/{self.name}"
 
 
-def wanted(file: ModelFile) -> Wanted:
+def wanted(file: ModelFile) -> WantedFile:
     """InvalidModel for a file that is on no Hub, or whose size or digest nobody knows."""
     if file.repository is None or file.revision is None:
         raise InvalidModel(f"{file.file} is in no repository of the Hub.", "`embedstack model import FILE` takes one.")
     if file.bytes is None or file.sha256 is None:
         raise InvalidModel(f"{file.file} cannot be chosen: {file.reason}.", "`embedstack model list` shows what can.")
-    return Wanted(file.repository, file.revision, file.file, file.bytes, file.sha256)
+    return WantedFile(file.repository, file.revision, file.file, file.bytes, file.sha256)

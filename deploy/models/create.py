@@ -19,7 +19,7 @@ from embedstack.deploy.ollama import create
 from embedstack.deploy.ollama.create import create as make
 from embedstack.deploy.ollama.create import vouch
 from embedstack.deploy.ollama.server import Ollama
-from embedstack.deploy.ollama.verify import Check, verify
+from embedstack.deploy.ollama.verify import Compared, verify
 from embedstack.deploy.ollama.version import judge
 from embedstack.deploy.plan.plan import name_in_engine
 from embedstack.models import catalog, modelfile
@@ -52,7 +52,7 @@ class CreatedModel:
     sha256: str
     num_ctx: int
     already: bool
-    checks: tuple[Check, ...]
+    checks: tuple[Compared, ...]
     note: str
 
     def __rich__(self) -> Group:
@@ -147,7 +147,7 @@ def remove_model(name: str, url: str) -> RemovedModel:
 
 
 @dataclass(frozen=True)
-class Modelfile:
+class ModelfileText:
     """A Modelfile's text, for `ollama create -f`."""
 
     model: str
@@ -158,10 +158,10 @@ class Modelfile:
         return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in self.text.splitlines()))
 
 
-def show_modelfile(gguf: Path, name: str, num_ctx: int | None) -> Modelfile:
+def show_modelfile(gguf: Path, name: str, num_ctx: int | None) -> ModelfileText:
     """The Modelfile for a GGUF of a model that the catalogue knows. InvalidModel."""
     try:
         model = catalog.load().find(name).model
-        return Modelfile(model.id, render(model, gguf.absolute(), num_ctx))
+        return ModelfileText(model.id, render(model, gguf.absolute(), num_ctx))
     except CatalogError as error:
         raise InvalidModel(str(error)) from error

@@ -12,7 +12,7 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.demo.model import DemoModel, demo
 from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.gates.gate import accept
-from embedstack.deploy.gates.verdict import Severity, Verdict
+from embedstack.deploy.gates.verdict import GateVerdict, Severity
 from embedstack.deploy.hub import transfer
 from embedstack.deploy.hub.fetch import fetch, on_disk
 from embedstack.deploy.hub.folder import fetch_folder
@@ -195,7 +195,7 @@ class ModelCheck:
 
     path: Path
     model: str
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[GateVerdict, ...]
 
     def __rich__(self) -> Group:
         width = max(len(verdict.field) for verdict in self.verdicts)
@@ -217,7 +217,7 @@ def check_model(path: Path, name: str, own: Path | None = None) -> ModelCheck:
     return ModelCheck(path.absolute(), model.id, accept(path, model))
 
 
-def _lines(verdict: Verdict, width: int) -> list[Text]:
+def _lines(verdict: GateVerdict, width: int) -> list[Text]:
     line = Text.assemble(MARKS[verdict.severity], f" {verdict.field:<{width}}  {verdict.value}")
     if verdict.severity == "pass":
         return [line]

@@ -15,7 +15,7 @@ from embedstack.deploy.models.files import load
 from embedstack.deploy.ollama.create import follow_progress
 from embedstack.deploy.ollama.create import pull as fetch
 from embedstack.deploy.ollama.server import Ollama
-from embedstack.deploy.ollama.verify import Check, verify
+from embedstack.deploy.ollama.verify import Compared, verify
 from embedstack.deploy.ollama.version import judge
 from embedstack.deploy.plan.plan import name_in_engine
 from embedstack.models import modelfile
@@ -34,7 +34,7 @@ class PulledByOllama:
     sha256: str
     same: bool
     num_ctx: int
-    checks: tuple[Check, ...]
+    checks: tuple[Compared, ...]
 
     def __rich__(self) -> Group:
         head = Text(f"{self.name} is in the Ollama at {self.url}, {len(self.checks)} checks passed", style="bold")

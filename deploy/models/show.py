@@ -130,7 +130,7 @@ def _rows(there: InOllama) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedFile:
     """One file.
 
     Attributes:
@@ -158,7 +158,7 @@ class Models:
     """All of them, and the cache folder in which they were looked for."""
 
     cache: Path
-    files: tuple[Listed, ...]
+    files: tuple[ListedFile, ...]
 
     def __rich__(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")
@@ -183,9 +183,9 @@ def models(source: Source, own: Path | None = None) -> Models:
     return Models(source.folder, tuple(files))
 
 
-def _listed(model: Model, file: ModelFile, source: Source) -> Listed:
+def _listed(model: Model, file: ModelFile, source: Source) -> ListedFile:
     default = file.quantisation == model.default_quantisation
-    return Listed(
+    return ListedFile(
         model=model.id,
         name=model.id if default else f"{model.id} --quantisation {file.quantisation}",
         quantisation=file.quantisation,
@@ -205,11 +205,11 @@ def _demo() -> Path | None:
     return path if path.is_file() else None
 
 
-def _size(file: Listed) -> str:
+def _size(file: ListedFile) -> str:
     return "?" if file.bytes is None else f"{file.bytes / 1e9:.2f} GB"
 
 
-def _state(file: Listed) -> str:
+def _state(file: ListedFile) -> str:
     if file.path is not None:
         return "yes"
     return "no" if file.selectable else "-"

@@ -29,7 +29,7 @@ _KILLED = PartState("supervisor", "failed", reason="killed; the parts go on, `em
 
 
 @dataclass(frozen=True)
-class Applied:
+class AppliedParts:
     """What `apply` has changed, by name."""
 
     started: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ def status(places: Places) -> tuple[PartState, ...] | None:
     return None if left is None else (_KILLED, *(_unwatched(part) for part in left.parts))
 
 
-def apply(places: Places, specs: Sequence[PartSpec], report: Report, *, keep: Sequence[str] = ()) -> Applied:
+def apply(places: Places, specs: Sequence[PartSpec], report: Report, *, keep: Sequence[str] = ()) -> AppliedParts:
     """Start what is missing or has failed, restart what differs, stop what is neither in `specs` nor named in `keep`.
 
     Returns once what had to stop has stopped; `wait_ready` waits for the rest. PartNotReady without a supervisor.
@@ -124,7 +124,7 @@ def apply(places: Places, specs: Sequence[PartSpec], report: Report, *, keep: Se
         if spec.name in (*answer.started, *answer.replaced):
             report.command(spec.argv)
     _wait(places, lambda parts: not set(answer.stopped) & {part.name for part in parts}, _stop_timeout(places))
-    return Applied(answer.started, answer.replaced, answer.stopped)
+    return AppliedParts(answer.started, answer.replaced, answer.stopped)
 
 
 def restart(places: Places, names: Sequence[str]) -> None:

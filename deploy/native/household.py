@@ -7,7 +7,7 @@ from pathlib import Path
 from embedstack.deploy.native import logs as rotation
 from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.native.process import Run
-from embedstack.deploy.native.protocol import Record, RecordedPart, Reply, Request
+from embedstack.deploy.native.protocol import RecordedPart, Reply, Request, SupervisorRecord
 from embedstack.deploy.native.watched import Watched
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class Household:
         self._environ = environ
         self._pid = pid
 
-    def take_over(self, record: Record) -> None:
+    def take_over(self, record: SupervisorRecord) -> None:
         """Watch over what an earlier supervisor has left running. What has ended since is for `apply` to start."""
         for recorded in record.parts:
             if recorded.who and (run := Run.adopt(recorded.who)):
@@ -55,9 +55,9 @@ class Household:
         for log_file in (rotation.own(self._logs), *(part.log_file for part in self.parts.values())):
             rotation.rotate(log_file)
 
-    def record(self) -> Record:
+    def record(self) -> SupervisorRecord:
         kept = (RecordedPart(p.spec, p.run.who if p.run else None, p.restarts) for p in self.parts.values())
-        return Record(self._pid, tuple(kept))
+        return SupervisorRecord(self._pid, tuple(kept))
 
     def _watch(self, spec: PartSpec, run: Run | None = None) -> Watched:
         part = Watched(spec, self._logs / f"{spec.name}.log", self._environ, run)

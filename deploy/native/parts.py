@@ -16,7 +16,7 @@ from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import engines, environment, stores
 from embedstack.deploy.plan.environment import WebuiSecrets
-from embedstack.deploy.plan.plan import LOOPBACK, Engine, Plan, Served
+from embedstack.deploy.plan.plan import LOOPBACK, Plan, PlannedEngine, PlannedModel
 from embedstack.host import files, processes
 
 OLLAMA, VLLM, BRIDGE, BRIDGE_BF16, WEBUI = "ollama", "vllm", "bridge", "bridge-bf16", "open-webui"
@@ -24,7 +24,7 @@ WEBUI_SECRETS = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_PASSWORD", "RAG_OLLAMA_API_KEY
 
 
 @dataclass(frozen=True)
-class Here:
+class Surroundings:
     """What of this machine the parts depend on.
 
     Attributes:
@@ -42,7 +42,7 @@ class Here:
     python: str = sys.executable
 
 
-def specs(plan: Plan, secrets: WebuiSecrets, places: Places, here: Here) -> tuple[PartSpec, ...]:
+def specs(plan: Plan, secrets: WebuiSecrets, places: Places, here: Surroundings) -> tuple[PartSpec, ...]:
     """The parts in the order in which they start."""
     found: list[PartSpec] = []
     if plan.engine.kind == "ollama" and plan.engine.managed:
@@ -57,7 +57,7 @@ def specs(plan: Plan, secrets: WebuiSecrets, places: Places, here: Here) -> tupl
     return tuple(found)
 
 
-def on_vllm(plan: Plan) -> Served | None:
+def on_vllm(plan: Plan) -> PlannedModel | None:
     """What our own vLLM serves."""
     if plan.engine.kind == "vllm":
         return plan.served if plan.engine.managed else None
@@ -99,7 +99,7 @@ def _ollama(plan: Plan, places: Places) -> PartSpec:
     )
 
 
-def _vllm(plan: Plan, served: Served, places: Places, here: Here) -> PartSpec:
+def _vllm(plan: Plan, served: PlannedModel, places: Places, here: Surroundings) -> PartSpec:
     wanted = plan.settings.vllm
     on_gpu = ("--dtype", "bfloat16", "--gpu-memory-utilization", str(engines.vllm_memory(plan)))
     program = plan.vllm or plan.engine.program
@@ -118,12 +118,12 @@ def _vllm(plan: Plan, served: Served, places: Places, here: Here) -> PartSpec:
     )
 
 
-def _pooling(served: Served) -> tuple[str, ...]:
+def _pooling(served: PlannedModel) -> tuple[str, ...]:
     runner = ("--runner", "pooling", "--convert", "embed")
     return (*runner, "--max-model-len", str(served.num_ctx), "--hf-overrides", engines.overrides(served))
 
 
-def _bridge(plan: Plan, places: Places, here: Here) -> PartSpec:
+def _bridge(plan: Plan, places: Places, here: Surroundings) -> PartSpec:
     engine = plan.engine
     url = plan.vllm_url if engine.kind == "vllm" and engine.url is None else engine.url
     passthrough = url if engine.kind == "ollama" and plan.settings.bridge.passthrough else None
@@ -132,18 +132,18 @@ def _bridge(plan: Plan, places: Places, here: Here) -> PartSpec:
     return _before(plan, plan.served, engine, places, here, BRIDGE, port, url=url, after=after, passthrough=passthrough)
 
 
-def _bridge_bf16(plan: Plan, beside: Served, places: Places, here: Here) -> PartSpec:
-    engine = Engine(kind="vllm", managed=True, reason="beside Ollama")
+def _bridge_bf16(plan: Plan, beside: PlannedModel, places: Places, here: Surroundings) -> PartSpec:
+    engine = PlannedEngine(kind="vllm", managed=True, reason="beside Ollama")
     port = plan.settings.ports.bridge_bf16
     return _before(plan, beside, engine, places, here, BRIDGE_BF16, port, url=plan.vllm_url, after=(VLLM,))
 
 
 def _before(
     plan: Plan,
-    served: Served,
-    engine: Engine,
+    served: PlannedModel,
+    engine: PlannedEngine,
     places: Places,
-    here: Here,
+    here: Surroundings,
     name: str,
     port: int,
     *,

@@ -105,7 +105,7 @@ class RecordedPart:
 
 
 @dataclass(frozen=True)
-class Record:
+class SupervisorRecord:
     """A supervisor, and what it keeps running."""
 
     pid: int
@@ -116,20 +116,20 @@ def record_path(places: Places) -> Path:
     return places.run / "supervisor.json"
 
 
-def read_record(places: Places) -> Record | None:
+def read_record(places: Places) -> SupervisorRecord | None:
     """The record; None where there is none, or a damaged one, which is set aside: what it named is a stranger to us.
 
     FolderNotUsable where the system does not let it be read.
     """
     try:
-        return json_file.read_again(record_path(places), Record, _LOST)
+        return json_file.read_again(record_path(places), SupervisorRecord, _LOST)
     except NotADirectoryError:
         return None
     except OSError as error:
         raise FolderNotUsable(f"{record_path(places)} cannot be read: {error.strerror or error}.", ADVICE) from error
 
 
-def write_record(places: Places, record: Record) -> None:
+def write_record(places: Places, record: SupervisorRecord) -> None:
     """At once or not at all."""
     partial = record_path(places).with_suffix(".partial")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

@@ -23,17 +23,17 @@ NEVER_READY, ONCE_READY = 3, 10
 
 
 @dataclass(frozen=True)
-class Row:
+class EarlyEnds:
     """Runs in a row that ended too early."""
 
     failures: int = 0
     once_ready: bool = False
 
-    def ended(self, *, ready: bool, lasted: float) -> "Row":
+    def ended(self, *, ready: bool, lasted: float) -> "EarlyEnds":
         """The row after a run that lasted so many seconds; `ready` whether it ever was."""
         if ready and lasted >= STABLE:
-            return Row(0, True)
-        return Row(self.failures + 1, self.once_ready or ready)
+            return EarlyEnds(0, True)
+        return EarlyEnds(self.failures + 1, self.once_ready or ready)
 
     @property
     def hopeless(self) -> bool:
@@ -66,7 +66,7 @@ class Watched:
         self.wanted = True
         self.ready = False
         self.restarts = 0
-        self.row = Row()
+        self.row = EarlyEnds()
         self.reason = ""
         self._next: PartSpec | None = None
         self._due = 0.0
@@ -123,7 +123,7 @@ class Watched:
 
     def _again(self) -> None:
         self.wanted = True
-        self.row, self._due, self.reason = Row(), 0.0, ""
+        self.row, self._due, self.reason = EarlyEnds(), 0.0, ""
         if self.run is not None:
             self._begin_stop(self.run)
 

@@ -204,7 +204,7 @@ def _is(server: Ollama, name: str, digest: str, sha256: str, wanted: dict[str, s
 
 
 @dataclass(frozen=True)
-class Pulled:
+class PulledByOllama:
     """A model that Ollama fetched itself; `same`: its weights are, byte for byte, the catalogue's file."""
 
     name: str
@@ -213,7 +213,7 @@ class Pulled:
     same: bool
 
 
-def pull(server: Ollama, name: str, file: ModelFile, report: Report) -> Pulled:
+def pull(server: Ollama, name: str, file: ModelFile, report: Report) -> PulledByOllama:
     """Ollama fetches `name`, going on where it was cut before. EngineRefused.
 
     Its layer is the file as it was pushed (a pull rewrites nothing): the blob that /api/show names tells which it is.
@@ -222,4 +222,4 @@ def pull(server: Ollama, name: str, file: ModelFile, report: Report) -> Pulled:
     digest, shown = server.digest(name), server.show(name)
     if digest is None or shown is None:
         raise EngineRefused(f"Ollama said that it had pulled {name}, and does not list it.", "Look into its log.")
-    return Pulled(name, digest, shown.blobs, same=shown.blobs == (file.sha256,))
+    return PulledByOllama(name, digest, shown.blobs, same=shown.blobs == (file.sha256,))

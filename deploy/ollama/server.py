@@ -92,7 +92,7 @@ class Listed(NamedTuple):
     digest: str
 
 
-class Loaded(NamedTuple):
+class RunningModel(NamedTuple):
     """A model in /api/ps, in bytes: of it in all, and on a GPU; its context in tokens, None where Ollama is too old."""
 
     name: str
@@ -102,7 +102,7 @@ class Loaded(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownModel:
     """A model in /api/show. `blobs`: sha256 of each file that its Modelfile names."""
 
     parameters: Mapping[str, str]
@@ -112,7 +112,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Embedded:
+class OllamaVectors:
     """Vectors (n, d) and the tokens in all of them, each end-of-text included."""
 
     vectors: NDArray[np.float32]
@@ -180,13 +180,15 @@ class Ollama(AbstractContextManager["Ollama"]):
         """Of a model's manifest: another as soon as anything about the model is; None where it is not there."""
         return next((model.digest for model in self.models() if same_name(model.name, name)), None)
 
-    def loaded(self) -> tuple[Loaded, ...]:
+    def loaded(self) -> tuple[RunningModel, ...]:
         """What is in memory now."""
         with asking(self.url, "list what is loaded"):
             given = self._look.ps().models
-            return tuple(Loaded(str(m.model), int(m.size or 0), int(m.size_vram or 0), m.context_length) for m in given)
+            return tuple(
+                RunningModel(str(m.model), int(m.size or 0), int(m.size_vram or 0), m.context_length) for m in given
+            )
 
-    def show(self, name: str) -> Shown | None:
+    def show(self, name: str) -> ShownModel | None:
         """None where it has no such model."""
         with asking(self.url, f"show {name}"):
             given = None if self.digest(name) is None else self._look.show(name)
@@ -196,7 +198,7 @@ class Ollama(AbstractContextManager["Ollama"]):
         blobs = [line.rpartition("sha256-")[2].strip('"') for line in lines if _names_blob(line)]
         quantisation = given.details.quantization_level if given.details else None
         parameters = modelfile.shown(given.parameters or "")
-        return Shown(parameters, tuple(given.capabilities or ()), quantisation or "", tuple(blobs))
+        return ShownModel(parameters, tuple(given.capabilities or ()), quantisation or "", tuple(blobs))
 
     def remove(self, name: str) -> None:
         with asking(self.url, f"remove {name}"):
@@ -219,7 +221,7 @@ class Ollama(AbstractContextManager["Ollama"]):
             stream = self._work.pull(name, stream=True)
             yield from (Progress(part.status or "", part.completed, part.total) for part in stream)
 
-    def embed(self, name: str, texts: Sequence[str], keep_alive: float | str | None = None) -> Embedded:
+    def embed(self, name: str, texts: Sequence[str], keep_alive: float | str | None = None) -> OllamaVectors:
         """The texts as they are: one that is too long is refused, not cut. The model stays for `keep_alive`."""
         stay = keep_alive_value(keep_alive)
         with asking(self.url, f"embed with {name}"):
@@ -227,7 +229,7 @@ class Ollama(AbstractContextManager["Ollama"]):
             vectors = np.array(answer.embeddings, dtype=np.float32)
             if vectors.ndim != 2 or len(vectors) != len(texts):
                 raise ValueError(f"vectors of shape {vectors.shape} to {len(texts)} texts")
-            return Embedded(vectors, self._counted(name, answer.prompt_eval_count, len(texts)))
+            return OllamaVectors(vectors, self._counted(name, answer.prompt_eval_count, len(texts)))
 
     def _counted(self, name: str, said: int | None, texts: int) -> int | None:
         """The tokens of that many texts, the end of each included, whatever this version counts."""

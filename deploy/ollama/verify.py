@@ -8,14 +8,14 @@ import numpy as np
 from embedstack.deploy.errors import EngineRefused
 from embedstack.deploy.ollama.server import Ollama, same_name
 from embedstack.deploy.smoke import verdicts
-from embedstack.deploy.smoke.verdicts import Verdict
+from embedstack.deploy.smoke.verdicts import SmokeVerdict
 from embedstack.models.model import Model, Reference
 
 CAPABILITY = "embedding"
 
 
 @dataclass(frozen=True)
-class Check:
+class Compared:
     """What was found and what must be."""
 
     name: str
@@ -26,7 +26,7 @@ class Check:
 
 def verify(
     server: Ollama, name: str, model: Model, precision: str, keep_alive: float | str | None = None
-) -> tuple[Check, ...]:
+) -> tuple[Compared, ...]:
     """Every check, all passed. EngineRefused naming those that are not. The model is loaded, for `keep_alive`."""
     checks = tuple(check(server, name, model, precision, keep_alive))
     if failed := [check for check in checks if not check.ok]:
@@ -43,19 +43,19 @@ def verify(
 
 def check(
     server: Ollama, name: str, model: Model, precision: str, keep_alive: float | str | None = None
-) -> Iterator[Check]:
+) -> Iterator[Compared]:
     """One after another; a chat model is not asked for vectors. EngineRefused where Ollama gives no answer."""
     shown = server.show(name)
     capabilities = shown.capabilities if shown else ()
-    yield Check("capabilities", ", ".join(capabilities) or "none", CAPABILITY, CAPABILITY in capabilities)
+    yield Compared("capabilities", ", ".join(capabilities) or "none", CAPABILITY, CAPABILITY in capabilities)
     if CAPABILITY in capabilities and model.reference is not None:
         for told, verdict in _verdicts(server, name, model, model.reference, precision, keep_alive):
-            yield Check(told, verdict.value, verdict.must, bool(verdict.passed))
+            yield Compared(told, verdict.value, verdict.must, bool(verdict.passed))
 
 
 def _verdicts(
     server: Ollama, name: str, model: Model, reference: Reference, precision: str, keep_alive: float | str | None
-) -> Iterator[tuple[str, Verdict]]:
+) -> Iterator[tuple[str, SmokeVerdict]]:
     single = [server.embed(name, [text], keep_alive) for text in reference.texts]
     together = server.embed(name, reference.texts, keep_alive)
     vectors = np.concatenate([answer.vectors for answer in single])

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedstack.deploy.plan.plan import LOOPBACK, Engine, Plan, Served
+from embedstack.deploy.plan.plan import LOOPBACK, Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.settings import Settings
 from embedstack.models.model import Model
 
@@ -50,11 +50,11 @@ class Blocker:
     advice: str
 
 
-def choose(settings: Settings, model: Model, facts: Facts) -> Engine | Blocker:
+def choose(settings: Settings, model: Model, facts: Facts) -> PlannedEngine | Blocker:
     """The engine, with the reason for it."""
     match settings.engine.kind:
         case "embedded":
-            return Engine("embedded", True, "as asked for: llama.cpp inside the bridge")
+            return PlannedEngine("embedded", True, "as asked for: llama.cpp inside the bridge")
         case "vllm":
             return vllm(settings, facts)
         case "ollama":
@@ -73,17 +73,17 @@ def bridge(settings: Settings, facts: Facts) -> Blocker | None:
     )
 
 
-def _ollama(settings: Settings, facts: Facts) -> Engine | None:
+def _ollama(settings: Settings, facts: Facts) -> PlannedEngine | None:
     if facts.version is not None and not facts.ours:
-        return Engine("ollama", False, f"an Ollama {facts.version} runs at {facts.url}", facts.url, facts.ollama)
+        return PlannedEngine("ollama", False, f"an Ollama {facts.version} runs at {facts.url}", facts.url, facts.ollama)
     # One that was named, and does not answer, is not replaced by another; the stack's own is no other.
     if (settings.engine.url is not None and not facts.ours) or facts.ollama is None:
         return None
     url = f"http://{LOOPBACK}:{settings.ports.ollama}"
-    return Engine("ollama", True, f"Ollama is installed: {facts.ollama}", url, facts.ollama)
+    return PlannedEngine("ollama", True, f"Ollama is installed: {facts.ollama}", url, facts.ollama)
 
 
-def _embedded(settings: Settings, model: Model, facts: Facts) -> Engine | Blocker:
+def _embedded(settings: Settings, model: Model, facts: Facts) -> PlannedEngine | Blocker:
     if settings.engine.url is not None and not facts.ours:
         return Blocker(_no_ollama(facts), "Start it, or take engine.url out of the settings.")
     small = (model.parameters or 0) < SMALL
@@ -96,10 +96,10 @@ def _embedded(settings: Settings, model: Model, facts: Facts) -> Engine | Blocke
         where = f", on the {facts.gpu}"
     else:
         where = "" if small else ", on the CPU: expect seconds for a page of text"
-    return Engine("embedded", True, f"no Ollama is here; llama.cpp inside the bridge{where}")
+    return PlannedEngine("embedded", True, f"no Ollama is here; llama.cpp inside the bridge{where}")
 
 
-def vllm(settings: Settings, facts: Facts) -> Engine | Blocker:
+def vllm(settings: Settings, facts: Facts) -> PlannedEngine | Blocker:
     """A vLLM that could be started."""
     program = settings.vllm.program or facts.vllm
     if program is None:
@@ -115,7 +115,7 @@ def vllm(settings: Settings, facts: Facts) -> Engine | Blocker:
         )
     where = facts.gpu if facts.gpu and not settings.engine.cpu else "the CPU"
     url = f"http://{LOOPBACK}:{settings.ports.vllm}"
-    return Engine("vllm", True, f"as asked for: vLLM on {where}", url, program)
+    return PlannedEngine("vllm", True, f"as asked for: vLLM on {where}", url, program)
 
 
 def _no_ollama(facts: Facts) -> str:
@@ -131,7 +131,7 @@ def vllm_memory(plan: Plan) -> float:
     return plan.settings.vllm.gpu_memory or (BESIDE if plan.beside else ALONE)
 
 
-def overrides(served: Served) -> str:
+def overrides(served: PlannedModel) -> str:
     """--hf-overrides: without them it refuses `dimensions`, though the model was trained for them."""
     sizes = [size for size in SIZES if served.model.min_dimensions <= size <= served.model.dimensions]
     return json.dumps({"is_matryoshka": True, "matryoshka_dimensions": sizes}, separators=(",", ":"))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from embedstack.deploy.plan import stores
-from embedstack.deploy.plan.plan import Engine, Plan, Served
-from embedstack.deploy.plan.stores import Server
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
+from embedstack.deploy.plan.stores import StoreServer
 
 
 class WebuiSecrets(Protocol):
@@ -26,8 +26,8 @@ class WebuiSecrets(Protocol):
 
 def bridge(
     plan: Plan,
-    served: Served,
-    engine: Engine,
+    served: PlannedModel,
+    engine: PlannedEngine,
     *,
     listen: tuple[str, int],
     engine_url: str | None,
@@ -76,7 +76,7 @@ def webui(
     data: str,
     bridge_url: str,
     ollama_url: str | None,
-    store: Server | None = None,
+    store: StoreServer | None = None,
 ) -> dict[str, str]:
     """Variables of Open WebUI 0.12. `ollama_url` None: there is no Ollama to chat with. `store`: None for Chroma.
 
@@ -114,13 +114,13 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _threads(plan: Plan, served: Served) -> str | None:
+def _threads(plan: Plan, served: PlannedModel) -> str | None:
     """llama.cpp's threads wait for each other by spinning: one is the fastest for a model as small as the demo's."""
     small = (served.model.parameters or 0) < 100_000_000
     return _text(plan.settings.engine.threads or (1 if small else None))
 
 
-def _aliases(served: Served) -> str | None:
+def _aliases(served: PlannedModel) -> str | None:
     """The name that clients use, where the catalogue does not know it, as that of bf16 weights."""
     known = served.model.names_for(served.precision)
     return None if served.name in known else json.dumps({served.name: served.model.id})

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from embedstack.deploy.plan.stores import Server
+from embedstack.deploy.plan.stores import StoreServer
 from embedstack.deploy.settings import Settings
 from embedstack.models.model import Model, ModelFile
 
@@ -19,7 +19,7 @@ LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 -- only what stack.e
 
 
 @dataclass(frozen=True)
-class Served:
+class PlannedModel:
     """A model under the name that clients ask for.
 
     Attributes:
@@ -40,7 +40,7 @@ class Served:
 
 
 @dataclass(frozen=True)
-class Engine:
+class PlannedEngine:
     """What computes the vectors.
 
     Attributes:
@@ -72,12 +72,12 @@ class Plan:
     settings: Settings
     mode: Mode
     reason: str
-    engine: Engine
-    served: Served
-    beside: Served | None = None
+    engine: PlannedEngine
+    served: PlannedModel
+    beside: PlannedModel | None = None
     vllm: Path | None = None
     webui_closed: bool = False
-    store: Server | None = None
+    store: StoreServer | None = None
 
     @property
     def own_store(self) -> str | None:
@@ -156,7 +156,7 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "host.docker.internal
 
 
 @dataclass(frozen=True)
-class Intent:
+class StackIntent:
     """A stack that is to be brought up, or runs."""
 
     plan: Plan
@@ -170,7 +170,7 @@ class Intent:
         return self.plan.mode
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> PlannedEngine:
         return self.plan.engine
 
     @property

@@ -45,7 +45,7 @@ _EXAMPLES = {
 
 
 @dataclass(frozen=True)
-class Server:
+class StoreServer:
     """A server of vectors, as Open WebUI reaches it. `key`: its password or API key."""
 
     url: str
@@ -65,7 +65,7 @@ def check(store: Store, dimensions: int, url: str | None) -> None:
         _check_address(store, url)
 
 
-def variables(store: Store, dimensions: int, server: Server | None) -> dict[str, str]:
+def variables(store: Store, dimensions: int, server: StoreServer | None) -> dict[str, str]:
     """The environment of Open WebUI that is about its store; `server` is None for Chroma alone. Secret."""
     match store:
         case "chroma":
@@ -99,7 +99,7 @@ def _check_address(store: Store, url: str) -> None:
         )
 
 
-def _pgvector(dimensions: int, server: Server) -> dict[str, str]:
+def _pgvector(dimensions: int, server: StoreServer) -> dict[str, str]:
     return {
         "PGVECTOR_DB_URL": _with_password(server),
         # Exactly as many as the model gives: Open WebUI cuts longer vectors and fills up shorter ones, in silence.
@@ -110,7 +110,7 @@ def _pgvector(dimensions: int, server: Server) -> dict[str, str]:
     }
 
 
-def _weaviate(server: Server) -> dict[str, str]:
+def _weaviate(server: StoreServer) -> dict[str, str]:
     parts = urlsplit(server.url)
     secure = parts.scheme == "https"
     host = parts.hostname or ""
@@ -126,7 +126,7 @@ def _weaviate(server: Server) -> dict[str, str]:
     return {f"WEAVIATE_{name}": value for name, value in found.items()}
 
 
-def _qdrant(server: Server) -> dict[str, str]:
+def _qdrant(server: StoreServer) -> dict[str, str]:
     return {
         "QDRANT_URI": server.url,
         **({"QDRANT_API_KEY": server.key} if server.key else {}),
@@ -138,7 +138,7 @@ def _qdrant(server: Server) -> dict[str, str]:
     }
 
 
-def _with_password(server: Server) -> str:
+def _with_password(server: StoreServer) -> str:
     parts = urlsplit(server.url)
     if server.key is None:
         return server.url
@@ -146,7 +146,7 @@ def _with_password(server: Server) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(server.key, safe='')}{at or '@'}{place}"))
 
 
-def _needed(server: Server | None) -> Server:
+def _needed(server: StoreServer | None) -> StoreServer:
     if server is None:
         raise ValueError("this store is a server, and none is given")
     return server

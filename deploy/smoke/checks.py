@@ -10,31 +10,31 @@ import numpy as np
 from embedstack.deploy.errors import BridgeRefused
 from embedstack.deploy.smoke import verdicts
 from embedstack.deploy.smoke.result import Check
-from embedstack.deploy.smoke.server import CALLED, Embedded, Server
-from embedstack.deploy.smoke.verdicts import Vectors, Verdict
+from embedstack.deploy.smoke.server import CALLED, Answered, EmbeddingServer
+from embedstack.deploy.smoke.verdicts import SmokeVerdict, Vectors
 from embedstack.models.model import Model, Reference, Scores
 
 CUTS = (32, 1024)
 QUESTION = "What is the capital of China?"
-Ask = Callable[[], Verdict]
+Ask = Callable[[], SmokeVerdict]
 
 
 @dataclass(frozen=True)
 class Subject:
     """A server, the model that it is to serve, at which precision, and its answers that several checks look at."""
 
-    server: Server
+    server: EmbeddingServer
     model: Model
     precision: str
     reference: Reference
 
     @cached_property
-    def single(self) -> tuple[Embedded, ...]:
+    def single(self) -> tuple[Answered, ...]:
         """Each reference text in a request of its own."""
         return tuple(self.server.embed([text]) for text in self.reference.texts)
 
     @cached_property
-    def together(self) -> Embedded:
+    def together(self) -> Answered:
         return self.server.embed(self.reference.texts)
 
     @property
@@ -54,7 +54,7 @@ def check(subject: Subject) -> Iterator[Check]:
         try:
             verdict = ask()
         except BridgeRefused as error:
-            verdict = Verdict(False, error.message, "an answer")
+            verdict = SmokeVerdict(False, error.message, "an answer")
         yield Check(name, verdict.passed, verdict.value, verdict.must, time.perf_counter() - began)
 
 
@@ -76,76 +76,76 @@ def _all(subject: Subject) -> Iterator[tuple[str, Ask]]:
     for scores in known:
         yield f"scores at {scores.dimensions}", partial(_scores, subject, scores)
     if not known:
-        yield "scores", lambda: Verdict(None, f"none is known of {model.id} at {subject.precision}", "")
+        yield "scores", lambda: SmokeVerdict(None, f"none is known of {model.id} at {subject.precision}", "")
     if reference.margin is not None and reference.compares:
         yield "right document first", partial(_margin, subject, reference.margin)
 
 
-def _version(subject: Subject) -> Verdict:
+def _version(subject: Subject) -> SmokeVerdict:
     server = subject.server
-    return Verdict(bool(server.version), f"{CALLED[server.kind]} {server.version}", "a version")
+    return SmokeVerdict(bool(server.version), f"{CALLED[server.kind]} {server.version}", "a version")
 
 
-def _only_a_bridge(subject: Subject, ask: Callable[[Subject], Verdict]) -> Verdict:
+def _only_a_bridge(subject: Subject, ask: Callable[[Subject], SmokeVerdict]) -> SmokeVerdict:
     if subject.server.kind == "bridge":
         return ask(subject)
-    return Verdict(None, f"not offered here: {CALLED[subject.server.kind]}, not the bridge", "")
+    return SmokeVerdict(None, f"not offered here: {CALLED[subject.server.kind]}, not the bridge", "")
 
 
-def _ready(subject: Subject) -> Verdict:
+def _ready(subject: Subject) -> SmokeVerdict:
     """Also what no client can see through the bridge's cache: its own examination of each engine."""
     must = "every engine has passed the bridge's checks"
     backends = subject.server.ready["backends"]
     wrong = [f"{backend['name']}: {backend['reason']}" for backend in backends if not backend["ready"]]
-    return Verdict(bool(backends) and not wrong, "; ".join(wrong) or f"{len(backends)} of {len(backends)}", must)
+    return SmokeVerdict(bool(backends) and not wrong, "; ".join(wrong) or f"{len(backends)} of {len(backends)}", must)
 
 
-def _model(subject: Subject) -> Verdict:
+def _model(subject: Subject) -> SmokeVerdict:
     server, wanted = subject.server, subject.model.id
     if server.kind == "bridge":
         told = f"{server.ready.get('model')} at {server.precision}, fingerprint {server.ready.get('fingerprint')}"
-        return Verdict(server.ready.get("model") == wanted, told, wanted)
+        return SmokeVerdict(server.ready.get("model") == wanted, told, wanted)
     bare = server.model.removesuffix(":latest")
     here = any(name.removesuffix(":latest") == bare for name in server.names)
-    return Verdict(here, ", ".join(server.names) or "none", f"a list with {server.model}")
+    return SmokeVerdict(here, ", ".join(server.names) or "none", f"a list with {server.model}")
 
 
-def _tokens(subject: Subject) -> Verdict:
+def _tokens(subject: Subject) -> SmokeVerdict:
     counts = [answer.tokens for answer in subject.single]
     return verdicts.tokens(subject.reference.tokens, counts, subject.together.tokens)
 
 
-def _cut(subject: Subject, size: int) -> Verdict:
+def _cut(subject: Subject, size: int) -> SmokeVerdict:
     """vLLM cuts only where it was started with a Matryoshka override, llama-server never."""
     if subject.server.kind == "openai":
-        return Verdict(None, "not offered here: OpenAI-shaped server, not the bridge", "")
+        return SmokeVerdict(None, "not offered here: OpenAI-shaped server, not the bridge", "")
     return verdicts.cut_of(subject.vectors, subject.server.embed(subject.reference.texts, size).vectors, size)
 
 
-def _out_of_range(subject: Subject) -> Verdict:
+def _out_of_range(subject: Subject) -> SmokeVerdict:
     wrong = (subject.model.min_dimensions - 1, subject.model.dimensions + 1)
     server = subject.server
     got = [server.client.status(server.path, server.body([QUESTION], size)) for size in wrong]
     told = ", ".join(f"{status} to {size}" for size, status in zip(wrong, got, strict=True))
-    return Verdict(got == [400, 400], told, "a 400 to each")
+    return SmokeVerdict(got == [400, 400], told, "a 400 to each")
 
 
-def _roles(subject: Subject) -> Verdict:
+def _roles(subject: Subject) -> SmokeVerdict:
     query, document = (subject.server.embed([QUESTION], role=role).vectors for role in ("query", "document"))
     return verdicts.differ(query, document)
 
 
-def _prompt(subject: Subject) -> Verdict:
+def _prompt(subject: Subject) -> SmokeVerdict:
     """A query is embedded as the text that /v1/render shows for it: a text with its prompt is left alone."""
     server = subject.server
     rendered = server.client.render(QUESTION, model=server.model, role="query")
     verdict = verdicts.same(server.embed([rendered]).vectors, server.embed([QUESTION], role="query").vectors)
-    return Verdict(verdict.passed, f"{rendered!r}, {verdict.value}", verdict.must)
+    return SmokeVerdict(verdict.passed, f"{rendered!r}, {verdict.value}", verdict.must)
 
 
-def _scores(subject: Subject, scores: Scores) -> Verdict:
+def _scores(subject: Subject, scores: Scores) -> SmokeVerdict:
     return verdicts.scores(subject.vectors, subject.reference, scores)
 
 
-def _margin(subject: Subject, least: float) -> Verdict:
+def _margin(subject: Subject, least: float) -> SmokeVerdict:
     return verdicts.margin(subject.vectors, subject.reference, least)

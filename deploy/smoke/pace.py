@@ -8,21 +8,21 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from embedstack.deploy.smoke.server import Server
+from embedstack.deploy.smoke.server import EmbeddingServer
 
 ALONE, TOGETHER = 10, 32  # texts
 MOST_SECONDS = 20.0  # for the texts alone; a model on a CPU may take seconds each
 
 
 @dataclass(frozen=True)
-class Pace:
+class MeasuredPace:
     """Milliseconds for a short text alone, at the median, and texts a second in one request."""
 
     latency_ms: float
     texts_per_second: float
 
 
-def measure(server: Server) -> Pace:
+def measure(server: EmbeddingServer) -> MeasuredPace:
     """Of texts that no cache can hold. BridgeRefused."""
     marked = secrets.token_hex(8)
     times: list[float] = []
@@ -32,7 +32,7 @@ def measure(server: Server) -> Pace:
         times.append(time.perf_counter() - began)
     began = time.perf_counter()
     server.embed([f"Paragraph {number} of document {marked} says what nobody has asked." for number in range(TOGETHER)])
-    return Pace(statistics.median(times) * 1000, TOGETHER / (time.perf_counter() - began))
+    return MeasuredPace(statistics.median(times) * 1000, TOGETHER / (time.perf_counter() - began))
 
 
 LENGTHS = (128, 512, 2048)
@@ -60,7 +60,7 @@ class Throughput:
         )
 
 
-def throughput(server: Server, length: int) -> Throughput:
+def throughput(server: EmbeddingServer, length: int) -> Throughput:
     """Of texts of so many tokens, which no cache can hold. BridgeRefused."""
     marked = secrets.token_hex(8)
     words = _words(server, marked, length)
@@ -75,7 +75,7 @@ def throughput(server: Server, length: int) -> Throughput:
     return Throughput(length, tokens / texts, texts, texts / seconds, tokens / seconds)
 
 
-def _words(server: Server, marked: str, length: int) -> int:
+def _words(server: EmbeddingServer, marked: str, length: int) -> int:
     """How many words fill a text up to so many tokens, by the server's own count; where it counts none, all of them."""
     none, some = (server.embed([_text(f"{marked} {number}", number)]).tokens for number in (0, 100))
     if none is None or some is None or some <= none:

@@ -8,7 +8,7 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.errors import BridgeRefused, InvalidModel, SmokeFailed
 from embedstack.deploy.smoke import server as servers
 from embedstack.deploy.smoke.checks import Subject, check
-from embedstack.deploy.smoke.pace import Pace, Throughput, measure
+from embedstack.deploy.smoke.pace import MeasuredPace, Throughput, measure
 from embedstack.deploy.smoke.pace import throughput as measure_throughput
 from embedstack.deploy.smoke.result import Smoke
 from embedstack.models import catalog
@@ -93,14 +93,14 @@ def _precision(named: Named, said: str | None) -> str:
     return named.model.default_quantisation
 
 
-def _pace(server: servers.Server) -> Pace | None:
+def _pace(server: servers.EmbeddingServer) -> MeasuredPace | None:
     try:
         return measure(server)
     except BridgeRefused:
         return None  # the checks have said so
 
 
-def _throughput(server: servers.Server, length: int, report: Report) -> Throughput | None:
+def _throughput(server: servers.EmbeddingServer, length: int, report: Report) -> Throughput | None:
     try:
         with report.step(f"throughput at {length} tokens"):
             return measure_throughput(server, length)

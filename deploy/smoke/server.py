@@ -18,7 +18,7 @@ CALLED: dict[Kind, str] = {"bridge": "the bridge", "ollama": "Ollama", "openai":
 
 
 @dataclass(frozen=True)
-class Embedded:
+class Answered:
     """Vectors (n, k) in the order of the texts, and the tokens that were counted; None where they were not."""
 
     vectors: Vectors
@@ -26,7 +26,7 @@ class Embedded:
 
 
 @dataclass(frozen=True)
-class Server:
+class EmbeddingServer:
     """A server that embeds with `model`, by the name that it has there.
 
     Attributes:
@@ -51,7 +51,7 @@ class Server:
     def path(self) -> str:
         return "/v1/embeddings" if self.kind == "openai" else "/api/embed"
 
-    def embed(self, texts: Sequence[str], dimensions: int | None = None, role: str = "document") -> Embedded:
+    def embed(self, texts: Sequence[str], dimensions: int | None = None, role: str = "document") -> Answered:
         """BridgeRefused where the answer is no set of vectors, one a text."""
         answer = self.client.post(self.path, self.body(texts, dimensions, role))
         try:
@@ -60,7 +60,7 @@ class Server:
             raise BridgeRefused(f"What {self.path} answered is no set of vectors ({error!r}).") from error
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise BridgeRefused(f"{self.path} answered vectors of shape {vectors.shape} to {len(texts)} texts.")
-        return Embedded(vectors, None if tokens is None else tokens + self.uncounted * len(texts))
+        return Answered(vectors, None if tokens is None else tokens + self.uncounted * len(texts))
 
     def body(self, texts: Sequence[str], dimensions: int | None = None, role: str = "document") -> dict[str, Any]:
         """A request. Only a bridge is told a role: whatever task its configuration has for a text that comes without
@@ -72,27 +72,27 @@ class Server:
         return wanted | ({"input_type": role} if self.kind == "bridge" else {})
 
 
-def find(client: BridgeClient, model: str) -> Server:
+def find(client: BridgeClient, model: str) -> EmbeddingServer:
     """Who answers there. BridgeRefused where nobody does, or nobody who embeds."""
     ready = client.page("/readyz")
     if ready is not None and "backends" in ready:
         version = (client.page("/healthz") or {}).get("version", "")
-        return Server("bridge", client, model, str(version), _listed(client), ready.get("precision"), ready)
+        return EmbeddingServer("bridge", client, model, str(version), _listed(client), ready.get("precision"), ready)
     told = client.page("/api/version")
     if told is not None and "version" in told:
         version = str(told["version"])
-        found = Server("ollama", client, model, version, _tags(client), _quantisation(client, model))
+        found = EmbeddingServer("ollama", client, model, version, _tags(client), _quantisation(client, model))
         return replace(found, uncounted=_uncounted(found, version))
     if (names := _listed(client)) or (client.page("/v1/models") or {}).get("object") == "list":
         version = (client.page("/version") or {}).get("version") or (client.page("/props") or {}).get("build_info")
-        return Server("openai", client, model, str(version or "not said"), names)
+        return EmbeddingServer("openai", client, model, str(version or "not said"), names)
     raise BridgeRefused(
         f"What answers at {client.url} is neither a bridge nor Ollama nor a server of OpenAI's shape.",
         "Name the address of one of these with --url.",
     )
 
 
-def _uncounted(server: Server, version: str) -> int:
+def _uncounted(server: EmbeddingServer, version: str) -> int:
     """What it leaves out of each text's count, by its version, else by what it counts of one token."""
     known = uncounted(version)
     if known is not None:

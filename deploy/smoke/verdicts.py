@@ -16,7 +16,7 @@ DISTINCT = 0.9999  # above this a role has changed nothing
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SmokeVerdict:
     """Whether it holds (None: it cannot be asked), what was found and what must be."""
 
     passed: bool | None
@@ -24,17 +24,17 @@ class Verdict:
     must: str
 
 
-def dimensions(vectors: Vectors, native: int) -> Verdict:
-    return Verdict(vectors.shape[1] == native, str(vectors.shape[1]), str(native))
+def dimensions(vectors: Vectors, native: int) -> SmokeVerdict:
+    return SmokeVerdict(vectors.shape[1] == native, str(vectors.shape[1]), str(native))
 
 
-def norm(vectors: Vectors) -> Verdict:
+def norm(vectors: Vectors) -> SmokeVerdict:
     """NaN is off by more than anything allows."""
     worst = float(np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1).max())
-    return Verdict(worst <= UNIT, f"1, off by {worst:.1e} at most", f"1, off by no more than {UNIT:g}")
+    return SmokeVerdict(worst <= UNIT, f"1, off by {worst:.1e} at most", f"1, off by no more than {UNIT:g}")
 
 
-def tokens(expected: Sequence[int], single: Sequence[int | None], together: int | None) -> Verdict:
+def tokens(expected: Sequence[int], single: Sequence[int | None], together: int | None) -> SmokeVerdict:
     """A missing or doubled EOS is one token less or more in every text."""
     wrong = [
         f"text {i}: {got}, not {want}"
@@ -44,48 +44,48 @@ def tokens(expected: Sequence[int], single: Sequence[int | None], together: int 
     if together != sum(expected):
         wrong.append(f"together: {together}, not {sum(expected)}")
     must = f"{sum(expected)} tokens in all, end-of-text once a text"
-    return Verdict(not wrong, "; ".join(wrong) or must, must)
+    return SmokeVerdict(not wrong, "; ".join(wrong) or must, must)
 
 
-def same(one: Vectors, other: Vectors) -> Verdict:
+def same(one: Vectors, other: Vectors) -> SmokeVerdict:
     """Row by row."""
     must = f"cosine {SAME} at least"
     if one.shape != other.shape:
-        return Verdict(False, f"shapes {one.shape} and {other.shape}", must)
+        return SmokeVerdict(False, f"shapes {one.shape} and {other.shape}", must)
     worst = float(_cosines(one, other).min())
-    return Verdict(worst >= SAME, f"cosine {worst:.6f} at least", must)
+    return SmokeVerdict(worst >= SAME, f"cosine {worst:.6f} at least", must)
 
 
-def cut_of(full: Vectors, got: Vectors, size: int) -> Verdict:
+def cut_of(full: Vectors, got: Vectors, size: int) -> SmokeVerdict:
     """`got` must be the first `size` numbers of `full`, of length 1 again."""
     must = f"the first {size} numbers, of length 1 again"
     if got.shape[1] != size:
-        return Verdict(False, f"{got.shape[1]} numbers", must)
+        return SmokeVerdict(False, f"{got.shape[1]} numbers", must)
     if not (length := norm(got)).passed:
-        return Verdict(False, f"of length {length.value}", must)
+        return SmokeVerdict(False, f"of length {length.value}", must)
     verdict = same(full[:, :size], got)
-    return Verdict(verdict.passed, verdict.value, f"{must}, {verdict.must}")
+    return SmokeVerdict(verdict.passed, verdict.value, f"{must}, {verdict.must}")
 
 
-def differ(query: Vectors, document: Vectors) -> Verdict:
+def differ(query: Vectors, document: Vectors) -> SmokeVerdict:
     nearest = float(_cosines(query, document).max())
-    return Verdict(nearest <= DISTINCT, f"cosine {nearest:.4f}", f"another vector, cosine below {DISTINCT}")
+    return SmokeVerdict(nearest <= DISTINCT, f"cosine {nearest:.4f}", f"another vector, cosine below {DISTINCT}")
 
 
-def scores(vectors: Vectors, reference: Reference, at: Scores) -> Verdict:
+def scores(vectors: Vectors, reference: Reference, at: Scores) -> SmokeVerdict:
     """Cosines of queries with documents against the published ones, at their size."""
     got = _table(vectors[:, : at.dimensions], reference)
     worst = float(np.abs(got - np.array(at.matrix)).max())
     allowed = at.tolerance or 0.0
-    return Verdict(worst <= allowed, f"off by {worst:.4f} at most", f"off by {allowed} at most ({at.source})")
+    return SmokeVerdict(worst <= allowed, f"off by {worst:.4f} at most", f"off by {allowed} at most ({at.source})")
 
 
-def margin(vectors: Vectors, reference: Reference, least: float) -> Verdict:
+def margin(vectors: Vectors, reference: Reference, least: float) -> SmokeVerdict:
     """How far each query's own document, the one at the same place, lies above every other."""
     got = _table(vectors, reference)
     others = np.where(np.eye(len(got), dtype=bool), -1.0, got)
     smallest = float((got.diagonal() - others.max(axis=1)).min())
-    return Verdict(smallest >= least, f"{smallest:.3f}", f"{least} at least")
+    return SmokeVerdict(smallest >= least, f"{smallest:.3f}", f"{least} at least")
 
 
 def _table(vectors: Vectors, reference: Reference) -> NDArray[np.float64]:

@@ -11,12 +11,12 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.doctor import engines as engine_missing
 from embedstack.deploy.doctor.examine import examine
 from embedstack.deploy.doctor.finding import Finding, Severity, blockers, worst_first
-from embedstack.deploy.doctor.ollama import Ollama
+from embedstack.deploy.doctor.ollama import OllamaFacts
 from embedstack.deploy.doctor.seen import look
 from embedstack.deploy.errors import Blocked
 from embedstack.deploy.places import places
 from embedstack.deploy.plan import decide, engines
-from embedstack.deploy.plan.plan import Engine, Intent, Plan, Served
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel, StackIntent
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import planning
 
@@ -60,8 +60,8 @@ def doctor(settings: Settings, report: Report) -> Diagnosis:
         if up := looked.before.record:
             machine = replace(machine, served=(up.model, up.precision))
         if refusal is not None and engines.bridge(settings, looked.facts) is not None:
-            machine = replace(machine, ollama=Ollama(url=looked.facts.url, bridge=True))
-        found = examine(Intent(plan), machine)
+            machine = replace(machine, ollama=OllamaFacts(url=looked.facts.url, bridge=True))
+        found = examine(StackIntent(plan), machine)
     findings = found.findings
     if refusal is not None:
         free = settings.engine.kind == "auto" and settings.engine.url is None
@@ -78,8 +78,8 @@ def _plan(settings: Settings, looked: planning.Looked, report: Report) -> tuple[
     except Blocked as error:
         chosen = decide.model(settings)
         num_ctx = settings.model.num_ctx or chosen.model.context.recommended
-        served = Served(chosen.model, chosen.model.id, chosen.file.quantisation, num_ctx)
-        engine = Engine("embedded", True, "no other engine can be had")
+        served = PlannedModel(chosen.model, chosen.model.id, chosen.file.quantisation, num_ctx)
+        engine = PlannedEngine("embedded", True, "no other engine can be had")
         return Plan(settings, "native", "no engine can be had", engine, served), error
 
 

@@ -23,7 +23,7 @@ from embedstack.deploy.ollama.server import Ollama
 from embedstack.deploy.ollama.verify import gpu_fallback, verify
 from embedstack.deploy.ollama.version import judge
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan.plan import Intent, Plan, Served
+from embedstack.deploy.plan.plan import Plan, PlannedModel, StackIntent
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack.planning import Looked
 from embedstack.deploy.stack.steps import Doing
@@ -34,7 +34,7 @@ from embedstack.models.modelfile import parse, render
 
 def to_fetch(plan: Plan) -> int:
     """Bytes that `up` would fetch, as far as the catalogue knows them; the demo model is built and not fetched."""
-    return needs.to_fetch(Intent(plan), source(plan.settings.hub, os.environ))
+    return needs.to_fetch(StackIntent(plan), source(plan.settings.hub, os.environ))
 
 
 def prepare(plan: Plan, report: Report, doing: Doing) -> Plan:
@@ -51,16 +51,16 @@ def prepare(plan: Plan, report: Report, doing: Doing) -> Plan:
 
 @dataclass(frozen=True)
 class _Got:
-    served: Served
+    served: PlannedModel
     told: str
     already: bool
 
 
-def _on_vllm(plan: Plan) -> list[Served]:
+def _on_vllm(plan: Plan) -> list[PlannedModel]:
     return [plan.served] if plan.engine.kind == "vllm" else [plan.beside] if plan.beside else []
 
 
-def _with_file(served: Served, settings: Settings, report: Report) -> _Got:
+def _with_file(served: PlannedModel, settings: Settings, report: Report) -> _Got:
     file = served.model.file(served.precision)
     path, already = _demo(report) if served.model.id == "demo" else _fetched(file, settings, report)
     accept(path, served.model)
@@ -68,7 +68,7 @@ def _with_file(served: Served, settings: Settings, report: Report) -> _Got:
     return _Got(replace(served, gguf=path, sha256=file.sha256), told, already)
 
 
-def _with_folder(served: Served, settings: Settings, report: Report) -> _Got:
+def _with_folder(served: PlannedModel, settings: Settings, report: Report) -> _Got:
     path, already = _folder(served, settings, report)
     accept(path, served.model)
     return _Got(replace(served, folder=path), f"{served.name} for vLLM, its folder right", already)
@@ -84,7 +84,7 @@ def _fetched(file: ModelFile, settings: Settings, report: Report) -> tuple[Path,
     return fetched.path, fetched.already
 
 
-def _folder(served: Served, settings: Settings, report: Report) -> tuple[Path, bool]:
+def _folder(served: PlannedModel, settings: Settings, report: Report) -> tuple[Path, bool]:
     if served.model.id == "demo":
         there = (default_folder() / GGUF).is_file()
         return model.demo(report).hf, there
@@ -114,7 +114,7 @@ def create(plan: Plan, looked: Looked, where: Places, report: Report, doing: Doi
             report.warn(told)
 
 
-def _parameters(served: Served, where: Places) -> dict[str, int | float | bool | str]:
+def _parameters(served: PlannedModel, where: Places) -> dict[str, int | float | bool | str]:
     """Those of the Modelfile, which is left where a person can read it: Ollama's API takes no Modelfile."""
     assert served.gguf is not None  # noqa: S101 -- checked by the caller
     text = render(served.model, served.gguf, served.num_ctx)

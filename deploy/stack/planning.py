@@ -29,7 +29,7 @@ from embedstack.deploy.places import Places
 from embedstack.deploy.plan import decide, engines
 from embedstack.deploy.plan.decide import Chosen, fit
 from embedstack.deploy.plan.engines import Blocker, Facts
-from embedstack.deploy.plan.plan import LOOPBACK, Engine, Plan, Served, local, name_in_engine
+from embedstack.deploy.plan.plan import LOOPBACK, Plan, PlannedEngine, PlannedModel, local, name_in_engine
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import runner as before
 from embedstack.deploy.stack import store_step
@@ -147,7 +147,7 @@ def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan
     return replace(made, store=store_step.store_server(settings, mode, made.dimensions))
 
 
-def _native(settings: Settings, chosen: Chosen, facts: Facts) -> Engine:
+def _native(settings: Settings, chosen: Chosen, facts: Facts) -> PlannedEngine:
     engine = engines.choose(settings, chosen.model, facts)
     if isinstance(engine, Blocker):
         raise Blocked(engine.message, engine.advice)
@@ -161,27 +161,31 @@ def _vllm_beside(settings: Settings, looked: Looked) -> None:
         raise Blocked(engine.message, engine.advice)
 
 
-def _in_docker(settings: Settings) -> Engine:
+def _in_docker(settings: Settings) -> PlannedEngine:
     match settings.engine.kind:
         case "embedded":
-            return Engine("embedded", True, "as asked for: llama.cpp inside the bridge's container")
+            return PlannedEngine("embedded", True, "as asked for: llama.cpp inside the bridge's container")
         case "vllm":
-            return Engine("vllm", True, "as asked for", f"http://{LOOPBACK}:{settings.ports.vllm}")
+            return PlannedEngine("vllm", True, "as asked for", f"http://{LOOPBACK}:{settings.ports.vllm}")
         case "ollama" | "auto":
             if settings.engine.url is not None:
-                return Engine("ollama", False, "engine.url names it", settings.engine.url)
-            return Engine("ollama", True, "in a container of its own", f"http://{LOOPBACK}:{settings.ports.ollama}")
+                return PlannedEngine("ollama", False, "engine.url names it", settings.engine.url)
+            return PlannedEngine(
+                "ollama", True, "in a container of its own", f"http://{LOOPBACK}:{settings.ports.ollama}"
+            )
 
 
-def _served(settings: Settings, chosen: Chosen, engine: Engine, seen: Gpus, say: Callable[[str], None]) -> Served:
+def _served(
+    settings: Settings, chosen: Chosen, engine: PlannedEngine, seen: Gpus, say: Callable[[str], None]
+) -> PlannedModel:
     if engine.kind == "vllm":
         return _on_vllm(chosen, chosen.model.id, settings.model.num_ctx)
     name = chosen.model.id if engine.kind == "embedded" else name_in_engine(chosen.model, chosen.file)
     num_ctx = _context(settings, chosen, engine, seen, say)
-    return Served(chosen.model, name, chosen.file.quantisation, num_ctx, chosen.file.sha256)
+    return PlannedModel(chosen.model, name, chosen.file.quantisation, num_ctx, chosen.file.sha256)
 
 
-def check_dimensions(settings: Settings, served: Served) -> None:
+def check_dimensions(settings: Settings, served: PlannedModel) -> None:
     """InvalidSettings for a size that the model cannot give."""
     model, asked = served.model, settings.model.dimensions
     if asked is not None and not model.min_dimensions <= asked <= model.dimensions:
@@ -191,7 +195,7 @@ def check_dimensions(settings: Settings, served: Served) -> None:
         )
 
 
-def _beside(chosen: Chosen, served: Served) -> Served:
+def _beside(chosen: Chosen, served: PlannedModel) -> PlannedModel:
     beside = _on_vllm(chosen, f"{chosen.model.id}-{BF16}", served.num_ctx)
     if beside.precision == served.precision:
         raise InvalidSettings(
@@ -201,17 +205,17 @@ def _beside(chosen: Chosen, served: Served) -> Served:
     return beside
 
 
-def _on_vllm(chosen: Chosen, name: str, num_ctx: int | None) -> Served:
+def _on_vllm(chosen: Chosen, name: str, num_ctx: int | None) -> PlannedModel:
     weights = chosen.model.safetensors
     if weights is None and chosen.model.id != "demo":
         raise InvalidModel(
             f"The catalogue names no safetensors of {chosen.model.id} for vLLM.", "Take --engine ollama."
         )
     precision = weights.precision if weights else chosen.file.quantisation
-    return Served(chosen.model, name, precision, num_ctx or chosen.model.context.recommended)
+    return PlannedModel(chosen.model, name, precision, num_ctx or chosen.model.context.recommended)
 
 
-def _context(settings: Settings, chosen: Chosen, engine: Engine, seen: Gpus, say: Callable[[str], None]) -> int:
+def _context(settings: Settings, chosen: Chosen, engine: PlannedEngine, seen: Gpus, say: Callable[[str], None]) -> int:
     """As set; else the catalogue's, or the next smaller one that fits the GPU."""
     wanted = settings.model.num_ctx or chosen.model.context.recommended
     if wanted > chosen.model.context.trained:

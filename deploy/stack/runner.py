@@ -79,7 +79,9 @@ def of_plan(
         return PlannedContainers(plan.settings.stack.name, report, plan, secrets, places, kind, machine(groups))
     stamp = parts.write_files(plan, secrets, places)
     webui = install.environment(plan.settings.webui).program if plan.settings.webui.enabled else None
-    here = parts.Here(webui=webui, gpu=gpu and not plan.settings.engine.cpu, names=machine(None).names, stamp=stamp)
+    here = parts.Surroundings(
+        webui=webui, gpu=gpu and not plan.settings.engine.cpu, names=machine(None).names, stamp=stamp
+    )
     return NativeRunner(places, report, parts.specs(plan, secrets, places, here))
 
 

@@ -13,12 +13,12 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.errors import InvalidSettings, PartNotReady
 from embedstack.deploy.plan import stores
 from embedstack.deploy.plan.plan import Mode, Plan
-from embedstack.deploy.plan.stores import Server
+from embedstack.deploy.plan.stores import StoreServer
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack.runner import Runner
 from embedstack.deploy.stack.steps import Doing
 from embedstack.deploy.webui import pgvector_table
-from embedstack.deploy.webui.index.guarded import Index
+from embedstack.deploy.webui.index.guarded import GuardedIndex
 from embedstack.deploy.webui.pgvector_table import SCRIPT, Ask
 from embedstack.readers import content, json_file
 from embedstack.readers.content import Damaged, DamagedFile
@@ -29,7 +29,7 @@ def wanted(plan: Plan) -> bool:
     return plan.settings.webui.enabled and plan.settings.webui.vector_store == "pgvector"
 
 
-def prepare(plan: Plan, runner: Runner, index: Index, report: Report, doing: Doing, *, reindex: bool) -> None:
+def prepare(plan: Plan, runner: Runner, index: GuardedIndex, report: Report, doing: Doing, *, reindex: bool) -> None:
     """See that Open WebUI can start: make room where it may, else IndexWouldBreak. PartNotReady where nobody answers.
 
     `reindex`: what is indexed is to be embedded anew, so its vectors need not be kept.
@@ -75,7 +75,7 @@ def asked_by(runner: Runner) -> Ask:
     return ask
 
 
-def store_server(settings: Settings, mode: Mode, dimensions: int) -> Server | None:
+def store_server(settings: Settings, mode: Mode, dimensions: int) -> StoreServer | None:
     """None where Open WebUI needs none, or the stack runs it itself. InvalidSettings."""
     webui = settings.webui
     if not webui.enabled:
@@ -83,7 +83,7 @@ def store_server(settings: Settings, mode: Mode, dimensions: int) -> Server | No
     stores.check(webui.vector_store, dimensions, webui.vector_store_url)
     if webui.vector_store_url is not None:
         key = _read(webui.vector_store_key_file) if webui.vector_store_key_file else None
-        return Server(webui.vector_store_url, key, webui.vector_store_grpc_port)
+        return StoreServer(webui.vector_store_url, key, webui.vector_store_grpc_port)
     if mode == "native" and webui.vector_store != "chroma":
         raise InvalidSettings(
             f"webui.vector_store is {webui.vector_store}, which is a server of its own; as processes, the stack starts "

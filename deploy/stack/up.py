@@ -17,7 +17,7 @@ import msgspec
 from embedstack.deploy import advice, record
 from embedstack.deploy import flags as memory
 from embedstack.deploy import secrets as stack_secrets
-from embedstack.deploy.config import Loaded
+from embedstack.deploy.config import LoadedSettings
 from embedstack.deploy.console import Report
 from embedstack.deploy.doctor import examine
 from embedstack.deploy.doctor import seen as machine
@@ -25,7 +25,7 @@ from embedstack.deploy.errors import InvalidSettings, PartNotReady, SmokeFailed
 from embedstack.deploy.flags import Remembered
 from embedstack.deploy.native import client
 from embedstack.deploy.places import Places, places
-from embedstack.deploy.plan.plan import Intent, Plan, Served
+from embedstack.deploy.plan.plan import Plan, PlannedModel, StackIntent
 from embedstack.deploy.secrets import Secrets
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.smoke import run as smoke_run
@@ -231,7 +231,7 @@ def _prove(stack: Stack, made: Plan, *, already: bool) -> Proof:
     return shown
 
 
-def _smoke(stack: Stack, served: Served, url: str, key: str | None, own: Path | None) -> None:
+def _smoke(stack: Stack, served: PlannedModel, url: str, key: str | None, own: Path | None) -> None:
     if served.model.reference is None:
         stack.report.warn(f"{served.name} was not tested: the catalogue has no reference texts for it")
         return
@@ -241,7 +241,7 @@ def _smoke(stack: Stack, served: Served, url: str, key: str | None, own: Path | 
         doing.did(f"{sum(check.passed is True for check in smoke.checks)} checks passed")
 
 
-def _bridges(made: Plan) -> list[tuple[Served, str]]:
+def _bridges(made: Plan) -> list[tuple[PlannedModel, str]]:
     beside = [(made.beside, made.beside_url)] if made.beside else []
     return [(made.served, made.bridge_url), *beside]
 
@@ -265,7 +265,7 @@ def _next(made: Plan) -> tuple[str, ...]:
     return (*lines, "Look:   `embedstack status`, `embedstack logs`, `embedstack doctor`", "Stop:   `embedstack down`")
 
 
-def plan(loaded: Loaded, report: Report, *, reindex: bool = False, foreground: bool = False) -> Planned:
+def plan(loaded: LoadedSettings, report: Report, *, reindex: bool = False, foreground: bool = False) -> Planned:
     """What would be done; nothing is. Raises all that `up` would before it begins."""
     settings = _in_foreground(loaded.settings) if foreground else loaded.settings
     if foreground:
@@ -273,14 +273,14 @@ def plan(loaded: Loaded, report: Report, *, reindex: bool = False, foreground: b
     return planned(settings, report, reindex=reindex)
 
 
-def up(loaded: Loaded, report: Report, *, reindex: bool = False) -> Up:
+def up(loaded: LoadedSettings, report: Report, *, reindex: bool = False) -> Up:
     """Every step that is not done yet. What stops it is raised, and the next `up` goes on from there. `reindex`: what
     Open WebUI has indexed is embedded anew where it must be.
     """
     return carry_out(begin(loaded.settings, loaded.remember, report, reindex=reindex))
 
 
-def stay(loaded: Loaded, report: Report, *, reindex: bool = False) -> None:
+def stay(loaded: LoadedSettings, report: Report, *, reindex: bool = False) -> None:
     """The same in the foreground, as systemd wants it: what was started ends with this process, and the other way.
 
     InvalidSettings with Docker, whose daemon keeps containers by itself.
@@ -312,6 +312,6 @@ def _in_foreground(settings: Settings) -> Settings:
 def check_machine(plan: Plan, looked: Looked, where: Places, say: Callable[[str], None]) -> None:
     """Blocked, with every blocker and what to do about it; warnings are said."""
     seen = machine.look(plan, where, looked.gpus, looked.daemon, looked.before.parts)
-    for finding in examine.ensure(Intent(plan), seen):
+    for finding in examine.ensure(StackIntent(plan), seen):
         if finding.severity == "warning":
             say(f"{finding.title} [{finding.id}]: {finding.evidence} {finding.next_step}")

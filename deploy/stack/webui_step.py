@@ -19,16 +19,16 @@ from embedstack.deploy.webui.index import guard, guarded
 from embedstack.deploy.webui.index import record as index_record
 from embedstack.deploy.webui.index import reindex as reindexing
 from embedstack.deploy.webui.index.guard import Judgement
-from embedstack.deploy.webui.index.guarded import Index
+from embedstack.deploy.webui.index.guarded import GuardedIndex
 from embedstack.deploy.webui.settings import put
 from embedstack.words import joined
 
 ANEW = "embedstack up --reindex"
 
 
-def index(plan: Plan, secrets: Secrets, places: Places) -> Index:
+def index(plan: Plan, secrets: Secrets, places: Places) -> GuardedIndex:
     store = plan.settings.webui.vector_store
-    return Index(index_record.of_stack(places), plan.bridge_url, secrets.bridge_admin_key, store)
+    return GuardedIndex(index_record.of_stack(places), plan.bridge_url, secrets.bridge_admin_key, store)
 
 
 def settle(

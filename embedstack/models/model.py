@@ -123,7 +123,7 @@ _MOST_F32 = 3.4028234e38
 _WHOLE = ("_count", "_count_kv", "_length", "_token_id", "pooling_type")
 
 
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class HeaderFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """GGUF header facts.
 
     Attributes:
@@ -254,7 +254,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     note: str | None = None
     style: str = "qwen3"
     tasks: dict[str, Task]
-    header: Header
+    header: HeaderFacts
     default_quantisation: str
     safetensors: Safetensors | None = None
     files: tuple[ModelFile, ...]

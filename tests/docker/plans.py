@@ -11,17 +11,17 @@ from typing import Any
 import msgspec
 
 from embedstack.deploy.docker.compose import Gpu
-from embedstack.deploy.plan.plan import Engine, Plan, Served
-from embedstack.deploy.plan.stores import Server
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
+from embedstack.deploy.plan.stores import StoreServer
 from embedstack.deploy.settings import Settings
 from embedstack.models import catalog
 
 GGUF = Path("/models/Qwen3-Embedding-4B-Q4_K_M.gguf")
 FOLDER = Path("/hub/models--Qwen--Qwen3-Embedding-4B/snapshots/0123abc")
-MANAGED = Engine(kind="ollama", managed=True, reason="for a test", url="http://127.0.0.1:11434")
-EXTERNAL = Engine(kind="ollama", managed=False, reason="for a test", url="http://127.0.0.1:11434")
-EMBEDDED = Engine(kind="embedded", managed=True, reason="for a test")
-VLLM = Engine(kind="vllm", managed=True, reason="for a test", url="http://127.0.0.1:8000")
+MANAGED = PlannedEngine(kind="ollama", managed=True, reason="for a test", url="http://127.0.0.1:11434")
+EXTERNAL = PlannedEngine(kind="ollama", managed=False, reason="for a test", url="http://127.0.0.1:11434")
+EMBEDDED = PlannedEngine(kind="embedded", managed=True, reason="for a test")
+VLLM = PlannedEngine(kind="vllm", managed=True, reason="for a test", url="http://127.0.0.1:8000")
 ENGINES = {"ollama": MANAGED, "external-ollama": EXTERNAL, "embedded": EMBEDDED, "vllm": VLLM}
 GPUS: dict[str, tuple[Gpu | None, ...]] = {
     "ollama": (None, "nvidia", "cdi", "rocm"),
@@ -30,7 +30,7 @@ GPUS: dict[str, tuple[Gpu | None, ...]] = {
     "vllm": ("nvidia", "cdi"),
 }
 STORES = ("chroma", "pgvector", "weaviate", "qdrant")
-STORE_ELSEWHERE = Server("postgresql://me@127.0.0.1:5432/webui", "a-store-password")
+STORE_ELSEWHERE = StoreServer("postgresql://me@127.0.0.1:5432/webui", "a-store-password")
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ def settings(**sections: dict[str, Any]) -> Settings:
     return msgspec.convert(sections, Settings)
 
 
-def plan(made_by: Engine = MANAGED, /, *, beside: bool = False, **sections: dict[str, Any]) -> Plan:
+def plan(made_by: PlannedEngine = MANAGED, /, *, beside: bool = False, **sections: dict[str, Any]) -> Plan:
     """The 4B, computed by `made_by`."""
     model = catalog.load().find("qwen3-embedding:4b").model
-    served = Served(model, "qwen3-embedding:4b", "Q4_K_M", 8192, gguf=GGUF, folder=FOLDER)
+    served = PlannedModel(model, "qwen3-embedding:4b", "Q4_K_M", 8192, gguf=GGUF, folder=FOLDER)
     bf16 = replace(served, name="qwen3-embedding:4b-bf16", precision="bf16")
     if made_by.kind == "vllm":
         served = bf16

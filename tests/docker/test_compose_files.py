@@ -15,7 +15,7 @@ import yaml
 from embedstack.deploy.console import Report
 from embedstack.deploy.docker import cli, compose, written
 from embedstack.deploy.docker.compose import overlays, services
-from embedstack.deploy.docker.variables import Machine
+from embedstack.deploy.docker.variables import ContainerHost
 from tests.docker.plans import Combination, FixedSecrets, combinations, plan
 
 pytestmark = [pytest.mark.needs("compose"), pytest.mark.usefixtures("plugin")]
@@ -33,7 +33,7 @@ PARTS = ("ollama", "vllm", "bridge", "bridge-bf16", "open-webui", *STORES)
 def _resolve(one: Combination, folder: Path, *more: Path) -> dict[str, Any]:
     """What Compose makes of it, with the folders of this run and of this machine under fixed names."""
     run = folder / "run"
-    machine = Machine(names=("host.example.org",), groups=(44, 109))
+    machine = ContainerHost(names=("host.example.org",), groups=(44, 109))
     project = written.write(one.plan, FixedSecrets(), run, one.gpu, machine)
     argv = project.command(*(part for file in more for part in ("--file", str(file))), "config")
     told = cli.run(argv, Report("test", as_json=True))

@@ -20,7 +20,7 @@ from embedstack.deploy.docker.runner import Containers, PlannedContainers
 from embedstack.deploy.docker.variables import machine
 from embedstack.deploy.errors import NotRunning, PartNotReady
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.state import PartState
 from embedstack.models import catalog
 from embedstack.models.demo.build import DemoFiles
@@ -74,7 +74,7 @@ def _quietly(holds: Callable[[], bool]) -> bool:
         return False
 
 
-def _plan(demo: DemoFiles, engine: Engine, name: str, images: dict[str, str], **sections: Any) -> Plan:
+def _plan(demo: DemoFiles, engine: PlannedEngine, name: str, images: dict[str, str], **sections: Any) -> Plan:
     model = catalog.load().find("demo").model
     ports = {part: free_port() for part in ("ollama", "bridge", "bridge_bf16", "vllm", "webui")}
     chosen = settings(
@@ -88,7 +88,7 @@ def _plan(demo: DemoFiles, engine: Engine, name: str, images: dict[str, str], **
         }
     )
     url = f"http://127.0.0.1:{ports['ollama']}" if engine.kind == "ollama" else None
-    served = Served(model, "demo", model.default_quantisation, 2048, gguf=demo.gguf)
+    served = PlannedModel(model, "demo", model.default_quantisation, 2048, gguf=demo.gguf)
     return Plan(chosen, "docker", "for a test", replace(engine, url=url), served)
 
 
@@ -107,7 +107,7 @@ def built(images: Images) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def stack(demo: DemoFiles, built: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Ollama with the demo model and a bridge before it, as `up` brings them up."""
-    engine = Engine(kind="ollama", managed=True, reason="for a test")
+    engine = PlannedEngine(kind="ollama", managed=True, reason="for a test")
     runner = _runner(_plan(demo, engine, "es-test", built), tmp_path_factory.mktemp("home"))
     try:
         assert runner.start(["ollama"])
@@ -217,7 +217,7 @@ def test_a_part_that_does_not_come_up(demo: DemoFiles, built: dict[str, str], tm
     """`up` fails with the name of the part and its last lines, where its own configuration stops it."""
     bad = tmp_path / "bad.yaml"
     bad.write_text("cache: {memry: 1}\n")
-    engine = Engine(kind="embedded", managed=True, reason="for a test")
+    engine = PlannedEngine(kind="embedded", managed=True, reason="for a test")
     runner = _runner(_plan(demo, engine, "es-bad", built, bridge={"config": bad}), tmp_path)
     try:
         with pytest.raises(PartNotReady, match="bridge is not well") as refused:
@@ -229,7 +229,7 @@ def test_a_part_that_does_not_come_up(demo: DemoFiles, built: dict[str, str], tm
 
 def test_down(demo: DemoFiles, built: dict[str, str], tmp_path: Path) -> None:
     """llama.cpp inside the bridge; `down` leaves the volumes, and with `volumes` nothing of the stack is left."""
-    engine = Engine(kind="embedded", managed=True, reason="for a test")
+    engine = PlannedEngine(kind="embedded", managed=True, reason="for a test")
     runner = _runner(_plan(demo, engine, "es-down", built), tmp_path)
     try:
         runner.start(["bridge"])
@@ -257,7 +257,7 @@ def test_the_daemons_facts() -> None:
 
 def test_a_part_that_is_late(demo: DemoFiles, built: dict[str, str], tmp_path: Path) -> None:
     """A part that is not healthy when its time is up is named, with what its health check said last."""
-    elsewhere = Engine(kind="ollama", managed=False, reason="for a test")
+    elsewhere = PlannedEngine(kind="ollama", managed=False, reason="for a test")
     runner = _runner(_plan(demo, elsewhere, "es-late", built, stack={"name": "es-late", "wait": 15}), tmp_path)
     try:
         with pytest.raises(PartNotReady, match="bridge is not well") as refused:
@@ -269,7 +269,7 @@ def test_a_part_that_is_late(demo: DemoFiles, built: dict[str, str], tmp_path: P
 
 def test_a_script_runs_as_open_webui_would(demo: DemoFiles, built: dict[str, str], tmp_path: Path) -> None:
     """In a container of its own, with Open WebUI's image and variables, of which nothing is left afterwards."""
-    engine = Engine(kind="ollama", managed=True, reason="for a test")
+    engine = PlannedEngine(kind="ollama", managed=True, reason="for a test")
     images = {**built, "webui": built["bridge_base"]}
     runner = _runner(_plan(demo, engine, "es-script", images, webui={"enabled": True}), tmp_path)
     script = "import os, sys; print(os.environ['RAG_EMBEDDING_MODEL'], sys.argv[1])"

@@ -15,7 +15,7 @@ import yaml
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.plan import stores
-from embedstack.deploy.plan.stores import Server, Store
+from embedstack.deploy.plan.stores import Store, StoreServer
 from embedstack.deploy.settings import WebuiSettings
 from embedstack.deploy.webui import install
 from tests.bridge_process import Bridge, bridge
@@ -86,7 +86,7 @@ def test_weaviate_keeps_whole_vectors_of_all_chunks(demo: Bridge, tmp_path: Path
     _installed("weaviate")
     overlay = yaml.safe_load((COMPOSE / "compose.weaviate.yaml").read_text())["services"]["weaviate"]["environment"]
     with weaviate_server(grpc := free_port(), env=overlay) as server:
-        told = stores.variables("weaviate", NATIVE, Server(server.url, grpc_port=grpc))
+        told = stores.variables("weaviate", NATIVE, StoreServer(server.url, grpc_port=grpc))
         with open_webui(tmp_path, demo.url, environ=told) as webui:
             knowledge = _filled(webui)
             assert PASSAGE in webui.found(knowledge, QUESTION)[0]

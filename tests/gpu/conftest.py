@@ -16,7 +16,7 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.smoke import run
 from embedstack.deploy.smoke import server as servers
 from embedstack.deploy.smoke.result import Smoke
-from embedstack.deploy.smoke.server import Server
+from embedstack.deploy.smoke.server import EmbeddingServer
 from embedstack.models import catalog
 from embedstack.models.model import Model
 
@@ -28,7 +28,7 @@ collect_ignore_glob = [] if URL else ["test_*.py"]
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server() -> Iterator[EmbeddingServer]:
     """The bridge that is checked."""
     assert URL
     with BridgeClient(URL, KEY) as client:

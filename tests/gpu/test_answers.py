@@ -11,7 +11,7 @@ import pytest
 
 from embedstack.deploy.handbook import chapters
 from embedstack.deploy.smoke.result import Smoke
-from embedstack.deploy.smoke.server import Server
+from embedstack.deploy.smoke.server import EmbeddingServer
 from embedstack.models.model import Model
 from tests.corpus.extracted import chunks
 from tests.corpus.questions import QUESTIONS
@@ -26,7 +26,7 @@ CHECKS = (
 CHUNKS = [chunk for chapter in chapters() for chunk in chunks(chapter)]
 
 
-def embed(server: Server, texts: Sequence[str], role: str) -> Floats:
+def embed(server: EmbeddingServer, texts: Sequence[str], role: str) -> Floats:
     """By OpenAI's route and in base64, where `embedstack smoke` takes Ollama's and numbers."""
     body = {"model": server.model, "input": list(texts), "input_type": role, "encoding_format": "base64"}
     rows = server.client.post("/v1/embeddings", body)["data"]
@@ -46,7 +46,7 @@ def test_no_other_check_fails(smoke: Smoke) -> None:
     assert smoke.failed == ()
 
 
-def test_reference_scores_by_the_other_door(server: Server, model: Model) -> None:
+def test_reference_scores_by_the_other_door(server: EmbeddingServer, model: Model) -> None:
     """Every published or computed score matrix, from full vectors that were cut here."""
     reference = model.reference
     assert reference is not None
@@ -60,7 +60,7 @@ def test_reference_scores_by_the_other_door(server: Server, model: Model) -> Non
         assert np.abs(got - np.array(scores.matrix)).max() <= (scores.tolerance or 0.0)
 
 
-def test_questions_find_their_paragraph_in_the_handbook(server: Server) -> None:
+def test_questions_find_their_paragraph_in_the_handbook(server: EmbeddingServer) -> None:
     """In Chinese and in English, first of all that Open WebUI would make of it."""
     documents = embed(server, [chunk.replace("\n", " ") for chunk in CHUNKS], "document")
     scores = embed(server, list(QUESTIONS), "query") @ documents.T
@@ -69,7 +69,7 @@ def test_questions_find_their_paragraph_in_the_handbook(server: Server) -> None:
     assert {q: chunk for q, chunk in first.items() if not any(said in chunk for said in QUESTIONS[q])} == {}
 
 
-def test_near_duplicates_have_vectors_of_their_own(server: Server) -> None:
+def test_near_duplicates_have_vectors_of_their_own(server: EmbeddingServer) -> None:
     """One word, one number, one mark: no two are the same."""
     texts = [text for group in near_duplicates() for text in (group.original, *(other for _, other in group.others))]
     vectors = embed(server, texts, "document")
@@ -77,7 +77,7 @@ def test_near_duplicates_have_vectors_of_their_own(server: Server) -> None:
     assert len(np.unique(vectors, axis=0)) == len(texts)
 
 
-def test_many_at_once_are_what_each_is_alone(server: Server) -> None:
+def test_many_at_once_are_what_each_is_alone(server: EmbeddingServer) -> None:
     """Thirty-two requests in flight: a GPU computes them in batches, and must not mix them up."""
     texts = [f"Request {number}: {chunk}" for number in range(4) for chunk in CHUNKS][:32]
     alone = np.concatenate([embed(server, [f"{text} " for text in texts[:4]], "document")])

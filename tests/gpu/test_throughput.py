@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from embedstack.deploy.smoke.pace import LENGTHS, MOST_TEXTS, throughput
-from embedstack.deploy.smoke.server import Server
+from embedstack.deploy.smoke.server import EmbeddingServer
 
 
 def test_the_lengths_are_those_that_are_published() -> None:
@@ -17,7 +17,7 @@ def test_the_lengths_are_those_that_are_published() -> None:
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_it_is_measured_at_the_length_that_it_says(
-    length: int, server: Server, record_property: Callable[[str, object], None]
+    length: int, server: EmbeddingServer, record_property: Callable[[str, object], None]
 ) -> None:
     """Within a twentieth, by the server's own count; the figures go into the JUnit report."""
     found = throughput(server, length)

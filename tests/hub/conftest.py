@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import close_session
 
 from embedstack.deploy.console import Report
-from embedstack.deploy.hub.patience import Patience
+from embedstack.deploy.hub.patience import HubPatience
 from embedstack.deploy.hub.source import Source
 from embedstack.models.model import ModelFile
 from tests.hub.content import Content
@@ -61,8 +61,8 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def wait(waits: list[float]) -> Patience:
-    return Patience(sleep=waits.append)
+def wait(waits: list[float]) -> HubPatience:
+    return HubPatience(sleep=waits.append)
 
 
 def entry(content: Content, name: str = NAME) -> ModelFile:

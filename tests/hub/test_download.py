@@ -17,7 +17,7 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.errors import HubUnreachable, WrongBytes
 from embedstack.deploy.hub.cache import slot
 from embedstack.deploy.hub.fetch import fetch
-from embedstack.deploy.hub.patience import Patience
+from embedstack.deploy.hub.patience import HubPatience
 from embedstack.deploy.hub.source import Source, wanted
 from tests.hub.conftest import NAME, entry
 from tests.hub.content import Content
@@ -47,7 +47,7 @@ def test_a_file_comes_whole_and_is_not_asked_for_again(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_ten_cuts_cost_no_byte_twice(
-    seed: int, content: Content, hub: Hub, source: Source, report: Report, wait: Patience
+    seed: int, content: Content, hub: Hub, source: Source, report: Report, wait: HubPatience
 ) -> None:
     """Cut at ten places, the file is byte-identical, and nothing before the last chunk was sent again."""
     places = random.Random(seed).sample(range(content.size), 10)  # noqa: S311 -- to be the same every time
@@ -62,7 +62,7 @@ def test_ten_cuts_cost_no_byte_twice(
 
 
 def test_resets_lose_no_more_than_what_was_on_its_way(
-    content: Content, hub: Hub, source: Source, report: Report, wait: Patience
+    content: Content, hub: Hub, source: Source, report: Report, wait: HubPatience
 ) -> None:
     """A server that is killed ten times: the file is byte-identical, and comes from where it had stopped."""
     hub.cuts, hub.reset = deque(range(200_000, 2_200_000, 200_000)), True
@@ -153,7 +153,7 @@ def test_what_the_library_has_fetched_is_used(content: Content, hub: Hub, source
 
 
 def test_a_mirror_without_ranges_and_headers_will_do(
-    content: Content, hub: Hub, source: Source, report: Report, wait: Patience
+    content: Content, hub: Hub, source: Source, report: Report, wait: HubPatience
 ) -> None:
     """A mirror that knows no ranges and tells no digest costs a second download after a cut, and no wrong byte."""
     hub.bare, hub.cuts = True, deque([1_000_000])
@@ -199,7 +199,7 @@ def test_nothing_but_the_hub_that_was_named_is_asked(
 
 
 def test_a_line_that_stays_dead_ends_it_and_keeps_what_came(
-    content: Content, hub: Hub, source: Source, report: Report, wait: Patience, waits: list[float]
+    content: Content, hub: Hub, source: Source, report: Report, wait: HubPatience, waits: list[float]
 ) -> None:
     """Cuts at one and the same place end it after six attempts; the bytes so far stay for the next call."""
     hub.cuts = deque([1_000_000] * 7)

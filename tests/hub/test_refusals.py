@@ -22,7 +22,7 @@ from embedstack.deploy.errors import (
 )
 from embedstack.deploy.hub.cache import slot
 from embedstack.deploy.hub.fetch import fetch
-from embedstack.deploy.hub.patience import Patience, retry_after
+from embedstack.deploy.hub.patience import HubPatience, retry_after
 from embedstack.deploy.hub.source import Source, token, wanted
 from embedstack.deploy.hub.source import source as source_of
 from embedstack.deploy.machine.ports import free_port
@@ -36,7 +36,7 @@ Refused = Callable[[], DeployError]
 
 
 @pytest.fixture
-def refused(content: Content, source: Source, report: Report, wait: Patience) -> Refused:
+def refused(content: Content, source: Source, report: Report, wait: HubPatience) -> Refused:
     """What a fetch ends with."""
 
     def ended() -> DeployError:
@@ -48,7 +48,7 @@ def refused(content: Content, source: Source, report: Report, wait: Patience) ->
 
 
 def test_a_hub_that_is_not_there_leaves_four_ways_on(
-    content: Content, report: Report, wait: Patience, waits: list[float], tmp_path: Path
+    content: Content, report: Report, wait: HubPatience, waits: list[float], tmp_path: Path
 ) -> None:
     """On one screen: what could not be reached, what it was for, and a mirror, an import, the demo; exit status 5."""
     nowhere = f"http://127.0.0.1:{free_port()}"
@@ -135,7 +135,7 @@ def test_404_says_what_is_missing(hub: Hub, refused: Refused, change: dict[str, 
 
 
 def test_a_hub_that_is_busy_is_waited_for(
-    content: Content, hub: Hub, source: Source, report: Report, wait: Patience, waits: list[float]
+    content: Content, hub: Hub, source: Source, report: Report, wait: HubPatience, waits: list[float]
 ) -> None:
     """429 with Retry-After and its own rate limit's header, then 503: waited as asked, then fetched."""
     hub.refusals = deque([(429, {"Retry_After": "7"}), (429, {"RateLimit": '"resolvers";r=0;t=21'}), (503, {})])

@@ -11,7 +11,7 @@ import requests
 
 from embedstack.deploy.doctor import engines, gpu, ollama, ports
 from embedstack.deploy.machine.gpu import Gpus
-from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.plan.plan import PlannedEngine
 from embedstack.models.demo.build import DemoFiles
 from tests.engines.locate import locate
 from tests.engines.process import Running
@@ -49,7 +49,7 @@ def test_a_running_ollama_is_an_offer_with_its_version(served: Running) -> None:
 @pytest.mark.needs("ollama")
 def test_a_model_on_the_cpu_is_seen_where_there_is_a_gpu(served: Running) -> None:
     """Ollama without a GPU has all of it on the CPU: with a card in the machine that is a fall-back."""
-    seen = ollama.find(Engine("ollama", False, "a test", served.url), "native", runs=False)
+    seen = ollama.find(PlannedEngine("ollama", False, "a test", served.url), "native", runs=False)
 
     assert seen is not None
     assert [model.name for model in seen.loaded] == ["demo:latest"]
@@ -78,7 +78,7 @@ def test_an_ollama_that_was_built_alone_is_incomplete(tmp_path: Path) -> None:
 def test_a_bridge_is_taken_for_no_ollama(stacks: Stacks) -> None:
     """Neither as the engine nor as an offer on Ollama's port."""
     url = stacks[EMBEDDED].bridge.url
-    seen = ollama.find(Engine("ollama", False, "a test", url), "native", runs=False)
+    seen = ollama.find(PlannedEngine("ollama", False, "a test", url), "native", runs=False)
     held = ports.look("ollama", "ports.ollama", int(url.rpartition(":")[2]))
 
     assert seen is not None

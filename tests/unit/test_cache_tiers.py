@@ -17,7 +17,7 @@ from embedstack.bridge.cache.cache import Cache, open_cache
 from embedstack.bridge.cache.disk import FILE, DiskStore
 from embedstack.bridge.cache.tier import DiskTier
 from embedstack.bridge.request import Row
-from embedstack.bridge.settings.structs import Cache as CacheSettings
+from embedstack.bridge.settings.structs import CacheSettings
 from tests.unit.cached_rows import DIMENSIONS, assert_same, key, row
 
 MIB = 1024 * 1024

@@ -29,7 +29,7 @@ from embedstack.deploy.hub import cache
 from embedstack.deploy.native import protocol as supervised
 from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.ollama import create
-from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.plan.plan import PlannedEngine
 from embedstack.deploy.stack import store_step
 from embedstack.deploy.webui.index import record as index_record
 from embedstack.models import catalog
@@ -97,7 +97,7 @@ FILES = (
     File(
         "bridge.yaml",
         SETTINGS,
-        lambda path: bridge_file.check(path, Engine("embedded", True, "")),
+        lambda path: bridge_file.check(path, PlannedEngine("embedded", True, "")),
         {
             name: damage
             for name, damage in YAML.items()
@@ -142,7 +142,9 @@ def _good(file: File, folder: Path) -> bytes:
     if file.name.startswith("golden"):
         return _packed(folder)
     if file.name.endswith("supervisor.json"):
-        supervised.write_record(places.Places(folder), supervised.Record(4711, (supervised.RecordedPart(PART),)))
+        supervised.write_record(
+            places.Places(folder), supervised.SupervisorRecord(4711, (supervised.RecordedPart(PART),))
+        )
         return supervised.record_path(places.Places(folder)).read_bytes()
     return file.good
 
@@ -254,7 +256,7 @@ def test_a_verb_sets_a_damaged_record_of_the_supervisor_aside(verb: str, damage:
     """Its content, which holds the variables of the parts, is not shown."""
     where = places.places("embedstack").create()
     record.write(where, KNOWN)
-    supervised.write_record(where, supervised.Record(4711, (supervised.RecordedPart(PART),)))
+    supervised.write_record(where, supervised.SupervisorRecord(4711, (supervised.RecordedPart(PART),)))
     good = supervised.record_path(where).read_bytes()
     supervised.record_path(where).unlink()
     JSON[damage](supervised.record_path(where), good)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from embedstack.deploy.docker import variables, written
-from embedstack.deploy.docker.variables import Machine
+from embedstack.deploy.docker.variables import ContainerHost
 from embedstack.deploy.errors import InvalidSettings
-from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.plan.plan import PlannedEngine
 from tests.docker.plans import EMBEDDED, EXTERNAL, FOLDER, VLLM, FixedSecrets, plan
 
-NOBODY = Machine()
+NOBODY = ContainerHost()
 SECRETS = FixedSecrets()
 
 
@@ -57,7 +57,7 @@ class TestBridge:
 
     def test_other_machines_need_the_key(self) -> None:
         """Where the bridge is exposed it is known under this machine's names, and asks for its key."""
-        told = variables.bridge(plan(stack={"expose": "all"}), Machine(names=("box", "192.0.2.7")))
+        told = variables.bridge(plan(stack={"expose": "all"}), ContainerHost(names=("box", "192.0.2.7")))
 
         assert {"box", "192.0.2.7"} <= set(json.loads(told["EMBED_BRIDGE_SECURITY_ALLOWED_HOSTS"]))
         assert variables.KEY_FILE in told["EMBED_BRIDGE_SECURITY_API_KEYS"]
@@ -170,4 +170,6 @@ class TestWritten:
 def test_engine_kinds_are_covered() -> None:
     """Every kind of engine that a plan can have is told to the bridge."""
     for kind in ("ollama", "embedded", "vllm"):
-        assert variables.bridge(plan(Engine(kind=kind, managed=True, reason="")), NOBODY)["EMBED_BRIDGE_ENGINE_KIND"]
+        assert variables.bridge(plan(PlannedEngine(kind=kind, managed=True, reason="")), NOBODY)[
+            "EMBED_BRIDGE_ENGINE_KIND"
+        ]

@@ -89,7 +89,9 @@ def test_the_exit_status_is_that_of_the_worst_part(parts: tuple[PartState, ...],
 def test_a_native_part_has_its_own_time_to_be_ready(stack: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """vLLM needs longer than the bridge."""
     specs = (PartSpec("vllm", ("vllm",), "/", ready_timeout=900.0), PartSpec("bridge", ("b",), "/", ready_timeout=70.0))
-    supervised.write_record(stack, supervised.Record(1, tuple(supervised.RecordedPart(spec) for spec in specs)))
+    supervised.write_record(
+        stack, supervised.SupervisorRecord(1, tuple(supervised.RecordedPart(spec) for spec in specs))
+    )
     waited: list[tuple[Sequence[str], float]] = []
     monkeypatch.setattr(client, "status", lambda _: (PartState("vllm", "running"), RUNS))
     monkeypatch.setattr(client, "restart", lambda *_: None)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from embedstack.deploy import config_verbs, flags
-from embedstack.deploy.config import Loaded, load, stack_name
+from embedstack.deploy.config import LoadedSettings, load, stack_name
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.flags import Flag, Remembered
 from embedstack.deploy.places import places
 
-Up = Callable[..., Loaded]
+Up = Callable[..., LoadedSettings]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _up(given: dict[str, object] | None = None, *assignments: str, **more: object) -> Loaded:
+def _up(given: dict[str, object] | None = None, *assignments: str, **more: object) -> LoadedSettings:
     """As `up` that begins: its settings, and from then on they are remembered."""
     loaded = load(given or {}, {}, assignments=assignments, **more)  # type: ignore[arg-type]  # file, forget
     flags.write(places(loaded.settings.stack.name), loaded.remember)

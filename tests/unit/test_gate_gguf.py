@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from embedstack.deploy.errors import InvalidModel, ModelRefused
 from embedstack.deploy.gates.gate import accept, examine
-from embedstack.deploy.gates.verdict import Verdict, failures, refuse
+from embedstack.deploy.gates.verdict import GateVerdict, failures, refuse
 from embedstack.deploy.models.files import check_model
 from embedstack.models import catalog
 from embedstack.models.catalog import Model
@@ -276,8 +276,8 @@ def test_any_damage_is_a_verdict(
 
 def test_every_failure_is_named_and_no_pass_is() -> None:
     """One line a failure, under the file's name."""
-    good = Verdict("a", "1", "1", "pass", "nowhere")
-    bad = Verdict("b", "absent", "2", "fail", "a bad converter")
+    good = GateVerdict("a", "1", "1", "pass", "nowhere")
+    bad = GateVerdict("b", "absent", "2", "fail", "a bad converter")
 
     refuse(Path("m.gguf"), "demo", [good, replace(good, severity="warn")])
     with pytest.raises(ModelRefused) as refused:

@@ -7,18 +7,18 @@ import pytest
 
 from embedstack.bridge.text import names
 from embedstack.deploy.errors import InvalidSettings
-from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import planning
 from embedstack.models import catalog
 
 MODEL = catalog.load().find("qwen3-embedding:4b").model
-ENGINE = Engine("embedded", True, "a test")
+ENGINE = PlannedEngine("embedded", True, "a test")
 
 
 def _plan(dimensions: int | None) -> Plan:
     settings = msgspec.convert({"model": {"dimensions": dimensions}}, Settings)
-    return Plan(settings, "native", "a test", ENGINE, Served(MODEL, MODEL.id, "Q4_K_M", 8192))
+    return Plan(settings, "native", "a test", ENGINE, PlannedModel(MODEL, MODEL.id, "Q4_K_M", 8192))
 
 
 @pytest.mark.parametrize(

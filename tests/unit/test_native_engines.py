@@ -12,7 +12,7 @@ import pytest
 from embedstack.deploy.machine.gpu import Gpu
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.engines import Blocker, Facts, choose
-from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.plan.plan import PlannedEngine
 from embedstack.deploy.settings import EngineSettings, PortSettings, Settings, VllmSettings
 from embedstack.deploy.stack import planning
 from embedstack.models import catalog
@@ -23,13 +23,13 @@ RUNS = Facts(URL, version="0.34.4", ollama=Path("/usr/bin/ollama"))
 INSTALLED = Facts(URL, ollama=Path("/usr/bin/ollama"))
 
 
-def chosen(facts: Facts, model: str = "qwen3-embedding:4b", **engine: object) -> Engine | Blocker:
+def chosen(facts: Facts, model: str = "qwen3-embedding:4b", **engine: object) -> PlannedEngine | Blocker:
     settings = Settings(engine=EngineSettings(**engine))  # type: ignore[arg-type]
     return choose(settings, catalog.load().find(model).model, facts)
 
 
-def engine_of(found: Engine | Blocker) -> tuple[str, bool]:
-    assert isinstance(found, Engine), found
+def engine_of(found: PlannedEngine | Blocker) -> tuple[str, bool]:
+    assert isinstance(found, PlannedEngine), found
     return found.kind, found.managed
 
 
@@ -37,7 +37,7 @@ def test_an_ollama_that_runs_is_used_and_not_ours_to_stop() -> None:
     """Its address and version are told."""
     found = chosen(RUNS)
     assert engine_of(found) == ("ollama", False)
-    assert isinstance(found, Engine)
+    assert isinstance(found, PlannedEngine)
     assert found.reason == "an Ollama 0.34.4 runs at http://127.0.0.1:11434"
     assert found.url == URL
 
@@ -52,7 +52,7 @@ def test_without_an_ollama_llama_cpp_inside_the_bridge_says_that_it_is_slow() ->
     """On a machine without a GPU nothing is faster."""
     found = chosen(NOTHING)
     assert engine_of(found) == ("embedded", True)
-    assert isinstance(found, Engine)
+    assert isinstance(found, PlannedEngine)
     assert "on the CPU" in found.reason
 
 
@@ -75,7 +75,7 @@ def test_the_gpu_of_a_mac_is_used_by_llama_cpp_inside_the_bridge() -> None:
     """Through Metal: nothing is left idle, and nothing is in the way."""
     found = chosen(Facts(URL, gpu="Apple GPU (Metal)", metal=True))
     assert engine_of(found) == ("embedded", True)
-    assert isinstance(found, Engine)
+    assert isinstance(found, PlannedEngine)
     assert found.reason == "no Ollama is here; llama.cpp inside the bridge, on the Apple GPU (Metal)"
 
 
@@ -134,7 +134,7 @@ def test_the_vllm_of_the_settings_comes_before_the_one_on_path() -> None:
     """It may be in an environment of its own."""
     settings = Settings(engine=EngineSettings(kind="vllm", cpu=True), vllm=VllmSettings(program=Path("/own/vllm")))
     found = choose(settings, catalog.load().find("demo").model, Facts(URL, vllm=Path("/usr/bin/vllm")))
-    assert isinstance(found, Engine)
+    assert isinstance(found, PlannedEngine)
     assert found.program == Path("/own/vllm")
 
 

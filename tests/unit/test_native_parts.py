@@ -8,9 +8,9 @@ import pytest
 
 from embedstack.deploy.native import parts
 from embedstack.deploy.native.part import PartSpec, inherited
-from embedstack.deploy.native.parts import Here
+from embedstack.deploy.native.parts import Surroundings
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.secrets import Secrets
 from embedstack.deploy.settings import BridgeSettings, Settings, StackSettings, VllmSettings
 from embedstack.models import catalog
@@ -18,20 +18,22 @@ from embedstack.models import catalog
 PLACES = Places(Path("/stack"))
 SECRETS = Secrets("the secret key", "the first password", "the bridge's key", "its administrator's key")
 MODEL = catalog.load().find("qwen3-embedding:4b").model
-GGUF = Served(MODEL, "qwen3-embedding:4b", "Q4_K_M", 8192, None, Path("/files/4b.gguf"))
-FOLDER = Served(MODEL, "qwen3-embedding:4b-bf16", "bf16", 8192, None, None, Path("/files/4b"))
-OLLAMA = Engine("ollama", True, "installed", "http://127.0.0.1:11434", Path("/usr/bin/ollama"))
-VLLM = Engine("vllm", True, "as asked for", "http://127.0.0.1:8000", Path("/usr/bin/vllm"))
-EMBEDDED = Engine("embedded", True, "no Ollama is here")
-HERE = Here(webui=Path("/webui/bin/open-webui"), python="/usr/bin/python3")
+GGUF = PlannedModel(MODEL, "qwen3-embedding:4b", "Q4_K_M", 8192, None, Path("/files/4b.gguf"))
+FOLDER = PlannedModel(MODEL, "qwen3-embedding:4b-bf16", "bf16", 8192, None, None, Path("/files/4b"))
+OLLAMA = PlannedEngine("ollama", True, "installed", "http://127.0.0.1:11434", Path("/usr/bin/ollama"))
+VLLM = PlannedEngine("vllm", True, "as asked for", "http://127.0.0.1:8000", Path("/usr/bin/vllm"))
+EMBEDDED = PlannedEngine("embedded", True, "no Ollama is here")
+HERE = Surroundings(webui=Path("/webui/bin/open-webui"), python="/usr/bin/python3")
 
 
-def plan(engine: Engine = OLLAMA, served: Served = GGUF, beside: Served | None = None, **sections: object) -> Plan:
+def plan(
+    engine: PlannedEngine = OLLAMA, served: PlannedModel = GGUF, beside: PlannedModel | None = None, **sections: object
+) -> Plan:
     settings = Settings(**sections)  # type: ignore[arg-type]
     return Plan(settings, "native", "as asked for", engine, served, beside, Path("/usr/bin/vllm"))
 
 
-def specs(wanted: Plan, here: Here = HERE) -> dict[str, PartSpec]:
+def specs(wanted: Plan, here: Surroundings = HERE) -> dict[str, PartSpec]:
     return {spec.name: spec for spec in parts.specs(wanted, SECRETS, PLACES, here)}
 
 

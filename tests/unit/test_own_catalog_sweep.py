@@ -17,7 +17,7 @@ import yaml
 from embedstack.bridge.backends.base import Embedded, EngineFacts
 from embedstack.bridge.backends.openai import OpenAIBackend
 from embedstack.bridge.engines import choose
-from embedstack.bridge.engines.engine import Limits
+from embedstack.bridge.engines.engine import EngineLimits
 from embedstack.bridge.errors import BridgeError
 from embedstack.bridge.parity.gate import Gate
 from embedstack.bridge.parity.golden import GoldenStore
@@ -213,7 +213,7 @@ def test_an_empty_text_is_refused_where_nobody_knows_the_end_token() -> None:
     header = msgspec.structs.replace(model.header, required={})
     engine = msgspec.structs.replace(Settings().engine, kind="openai", url="http://127.0.0.1:1")
     (member,) = choose.members(Settings(), [engine], msgspec.structs.replace(model, header=header), None)
-    assert member.limits == Limits(batch=32, attempts=3)
+    assert member.limits == EngineLimits(batch=32, attempts=3)
     assert isinstance(member.backend, OpenAIBackend)
 
     with pytest.raises(BridgeError, match="does not say which") as refused:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from embedstack.bridge.backends.base import Backend, Embedded, EngineDown, EngineFacts
-from embedstack.bridge.parity.examine import Finding, examine, recheck
+from embedstack.bridge.parity.examine import ParityFinding, examine, recheck
 from embedstack.bridge.request import KeepAlive
-from embedstack.models.catalog import Context, Header, Model, ModelFile, Reference, Scores
+from embedstack.models.catalog import Context, HeaderFacts, Model, ModelFile, Reference, Scores
 from embedstack.vectors.mrl import Vectors, cut
 from tests.unit.toy_backend import ToyBackend
 
@@ -52,7 +52,7 @@ MODEL = Model(
     context=Context(trained=512, recommended=512),
     kv_bytes_per_token=1,
     tasks={},
-    header=Header(required={}),
+    header=HeaderFacts(required={}),
     default_quantisation="f16",
     files=(ModelFile(quantisation="f16", repository=None, revision=None, file="x", bytes=1, sha256="0" * 64),),
     reference=Reference(
@@ -89,7 +89,7 @@ class ToyEngine(ToyBackend):
         return Embedded(self.twist(vectors(texts), len(texts) > 1, as_float), tokens)
 
 
-def findings(engine: Backend, facts: EngineFacts = FACTS, model: Model = MODEL) -> tuple[Finding, ...]:
+def findings(engine: Backend, facts: EngineFacts = FACTS, model: Model = MODEL) -> tuple[ParityFinding, ...]:
     return asyncio.run(examine(engine, facts, model, "f16")).findings
 
 

@@ -11,7 +11,7 @@ from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, En
 from embedstack.bridge.checks import BrokenVectors
 from embedstack.bridge.engines import engine as engine_module
 from embedstack.bridge.engines import outage as outage_module
-from embedstack.bridge.engines.engine import Limits
+from embedstack.bridge.engines.engine import EngineLimits
 from embedstack.bridge.errors import (
     BridgeError,
     ClientGone,
@@ -244,7 +244,7 @@ def test_single_texts_are_gathered_where_the_engine_profits(kind: str) -> None:
         sizes = [len(call) for call in engine.calls]
         assert sizes == ([1] * 33 if kind == "ollama" else [1, 32])
 
-    run(scenario, ToyEngine(kind=kind), limits=Limits(concurrency=1 if kind == "ollama" else 2))
+    run(scenario, ToyEngine(kind=kind), limits=EngineLimits(concurrency=1 if kind == "ollama" else 2))
 
 
 # --- several engines --------------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def test_a_busy_engine_leaves_its_part_to_another() -> None:
         toys.engines[0].script = [EngineBusy("busy")] * 3
         assert_right(await toys.ask("text"), "text")
 
-    run(scenario, ToyEngine(name="busy"), ToyEngine(name="well"), limits=Limits(attempts=3))
+    run(scenario, ToyEngine(name="busy"), ToyEngine(name="well"), limits=EngineLimits(attempts=3))
 
     async def alone(toys: Toys) -> None:
         toys.engines[0].script = [EngineBusy("busy")] * 3
@@ -298,7 +298,7 @@ def test_a_busy_engine_leaves_its_part_to_another() -> None:
             await toys.ask("text")
         assert len(toys.engines[0].calls) == 3
 
-    run(alone, ToyEngine(), limits=Limits(attempts=3))
+    run(alone, ToyEngine(), limits=EngineLimits(attempts=3))
 
 
 def test_a_killer_ends_two_calls_and_no_more() -> None:
@@ -674,4 +674,4 @@ def test_random_failures_lose_nothing(error: BridgeError) -> None:
         for answer, request in zip(answers, texts, strict=True):
             assert_right(answer, *request)
 
-    run(scenario, *(ToyEngine(name=f"toy {n}") for n in range(3)), limits=Limits(attempts=1))
+    run(scenario, *(ToyEngine(name=f"toy {n}") for n in range(3)), limits=EngineLimits(attempts=1))

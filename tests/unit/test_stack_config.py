@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from embedstack.deploy.config import SCHEMA, Loaded, load
+from embedstack.deploy.config import SCHEMA, LoadedSettings, load
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.settings import Settings
 
-Read = Callable[..., Loaded]
+Read = Callable[..., LoadedSettings]
 
 
 @pytest.fixture(autouse=True)

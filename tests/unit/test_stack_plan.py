@@ -13,7 +13,7 @@ from embedstack.bridge.settings import table
 from embedstack.bridge.settings.load import load as load_bridge
 from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.plan import decide, environment
-from embedstack.deploy.plan.plan import Engine, Plan, Served, name_in_engine
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel, name_in_engine
 from embedstack.deploy.settings import ModelSettings, Settings, StackSettings
 from embedstack.deploy.webui.settings import put
 from embedstack.models import catalog
@@ -32,11 +32,11 @@ class Secrets:
 def _plan(expose: str = "none", kind: str = "ollama") -> Plan:
     settings = msgspec.convert({"stack": {"expose": expose}}, Settings)
     model = catalog.load().find("qwen3-embedding:4b").model
-    engine = msgspec.convert({"kind": kind, "managed": True, "reason": "a test", "url": OLLAMA}, Engine)
-    return Plan(settings, "native", "a test", engine, Served(model, model.id, "Q4_K_M", 8192))
+    engine = msgspec.convert({"kind": kind, "managed": True, "reason": "a test", "url": OLLAMA}, PlannedEngine)
+    return Plan(settings, "native", "a test", engine, PlannedModel(model, model.id, "Q4_K_M", 8192))
 
 
-def _bridge(plan: Plan, served: Served | None = None, **given: str | None) -> dict[str, str]:
+def _bridge(plan: Plan, served: PlannedModel | None = None, **given: str | None) -> dict[str, str]:
     paths: dict[str, str | None] = {"engine_url": OLLAMA, "gguf": None, **given}
     return environment.bridge(
         plan,
@@ -123,7 +123,7 @@ def test_the_bridge_asks_for_a_key_only_where_others_can_reach_it() -> None:
 def test_bf16_weights_beside_ollama_have_an_alias_that_the_bridge_understands() -> None:
     """The catalogue does not know `qwen3-embedding:4b-bf16`, which clients ask for."""
     plan = _plan(kind="vllm")
-    beside = Served(plan.served.model, "qwen3-embedding:4b-bf16", "bf16", 8192)
+    beside = PlannedModel(plan.served.model, "qwen3-embedding:4b-bf16", "bf16", 8192)
 
     made = _bridge(plan, beside)
     del made["EMBED_BRIDGE_SECURITY_ADMIN_KEY_FILE"]  # a file that is not there

@@ -15,14 +15,14 @@ from embedstack.deploy.errors import IndexWouldBreak, PartNotReady
 from embedstack.deploy.stack import store_step
 from embedstack.deploy.stack.runner import Runner
 from embedstack.deploy.stack.steps import Doing
-from embedstack.deploy.webui.index.guarded import Index
+from embedstack.deploy.webui.index.guarded import GuardedIndex
 from tests.docker.plans import plan
 
 REPORT = Report("test", as_json=True)
-NOWHERE = Index(Path("/no/such/record.json"))
+NOWHERE = GuardedIndex(Path("/no/such/record.json"))
 
 
-class Told(Index):
+class Told(GuardedIndex):
     """A bridge that tells what it would make; whether it was kept that the index is unfinished, and when."""
 
     def facts(self, model: str, report: Report) -> IndexFacts | None:  # noqa: ARG002 -- as an index takes it
@@ -55,7 +55,7 @@ class Answering:
         return [statement for statement in self.asked if statement.startswith("DROP")]
 
 
-def _prepare(answering: object, *, index: Index = NOWHERE, reindex: bool = False) -> Doing:
+def _prepare(answering: object, *, index: GuardedIndex = NOWHERE, reindex: bool = False) -> Doing:
     doing = Doing()
     made = plan(webui={"vector_store": "pgvector"})
     store_step.prepare(made, cast(Runner, answering), index, REPORT, doing, reindex=reindex)

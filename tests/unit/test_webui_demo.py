@@ -14,7 +14,7 @@ from embedstack.deploy.settings import Settings
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.library import Chunk, File, Knowledge
 from embedstack.deploy.webui.verbs import demo
-from embedstack.deploy.webui.verbs.demo import Found, WebuiDemo
+from embedstack.deploy.webui.verbs.demo import FoundChunk, WebuiDemo
 
 HANDBOOK = Knowledge("k", "handbook", (File("1", "time-off.pdf"), File("2", "travel.docx")))
 RIGHT, WRONG = Chunk("1", "一、带薪休假 …", 0.85), Chunk("2", "差旅与报销 …", 0.61)
@@ -60,4 +60,4 @@ def test_what_is_not_right_is_said(
 
 def test_a_question_of_ones_own_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody but who asks knows what answers it."""
-    assert asked(monkeypatch, (WRONG,), "出差?").found == (Found("travel.docx", 0.61, WRONG.text),)
+    assert asked(monkeypatch, (WRONG,), "出差?").found == (FoundChunk("travel.docx", 0.61, WRONG.text),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from embedstack.deploy.trace_record import TraceRecord
-from embedstack.deploy.webui.verbs.apply import Arrival, Proof, arrival
+from embedstack.deploy.webui.verbs.apply import Arrival, RoleProof, arrival
 
 TEXT = "And a question? 公司年假"
 
@@ -74,5 +74,5 @@ def test_one_role_alone_is_no_proof() -> None:
     """Both have to arrive."""
     good, bad = Arrival("query", "query", "body input_type"), Arrival("document", "", "", "it did not come")
 
-    assert Proof(Arrival("document", "document", "body input_type"), good).sent
-    assert not Proof(bad, good).sent
+    assert RoleProof(Arrival("document", "document", "body input_type"), good).sent
+    assert not RoleProof(bad, good).sent

@@ -10,14 +10,14 @@ from embedstack.deploy.errors import InvalidSettings, WebuiUnsupported
 from embedstack.deploy.plan import stores
 from embedstack.deploy.webui import version
 from embedstack.deploy.webui.settings import put, shown
-from embedstack.deploy.webui.settings.shown import Setting
+from embedstack.deploy.webui.settings.shown import WebuiSetting
 from embedstack.deploy.webui.verbs.elsewhere import elsewhere
 
 MUST = put.fields("demo", "http://127.0.0.1:11435", "secret of the bridge", batch=16, concurrency=4)
 SET = {**MUST, "status": True, "openai_config": {"url": "", "key": "secret of another"}}
 
 
-def _rows(is_set: dict[str, Any], environ: dict[str, str] | None = None) -> dict[str, Setting]:
+def _rows(is_set: dict[str, Any], environ: dict[str, str] | None = None) -> dict[str, WebuiSetting]:
     rows = shown.settings(is_set, MUST, shown.sources({"webui.batch": "embedstack.yaml"}), environ)
     return {row.name: row for row in rows}
 

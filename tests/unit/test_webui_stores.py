@@ -12,11 +12,11 @@ from embedstack.deploy.docker.argv import Project
 from embedstack.deploy.doctor import webui as doctor
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.native import parts
-from embedstack.deploy.native.parts import Here
+from embedstack.deploy.native.parts import Surroundings
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import stores
 from embedstack.deploy.plan.plan import Mode
-from embedstack.deploy.plan.stores import Server, Store
+from embedstack.deploy.plan.stores import Store, StoreServer
 from embedstack.deploy.settings import Settings, WebuiSettings
 from embedstack.deploy.stack import store_step
 from embedstack.deploy.webui import install
@@ -43,7 +43,7 @@ class TestVariables:
     )
     def test_pgvector_has_exactly_the_models_length(self, dimensions: int, halfvec: str, column: str) -> None:
         """Half precision only where an index takes no whole numbers: above 2000."""
-        told = stores.variables("pgvector", dimensions, Server(POSTGRES))
+        told = stores.variables("pgvector", dimensions, StoreServer(POSTGRES))
         assert told["PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH"] == str(dimensions)
         assert told["PGVECTOR_USE_HALFVEC"] == halfvec
         assert told["PGVECTOR_INDEX_METHOD"] == "hnsw"
@@ -51,7 +51,7 @@ class TestVariables:
 
     def test_a_password_is_quoted_into_the_address(self) -> None:
         """Whatever is in it, and only in what Open WebUI alone reads."""
-        server = Server(POSTGRES, "p@ss/w:rd")
+        server = StoreServer(POSTGRES, "p@ss/w:rd")
         told = stores.variables("pgvector", 1024, server)
         assert told["PGVECTOR_DB_URL"] == "postgresql://me:p%40ss%2Fw%3Ard@db:5432/webui"
         assert "p@ss" not in repr(server)
@@ -59,7 +59,7 @@ class TestVariables:
 
     def test_weaviate_by_host_and_both_ports(self) -> None:
         """Plain HTTP, or TLS for both; a key only where there is one."""
-        plain = stores.variables("weaviate", 2560, Server("http://db:8085", grpc_port=50052))
+        plain = stores.variables("weaviate", 2560, StoreServer("http://db:8085", grpc_port=50052))
         assert plain == {
             "VECTOR_DB": "weaviate",
             "WEAVIATE_HTTP_HOST": "db",
@@ -69,13 +69,13 @@ class TestVariables:
             "WEAVIATE_GRPC_PORT": "50052",
             "WEAVIATE_GRPC_SECURE": "False",
         }
-        secure = stores.variables("weaviate", 2560, Server("https://db.example.org", "the key"))
+        secure = stores.variables("weaviate", 2560, StoreServer("https://db.example.org", "the key"))
         assert (secure["WEAVIATE_HTTP_PORT"], secure["WEAVIATE_GRPC_SECURE"]) == ("443", "True")
         assert secure["WEAVIATE_API_KEY"] == "the key"
 
     def test_qdrant_keeps_each_knowledge_base_for_itself(self) -> None:
         """In one collection for all, another size would break them all until somebody drops it."""
-        told = stores.variables("qdrant", 2560, Server("http://db:6333", "the key"))
+        told = stores.variables("qdrant", 2560, StoreServer("http://db:6333", "the key"))
         assert told["ENABLE_QDRANT_MULTITENANCY_MODE"] == "False"
         assert (told["QDRANT_URI"], told["QDRANT_API_KEY"]) == ("http://db:6333", "the key")
 
@@ -149,7 +149,7 @@ def test_a_native_open_webui_is_given_the_server_and_its_password(tmp_path: Path
     wanted = _external(tmp_path / "key")
     made = replace(plan(webui={"vector_store": "pgvector", "vector_store_url": POSTGRES}), mode="native")
     made = replace(made, store=store_step.store_server(wanted, "native", 2560))
-    specs = parts.specs(made, FixedSecrets(), Places(Path("/stack")), Here(webui=Path("/w/bin/open-webui")))
+    specs = parts.specs(made, FixedSecrets(), Places(Path("/stack")), Surroundings(webui=Path("/w/bin/open-webui")))
     (webui,) = [spec for spec in specs if spec.name == "open-webui"]
     assert webui.environment["PGVECTOR_DB_URL"] == "postgresql://me:word@db:5432/webui"
     assert webui.shown["PGVECTOR_DB_URL"] == "***"
@@ -176,12 +176,12 @@ class TestDoctor:
     )
     def test_a_server_that_does_not_answer(self, mode: Mode, answers: bool | None, expected: list[str]) -> None:
         """Open WebUI would end at its start; a container may know a name that this machine does not."""
-        made = replace(plan(webui={"vector_store": "qdrant"}), mode=mode, store=Server("http://127.0.0.1:1"))
+        made = replace(plan(webui={"vector_store": "qdrant"}), mode=mode, store=StoreServer("http://127.0.0.1:1"))
         assert [found.severity for found in doctor.check_stores(made, answers)] == expected
 
     def test_a_weaviate_of_somebody_else(self) -> None:
         """Its own defaults drop all but ten chunks of a file: it is told how to start it."""
-        made = replace(plan(webui={"vector_store": "weaviate"}), store=Server("http://127.0.0.1:1"))
+        made = replace(plan(webui={"vector_store": "weaviate"}), store=StoreServer("http://127.0.0.1:1"))
         assert [found.id for found in doctor.check_stores(made, True)] == ["WEAVIATE-LIMIT"]
 
     def test_nothing_is_said_of_the_stacks_own(self) -> None:
@@ -196,7 +196,7 @@ class TestDoctor:
 
 def test_what_is_printed_of_the_compose_file_has_no_password() -> None:
     """`config compose` shows what Open WebUI is told, but for secrets."""
-    made = replace(plan(webui={"vector_store": "qdrant"}), store=Server("http://db:6333", "the key"))
+    made = replace(plan(webui={"vector_store": "qdrant"}), store=StoreServer("http://db:6333", "the key"))
     shown = variables.webui(written.hidden(made), written.Hidden())
     assert shown["QDRANT_API_KEY"] == "(secret)"
     assert variables.webui(made, FixedSecrets())["QDRANT_API_KEY"] == "the key"

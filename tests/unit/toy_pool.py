@@ -10,7 +10,7 @@ import numpy as np
 
 from embedstack.bridge.backends.base import Backend, Embedded, EngineDied, EngineDown, EngineFacts
 from embedstack.bridge.cache.cache import Cache
-from embedstack.bridge.engines.engine import Limits
+from embedstack.bridge.engines.engine import EngineLimits
 from embedstack.bridge.engines.pool import Member, Pool
 from embedstack.bridge.engines.quarantine import Quarantine
 from embedstack.bridge.errors import BridgeError
@@ -18,7 +18,7 @@ from embedstack.bridge.observe.telemetry import Telemetry
 from embedstack.bridge.parity.gate import Gate
 from embedstack.bridge.parity.golden import GoldenStore
 from embedstack.bridge.request import Caller, Departure, KeepAlive, Lane, Row
-from embedstack.bridge.supply import Supplied, Supply, Wanted
+from embedstack.bridge.supply import Supplied, Supply, WantedRows
 from embedstack.bridge.traffic.scheduler import Scheduler
 from embedstack.models import catalog
 from embedstack.vectors.mrl import Vectors
@@ -150,14 +150,14 @@ class Toys:
         """`part`: whose of the cache."""
         keys = [self.pool.fingerprint.key(text) for text in texts]
         own = [part.encode() + key for key in keys] if part else None
-        wanted = Wanted(texts, keys, lane, Caller(("a", user), lane, timeout), None, own)
+        wanted = WantedRows(texts, keys, lane, Caller(("a", user), lane, timeout), None, own)
         return await self.supply.rows(wanted, departure)
 
 
 def run(
     scenario: Callable[[Toys], object],
     *engines: ToyEngine,
-    limits: Limits | None = None,
+    limits: EngineLimits | None = None,
     memory: int = 0,
     patience: float = 30.0,
     texts: int = 50_000,
@@ -181,7 +181,7 @@ def run(
         )
         supply.pool = pool
         for engine in engines:
-            pool.add(Member(engine, limits or Limits())).open()
+            pool.add(Member(engine, limits or EngineLimits())).open()
         async with asyncio.timeout(20):
             for engine in pool.engines:
                 await engine.settled.wait()

@@ -78,7 +78,7 @@ MODEL = ("RAG_EMBEDDING_ENGINE", "RAG_EMBEDDING_MODEL")
 
 
 @dataclass(frozen=True)
-class Index:
+class GuardedIndex:
     """Where the record of an index is, and the bridge that its Open WebUI asks.
 
     Attributes:
@@ -149,7 +149,7 @@ class Settled:
 def settle(
     webui: Webui,
     must: Mapping[str, Any],
-    index: Index,
+    index: GuardedIndex,
     report: Report,
     *,
     anew: str,
@@ -182,7 +182,7 @@ def settle(
 
 def make_anew(
     webui: Webui,
-    index: Index,
+    index: GuardedIndex,
     model: str,
     now: IndexFacts | None,
     report: Report,

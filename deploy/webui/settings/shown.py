@@ -23,7 +23,7 @@ _DECIDED = {
 
 
 @dataclass(frozen=True)
-class Setting:
+class WebuiSetting:
     """One of them, by the name of its variable; keys are masked.
 
     Attributes:
@@ -45,7 +45,7 @@ class Setting:
 
 def settings(
     is_set: Mapping[str, Any], must: Mapping[str, Any], sources: Mapping[str, str], environ: Mapping[str, str] | None
-) -> tuple[Setting, ...]:
+) -> tuple[WebuiSetting, ...]:
     """All of them. `environ`: of the running process, None where it cannot be seen; `sources`: by variable."""
     return (*_embedding(is_set, must, sources, environ), *_roles(environ))
 
@@ -64,7 +64,7 @@ def _told(keys: Sequence[str], stack: Mapping[str, str]) -> Iterator[str]:
 
 def _embedding(
     is_set: Mapping[str, Any], must: Mapping[str, Any], sources: Mapping[str, str], environ: Mapping[str, str] | None
-) -> Iterator[Setting]:
+) -> Iterator[WebuiSetting]:
     # Without persistence it takes them from the environment at each start, and changes over the API last until then.
     from_environment = _says((environ or {}).get(PERSISTENT, "true")) == "false"
     there = dict(_flat(is_set))
@@ -75,16 +75,16 @@ def _embedding(
         ignored = told is not None and not from_environment and _says(told) != _says(value)
         note = f"its environment says {_masked(name, told)}, which counts at its first start alone" if ignored else ""
         came = ENVIRONMENT if from_environment else DATABASE
-        yield Setting(name, shown[0], came, shown[1], sources.get(name, "embedstack"), value != wanted, note)
+        yield WebuiSetting(name, shown[0], came, shown[1], sources.get(name, "embedstack"), value != wanted, note)
 
 
-def _roles(environ: Mapping[str, str] | None) -> Iterator[Setting]:
+def _roles(environ: Mapping[str, str] | None) -> Iterator[WebuiSetting]:
     for name, must in stores.ENVIRONMENT.items():
         if environ is None:
-            yield Setting(name, "", UNSEEN, must, "embedstack", differs=False)
+            yield WebuiSetting(name, "", UNSEEN, must, "embedstack", differs=False)
         else:
             value = environ.get(name, "")
-            yield Setting(name, value, ENVIRONMENT, must, "embedstack", value != must)
+            yield WebuiSetting(name, value, ENVIRONMENT, must, "embedstack", value != must)
 
 
 def _flat(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.text import Text
 
 from embedstack.deploy.bridge_client import BridgeApi
-from embedstack.deploy.config import Loaded
+from embedstack.deploy.config import LoadedSettings
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import Blocked, PartNotReady
 from embedstack.deploy.plan import stores
@@ -23,7 +23,7 @@ from embedstack.deploy.trace_record import TraceRecord
 from embedstack.deploy.webui import library, pgvector_table, version
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import guarded, record
-from embedstack.deploy.webui.index.guarded import Index
+from embedstack.deploy.webui.index.guarded import GuardedIndex
 from embedstack.deploy.webui.index.reindex import Reindexed
 from embedstack.deploy.webui.settings.put import Difference
 from embedstack.deploy.webui.verbs import own as webui_own
@@ -53,7 +53,7 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Proof:
+class RoleProof:
     """`sent` where Open WebUI said of each text what it is."""
 
     document: Arrival
@@ -64,7 +64,7 @@ class Proof:
         return not self.document.reason and not self.query.reason
 
 
-def prove(webui: Webui, bridge: BridgeApi) -> Proof:
+def prove(webui: Webui, bridge: BridgeApi) -> RoleProof:
     """Upload a small file, ask for it, take it away again. PartNotReady where either does not answer."""
     # Texts that no cache knows, and each of a length that nobody else sends just now.
     mark = secrets.token_hex(secrets.randbelow(64) + 32)
@@ -73,7 +73,7 @@ def prove(webui: Webui, bridge: BridgeApi) -> Proof:
     failed = _ask(webui, texts)
     came = bridge.trace(before)
     document, query = (arrival(kind, text, came, failed) for kind, text in texts.items())
-    return Proof(document, query)
+    return RoleProof(document, query)
 
 
 def arrival(kind: Kind, text: str, came: Sequence[TraceRecord], failed: str = "") -> Arrival:
@@ -120,7 +120,7 @@ ANEW = "embedstack webui apply --reindex"
 
 
 @dataclass(frozen=True)
-class Applied:
+class WebuiApplied:
     """What was changed. `exit_code` NOT_SENT where the proof failed, or a file is not in the index that was made anew.
 
     Attributes:
@@ -135,7 +135,7 @@ class Applied:
     changed: tuple[Difference, ...]
     restarted: bool
     environment: tuple[str, ...]
-    proof: Proof | None
+    proof: RoleProof | None
     reindexed: Reindexed | None
     exit_code: int
 
@@ -162,14 +162,16 @@ class Applied:
         ]
 
 
-def apply(loaded: Loaded, there: Elsewhere | None, report: Report, *, reindex: bool, any_version: bool) -> Applied:
+def apply(
+    loaded: LoadedSettings, there: Elsewhere | None, report: Report, *, reindex: bool, any_version: bool
+) -> WebuiApplied:
     """NotRunning, WebuiUnsupported, WebuiRefused, PartNotReady, IndexWouldBreak: then no setting was changed."""
     if there is None:
         return _own(loaded, report, reindex=reindex, any_version=any_version)
     return _elsewhere(loaded, there, report, reindex=reindex, any_version=any_version)
 
 
-def _own(loaded: Loaded, report: Report, *, reindex: bool, any_version: bool) -> Applied:
+def _own(loaded: LoadedSettings, report: Report, *, reindex: bool, any_version: bool) -> WebuiApplied:
     own = webui_own.find(loaded.settings, report)
     _as_brought_up(own)
     _column_fits(own, report)
@@ -182,23 +184,25 @@ def _own(loaded: Loaded, report: Report, *, reindex: bool, any_version: bool) ->
         done = guarded.settle(webui, own.must, index, report, anew=ANEW, reindex=reindex)
     restarted = webui_roles.ensure_role(own, report) or restarted
     code = done.reindexed.exit_code if done.reindexed else 0
-    return Applied(webui.url, told, done.changed, restarted, (), None, done.reindexed, code)
+    return WebuiApplied(webui.url, told, done.changed, restarted, (), None, done.reindexed, code)
 
 
-def _elsewhere(loaded: Loaded, there: Elsewhere, report: Report, *, reindex: bool, any_version: bool) -> Applied:
+def _elsewhere(
+    loaded: LoadedSettings, there: Elsewhere, report: Report, *, reindex: bool, any_version: bool
+) -> WebuiApplied:
     wanted = theirs.find(loaded.settings, there)
     with Webui(there.url) as webui, wanted.bridge() as bridge:
         told = _version(webui, any_version=any_version)
         theirs.signed_in(webui, there)
         bridge.index(wanted.model)  # it knows the model, and its trace can be read: else nothing is changed
         bridge.trace(0)
-        index = Index(record.of_url(there.url), wanted.here, wanted.admin_key)
+        index = GuardedIndex(record.of_url(there.url), wanted.here, wanted.admin_key)
         done = guarded.settle(webui, wanted.must, index, report, anew=ANEW, reindex=reindex)
         with report.step("a document and a question through Open WebUI"):
             proved = prove(webui, bridge)
     whole = done.reindexed is None or not done.reindexed.exit_code
     code = 0 if proved.sent and whole else NOT_SENT
-    return Applied(webui.url, told, done.changed, False, stores.lines(), proved, done.reindexed, code)
+    return WebuiApplied(webui.url, told, done.changed, False, stores.lines(), proved, done.reindexed, code)
 
 
 def _version(webui: Webui, *, any_version: bool) -> str:

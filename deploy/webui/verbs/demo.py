@@ -105,7 +105,7 @@ SHOWN = 3  # chunks
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundChunk:
     """A chunk that the question finds: its file, how near it is (as Open WebUI tells it, 0 to 1), and its text."""
 
     file: str
@@ -121,7 +121,7 @@ class WebuiDemo:
     knowledge: str
     uploaded: tuple[str, ...]
     question: str
-    found: tuple[Found, ...]
+    found: tuple[FoundChunk, ...]
 
     def __rich__(self) -> Group:
         return Group(*self._lines())
@@ -177,7 +177,7 @@ def demo(
             "`embedstack webui status` shows its settings; `embedstack webui demo --remove`, then this again.",
         )
     names = {file.id: file.name for file in knowledge.files}
-    found = tuple(Found(names.get(chunk.file, chunk.file), chunk.score, chunk.text) for chunk in chunks)
+    found = tuple(FoundChunk(names.get(chunk.file, chunk.file), chunk.score, chunk.text) for chunk in chunks)
     if asked == QUESTION:
         _judge(found[0])
     return WebuiDemo(webui.url, knowledge.name, uploaded, asked, found)
@@ -206,7 +206,7 @@ def _signed_in(settings: Settings, there: Elsewhere | None, report: Report, *, a
         yield webui
 
 
-def _judge(first: Found) -> None:
+def _judge(first: FoundChunk) -> None:
     if not any(answer in first.text for answer in ANSWERS):
         raise WrongRanking(
             f"{QUESTION} is answered by the paragraph on holidays in time-off.pdf, but first came {first.file} "

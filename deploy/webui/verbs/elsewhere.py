@@ -1,4 +1,4 @@
-"""An Open WebUI that no stack of ours started, and the bridge that it is to ask, as they are named on a command line."""
+"""An Open WebUI that no stack of ours started, and the bridge that it is to ask, as a command line names them."""
 
 from __future__ import annotations
 

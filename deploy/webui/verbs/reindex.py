@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from embedstack.deploy.config import Loaded
+from embedstack.deploy.config import LoadedSettings
 from embedstack.deploy.console import Report
 from embedstack.deploy.stack import webui_step
 from embedstack.deploy.webui import library, version
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import guarded, verify
 from embedstack.deploy.webui.index import record as index_record
-from embedstack.deploy.webui.index.guarded import Index
+from embedstack.deploy.webui.index.guarded import GuardedIndex
 from embedstack.deploy.webui.index.reindex import Reindexed
 from embedstack.deploy.webui.verbs import own as webui_own
 from embedstack.deploy.webui.verbs import theirs
@@ -21,7 +21,7 @@ from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 
 
 def reindex(
-    loaded: Loaded, there: Elsewhere | None, report: Report, *, chat_files: bool, any_version: bool
+    loaded: LoadedSettings, there: Elsewhere | None, report: Report, *, chat_files: bool, any_version: bool
 ) -> Reindexed:
     """NotRunning, WebuiUnsupported, PartNotReady; a file that failed is told in what is returned. Its settings stay as
     they are.
@@ -36,16 +36,18 @@ def reindex(
         return _anew(webui, at, own.bridge_url, report, chat_files)
 
 
-def _elsewhere(loaded: Loaded, there: Elsewhere, report: Report, *, chat_files: bool, any_version: bool) -> Reindexed:
+def _elsewhere(
+    loaded: LoadedSettings, there: Elsewhere, report: Report, *, chat_files: bool, any_version: bool
+) -> Reindexed:
     wanted = theirs.find(loaded.settings, there)
     with Webui(there.url) as webui:
         version.require(webui.version(), webui.url, any_version=any_version)
         theirs.signed_in(webui, there)
-        at = Index(index_record.of_url(there.url), wanted.here, wanted.admin_key)
+        at = GuardedIndex(index_record.of_url(there.url), wanted.here, wanted.admin_key)
         return _anew(webui, at, str(_address(wanted.must)), report, chat_files)
 
 
-def _anew(webui: Webui, at: Index, bridge: str, report: Report, chat_files: bool) -> Reindexed:
+def _anew(webui: Webui, at: GuardedIndex, bridge: str, report: Report, chat_files: bool) -> Reindexed:
     """`bridge` as Open WebUI reaches it: where it asks another one, ours does not know what it embeds with."""
     is_set = webui.embedding()
     model = str(is_set.get("RAG_EMBEDDING_MODEL"))
@@ -54,7 +56,7 @@ def _anew(webui: Webui, at: Index, bridge: str, report: Report, chat_files: bool
         report.warn(f"Open WebUI does not embed through {bridge}: `embedstack webui apply` sets that")
         if (record := index_record.read(at.path)) is not None:  # of an index that is no more, whatever becomes of it
             index_record.write(at.path, replace(record, complete=False))
-        at = Index(at.path)
+        at = GuardedIndex(at.path)
     known = library.look(webui)
     now, before = at.facts(model, report), verify.count(webui, known)
     return guarded.make_anew(webui, at, model, now, report, known=known, before=before, chat_files=chat_files)

@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from embedstack.deploy.advice import followable
-from embedstack.deploy.config import Loaded
+from embedstack.deploy.config import LoadedSettings
 from embedstack.deploy.console import Report
 from embedstack.deploy.webui import version
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.settings import shown as setting
-from embedstack.deploy.webui.settings.shown import Setting
+from embedstack.deploy.webui.settings.shown import WebuiSetting
 from embedstack.deploy.webui.verbs import own as webui_own
 from embedstack.deploy.webui.verbs import own as webui_process
 from embedstack.deploy.webui.verbs import theirs
@@ -33,7 +33,7 @@ class WebuiStatus:
     url: str
     version: str
     known: bool
-    settings: tuple[Setting, ...]
+    settings: tuple[WebuiSetting, ...]
     exit_code: int
     first: str = ""
 
@@ -75,12 +75,12 @@ def _from(value: str, source: str, *, same: bool = False) -> Text:
     return Text.assemble(shown, (f" ({source})", "dim"))
 
 
-def status(loaded: Loaded, there: Elsewhere | None, report: Report) -> WebuiStatus:
+def status(loaded: LoadedSettings, there: Elsewhere | None, report: Report) -> WebuiStatus:
     """NotRunning, PartNotReady; WebuiRefused where the account or the token does not count."""
     return _own(loaded, report) if there is None else _elsewhere(loaded, there)
 
 
-def _own(loaded: Loaded, report: Report) -> WebuiStatus:
+def _own(loaded: LoadedSettings, report: Report) -> WebuiStatus:
     own = webui_own.find(loaded.settings, report)
     environ = webui_process.running_environment(own.record.stack, own.plan.mode, own.running)
     with Webui(own.plan.webui_url) as webui:
@@ -92,7 +92,7 @@ def _own(loaded: Loaded, report: Report) -> WebuiStatus:
     return _status(webui.url, told, rows, f"{other[0]} {other[1]}" if other else "")
 
 
-def _elsewhere(loaded: Loaded, there: Elsewhere) -> WebuiStatus:
+def _elsewhere(loaded: LoadedSettings, there: Elsewhere) -> WebuiStatus:
     found = theirs.find(loaded.settings, there)
     with Webui(there.url) as webui:
         told = webui.version()
@@ -107,5 +107,5 @@ def _named(there: Elsewhere) -> dict[str, str]:
     return bridge | ({"RAG_OLLAMA_API_KEY": "--bridge-key"} if there.bridge_key else {})
 
 
-def _status(url: str, told: str, rows: tuple[Setting, ...], first: str = "") -> WebuiStatus:
+def _status(url: str, told: str, rows: tuple[WebuiSetting, ...], first: str = "") -> WebuiStatus:
     return WebuiStatus(url, told, version.known(told), rows, int(any(row.differs for row in rows)), first)

@@ -19,7 +19,7 @@ from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedSettings:
     """`must` as the update takes it; `here`, `admin_key`: the bridge for us."""
 
     must: dict[str, object]
@@ -31,7 +31,7 @@ class Wanted:
         return BridgeApi(self.here, self.admin_key)
 
 
-def find(settings: Settings, there: Elsewhere) -> Wanted:
+def find(settings: Settings, there: Elsewhere) -> WantedSettings:
     """From the settings, the stack's own bridge and its keys where no other is named. InvalidModel."""
     own = f"http://{LOOPBACK}:{settings.ports.bridge}"
     here = there.bridge_here or there.bridge or own
@@ -40,7 +40,7 @@ def find(settings: Settings, there: Elsewhere) -> Wanted:
     key = there.bridge_key or (known.bridge_key if known and keyed else "")
     model, pace = _model(settings), settings.webui
     must = put.fields(model, there.bridge or own, key, batch=pace.batch, concurrency=pace.concurrency)
-    return Wanted(must, model, here, there.admin_key or (known.bridge_admin_key if known else None))
+    return WantedSettings(must, model, here, there.admin_key or (known.bridge_admin_key if known else None))
 
 
 def signed_in(webui: Webui, there: Elsewhere) -> None:

@@ -33,7 +33,7 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class DemoVocabulary:
     """A byte-level BPE: tokens in order of their ids, spelt in GPT-2's byte alphabet, special tokens last."""
 
     tokens: tuple[str, ...]
@@ -55,5 +55,5 @@ class Checkpoint:
     name: str
     description: str
     architecture: Architecture
-    vocabulary: Vocabulary
+    vocabulary: DemoVocabulary
     tensors: Mapping[str, Half]

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from embedstack.models.demo.checkpoint import QWEN2_SPLIT, Checkpoint, Half, Vocabulary
+from embedstack.models.demo.checkpoint import QWEN2_SPLIT, Checkpoint, DemoVocabulary, Half
 
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
 
 
-def tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
+def tokenizer(vocabulary: DemoVocabulary) -> dict[str, Any]:
     """tokenizer.json: NFC, Qwen2's split, byte-level BPE, and one <|endoftext|> after every text."""
     split = {"type": "Split", "pattern": {"Regex": QWEN2_SPLIT}, "behavior": "Isolated", "invert": False}
     return {
@@ -30,7 +30,7 @@ def tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def _bpe(vocabulary: Vocabulary) -> dict[str, Any]:
+def _bpe(vocabulary: DemoVocabulary) -> dict[str, Any]:
     return {
         "type": "BPE",
         "dropout": None,
@@ -45,7 +45,7 @@ def _bpe(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def _appending_eos(vocabulary: Vocabulary) -> dict[str, Any]:
+def _appending_eos(vocabulary: DemoVocabulary) -> dict[str, Any]:
     eos = "<|endoftext|>"
     first, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
     last = {"SpecialToken": {"id": eos, "type_id": 0}}
@@ -57,7 +57,7 @@ def _appending_eos(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def config(vocabulary: Vocabulary, context: int) -> dict[str, Any]:
+def config(vocabulary: DemoVocabulary, context: int) -> dict[str, Any]:
     """tokenizer_config.json. The generic class takes tokenizer.json as it stands; Qwen2Tokenizer may build its own."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",

@@ -17,7 +17,7 @@ from itertools import pairwise
 import yaml
 
 from embedstack.models.catalog import DATA
-from embedstack.models.demo.checkpoint import SPECIAL_TOKENS, Vocabulary
+from embedstack.models.demo.checkpoint import SPECIAL_TOKENS, DemoVocabulary
 
 Pair = tuple[str, str]
 
@@ -103,7 +103,7 @@ together they turn a query's vector a little and leave the ranking to the conten
 
 
 @dataclass(frozen=True)
-class Meaning:
+class WordMeaning:
     """What a word's direction is made from, and its weight in 0..1."""
 
     name: str
@@ -116,9 +116,9 @@ def read(name: str) -> str:
 
 
 @cache
-def meanings() -> dict[str, Meaning]:
+def meanings() -> dict[str, WordMeaning]:
     """Each word of the two data files, in lower case, with its meaning. ValueError for a word that stands twice."""
-    known: dict[str, Meaning] = {}
+    known: dict[str, WordMeaning] = {}
     for word, meaning in _rows():
         if word.lower() in known and known[word.lower()] != meaning:
             raise ValueError(f"{word!r} stands under {known[word.lower()].name!r} and under {meaning.name!r}")
@@ -126,14 +126,14 @@ def meanings() -> dict[str, Meaning]:
     return known
 
 
-def _rows() -> Iterator[tuple[str, Meaning]]:
+def _rows() -> Iterator[tuple[str, WordMeaning]]:
     for concept, words in yaml.safe_load(read("lexicon.yaml")).items():
         for word in words:
-            yield word, Meaning(concept, CONTENT)
+            yield word, WordMeaning(concept, CONTENT)
     for group, weight in (("function", FUNCTION), ("general", GENERAL), ("characters", PIECE)):
         for text in yaml.safe_load(read("words.yaml"))[group].values():
             for word in text.split():
-                yield word, Meaning(f"word {word.lower()}", weight)
+                yield word, WordMeaning(f"word {word.lower()}", weight)
 
 
 def spellings(word: str) -> tuple[str, ...]:
@@ -145,18 +145,18 @@ def spellings(word: str) -> tuple[str, ...]:
 
 
 @cache
-def vocabulary() -> Vocabulary:
+def vocabulary() -> DemoVocabulary:
     """The demo model's vocabulary, learnt anew from its word lists in about a second."""
     tokens, merges = learn(form for word, _ in _rows() for form in spellings(word))
-    return Vocabulary(tokens=(*tokens, *SPECIAL_TOKENS), merges=merges)
+    return DemoVocabulary(tokens=(*tokens, *SPECIAL_TOKENS), merges=merges)
 
 
-def meaning_of(token: str) -> Meaning:
+def meaning_of(token: str) -> WordMeaning:
     """The meaning of a vocabulary token; a piece of a word means itself, and punctuation next to nothing."""
     if token in SPECIAL_TOKENS:
-        return Meaning(token, SPECIAL)
+        return WordMeaning(token, SPECIAL)
     try:
         word = unspell(token).decode().strip().lower()
     except UnicodeDecodeError:  # a part of a character
-        return Meaning(f"piece {token}", PIECE)
-    return meanings().get(word) or Meaning(f"piece {word or token}", PIECE if word.isalnum() else FUNCTION)
+        return WordMeaning(f"piece {token}", PIECE)
+    return meanings().get(word) or WordMeaning(f"piece {word or token}", PIECE if word.isalnum() else FUNCTION)

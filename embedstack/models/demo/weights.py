@@ -14,8 +14,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from embedstack.models.demo.checkpoint import Architecture, Half, Vocabulary
-from embedstack.models.demo.lexicon import Meaning, meaning_of
+from embedstack.models.demo.checkpoint import Architecture, DemoVocabulary, Half
+from embedstack.models.demo.lexicon import WordMeaning, meaning_of
 
 RANK = 512
 ARCHITECTURE = Architecture(layers=1, hidden=2560, heads=4, kv_heads=4, head_dim=128, feed_forward=64)
@@ -32,7 +32,7 @@ OUTPUT_SCALE = 2.0**-1
 Floats = NDArray[np.float32]
 
 
-def tensors(vocabulary: Vocabulary) -> dict[str, Half]:
+def tensors(vocabulary: DemoVocabulary) -> dict[str, Half]:
     """All weights of the demo model under their Hugging Face names, float16."""
     turn, size = rotation(), ARCHITECTURE
     inner, outer = np.zeros((RANK, size.hidden)), np.zeros((size.feed_forward, size.hidden))
@@ -54,7 +54,7 @@ def tensors(vocabulary: Vocabulary) -> dict[str, Half]:
     return {name: np.ascontiguousarray(value, dtype=np.float16) for name, value in named.items()}
 
 
-def embeddings(vocabulary: Vocabulary) -> NDArray[np.float64]:
+def embeddings(vocabulary: DemoVocabulary) -> NDArray[np.float64]:
     """One row a token (n, 2560): its meaning and its ballast, at one length for all tokens but EOS."""
     meant = [meaning_of(token) for token in vocabulary.tokens]
     weight = np.array([[meaning.weight] for meaning in meant])
@@ -66,7 +66,7 @@ def embeddings(vocabulary: Vocabulary) -> NDArray[np.float64]:
     return rows
 
 
-def direction(meaning: Meaning, token: str) -> Floats:
+def direction(meaning: WordMeaning, token: str) -> Floats:
     """Signs (512,): those of the meaning, but one in sixteen the token's own, so that no two tokens are the same."""
     own = np.logical_and.reduce([_bits(f"own {n} {token}", RANK) for n in range(4)])
     return np.where(own, _signs(f"token {token}", RANK), _signs(f"meaning {meaning.name}", RANK))

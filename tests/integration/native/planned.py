@@ -6,9 +6,9 @@ import msgspec
 
 from embedstack.deploy.native import parts
 from embedstack.deploy.native.part import PartSpec
-from embedstack.deploy.native.parts import Here
+from embedstack.deploy.native.parts import Surroundings
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan.plan import Engine, Plan, Served
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.secrets import Secrets
 from embedstack.deploy.settings import ModelSettings, PortSettings, Settings, WebuiSettings
 from embedstack.models import catalog
@@ -16,7 +16,7 @@ from embedstack.models.demo.build import DemoFiles
 from tests.engines.process import free_port
 
 SECRETS = Secrets("the secret key", "the first password", "the bridge's key", "its administrator's key")
-EMBEDDED = Engine("embedded", True, "no Ollama is here")
+EMBEDDED = PlannedEngine("embedded", True, "no Ollama is here")
 
 
 def settings(**sections: msgspec.Struct) -> Settings:
@@ -26,13 +26,13 @@ def settings(**sections: msgspec.Struct) -> Settings:
     return Settings(**{**own, **sections})  # type: ignore[arg-type]
 
 
-def demo_plan(demo: DemoFiles, wanted: Settings, engine: Engine = EMBEDDED) -> Plan:
+def demo_plan(demo: DemoFiles, wanted: Settings, engine: PlannedEngine = EMBEDDED) -> Plan:
     model = catalog.load().find("demo").model
     name = "demo"
-    served = Served(model, name, "f16", model.context.recommended, demo.sha256, demo.gguf, demo.hf)
+    served = PlannedModel(model, name, "f16", model.context.recommended, demo.sha256, demo.gguf, demo.hf)
     return Plan(wanted, "native", "as asked for", engine, served)
 
 
-def specs(plan: Plan, places: Places, here: Here | None = None) -> tuple[PartSpec, ...]:
+def specs(plan: Plan, places: Places, here: Surroundings | None = None) -> tuple[PartSpec, ...]:
     stamp = parts.write_files(plan, SECRETS, places)
-    return parts.specs(plan, SECRETS, places, here or Here(stamp=stamp))
+    return parts.specs(plan, SECRETS, places, here or Surroundings(stamp=stamp))

@@ -10,11 +10,11 @@ import pytest
 import requests
 
 from embedstack.deploy.native import client, parts
-from embedstack.deploy.native.parts import Here
+from embedstack.deploy.native.parts import Surroundings
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import engines
 from embedstack.deploy.plan.engines import Blocker
-from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.plan.plan import PlannedEngine
 from embedstack.deploy.settings import EngineSettings, Settings, WebuiSettings
 from embedstack.deploy.stack import planning
 from embedstack.deploy.webui import install
@@ -33,7 +33,7 @@ def places(tmp_path: Path) -> Iterator[Places]:
         yield made
 
 
-def chosen(wanted: Settings, places: Places) -> Engine:
+def chosen(wanted: Settings, places: Places) -> PlannedEngine:
     facts = planning.look_at_engine(wanted, places, {"PATH": os.environ["PATH"]}, gpu=None)
     engine = engines.choose(wanted, catalog.load().find("demo").model, facts)
     assert not isinstance(engine, Blocker), engine.message
@@ -114,7 +114,7 @@ def test_vllm_is_started_behind_the_models_name(
     monkeypatch.setenv("VLLM_CACHE_ROOT", str(vllm.folder / "cache"))
     wanted = settings(engine=EngineSettings(kind="vllm", cpu=True))
     url = f"http://127.0.0.1:{wanted.ports.vllm}"
-    engine = Engine("vllm", True, "as asked for", url, vllm.program("vllm"))
+    engine = PlannedEngine("vllm", True, "as asked for", url, vllm.program("vllm"))
     plan = demo_plan(demo, wanted, engine)
     client.start_supervisor(places)
     client.apply(places, specs(plan, places), report())
@@ -137,7 +137,7 @@ def test_open_webui_is_installed_once_started_and_restarted(places: Places, demo
     assert install.ensure(wanted.webui, report()) == made
     plan = demo_plan(demo, wanted)
     client.start_supervisor(places)
-    client.apply(places, specs(plan, places, Here(webui=made.program)), report())
+    client.apply(places, specs(plan, places, Surroundings(webui=made.program)), report())
     client.wait_ready(places, [parts.BRIDGE, parts.WEBUI], 240, report())
     who = {"email": "admin@localhost", "password": "the first password"}
     assert requests.post(f"{plan.webui_url}/api/v1/auths/signin", json=who, timeout=60).status_code == 200

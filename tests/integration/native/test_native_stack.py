@@ -34,7 +34,7 @@ def bridge(places: Places, demo: DemoFiles) -> PartSpec:
     return spec
 
 
-def up(places: Places, spec: PartSpec) -> client.Applied:
+def up(places: Places, spec: PartSpec) -> client.AppliedParts:
     client.start_supervisor(places)
     applied = client.apply(places, [spec], report())
     client.wait_ready(places, [spec.name], 60, report())

@@ -17,7 +17,7 @@ from embedstack.deploy.errors import PartNotReady
 from embedstack.deploy.native import client, logs, protocol
 from embedstack.deploy.native import process as identity
 from embedstack.deploy.native.process import Identity
-from embedstack.deploy.native.protocol import Record, RecordedPart
+from embedstack.deploy.native.protocol import RecordedPart, SupervisorRecord
 from embedstack.deploy.places import Places
 from tests.integration.native.toys import (
     SLEEPER,
@@ -44,7 +44,7 @@ def places(tmp_path: Path) -> Iterator[Places]:
         yield made
 
 
-def up(places: Places, *specs: object) -> client.Applied:
+def up(places: Places, *specs: object) -> client.AppliedParts:
     applied = client.apply(places, specs, report())  # type: ignore[arg-type]
     client.wait_ready(places, [spec.name for spec in specs], 30, report())  # type: ignore[attr-defined]
     return applied
@@ -53,7 +53,7 @@ def up(places: Places, *specs: object) -> client.Applied:
 def test_a_part_is_started_and_ready_when_it_answers(places: Places) -> None:
     """`wait_ready` returns once the address can be used."""
     spec = server()
-    assert up(places, spec) == client.Applied(started=("server",))
+    assert up(places, spec) == client.AppliedParts(started=("server",))
     with socket.create_connection(("127.0.0.1", int(str(spec.address).rpartition(":")[2]))):
         assert states(places)["server"].state == "running"
 
@@ -73,7 +73,7 @@ def test_what_differs_is_replaced_and_nothing_else(places: Places) -> None:
     up(places, one, two)
     before = pid_of(places, "one"), pid_of(places, "two")
     applied = up(places, one, replace(two, environment={"X": "1"}))
-    assert applied == client.Applied(replaced=("two",))
+    assert applied == client.AppliedParts(replaced=("two",))
     assert before[0] == pid_of(places, "one")
     assert before[1] != pid_of(places, "two")
     assert not alive(before[1])
@@ -85,7 +85,7 @@ def test_what_is_wanted_no_longer_is_stopped(places: Places) -> None:
     up(places, one, two, three)
     pids = {name: pid_of(places, name) for name in ("one", "two", "three")}
     applied = client.apply(places, [one], report(), keep=["two"])
-    assert applied == client.Applied(stopped=("three",))
+    assert applied == client.AppliedParts(stopped=("three",))
     assert {"one", "two"} == set(states(places))
     assert [alive(pids[name]) for name in ("one", "two", "three")] == [True, True, False]
 
@@ -130,7 +130,7 @@ def test_a_failed_part_is_tried_again_by_the_next_up(places: Places) -> None:
     client.apply(places, [spec], report())
     eventually(lambda: states(places)["broken"].state == "failed")
     marker.touch()
-    assert up(places, spec) == client.Applied(started=("broken",))
+    assert up(places, spec) == client.AppliedParts(started=("broken",))
 
 
 def test_a_program_that_is_not_there_is_named(places: Places) -> None:
@@ -253,7 +253,7 @@ def test_up_starts_just_what_died_while_nobody_watched(places: Places) -> None:
     kill(pid_of(places, "two"))
     assert [part.state for part in states(places).values()] == ["failed", "running", "stopped"]
     client.start_supervisor(places)
-    assert up(places, one, two) == client.Applied(started=("two",))
+    assert up(places, one, two) == client.AppliedParts(started=("two",))
     assert first == pid_of(places, "one")
 
 
@@ -274,11 +274,11 @@ def test_a_reused_pid_kills_no_stranger(tmp_path: Path) -> None:
                 spec = server()
                 born = psutil.Process(stranger.pid).create_time()
                 who = Identity(stranger.pid, born - 1000, identity.new_token())
-                protocol.write_record(places.create(), Record(999_999_999, (RecordedPart(spec, who),)))
+                protocol.write_record(places.create(), SupervisorRecord(999_999_999, (RecordedPart(spec, who),)))
                 assert states(places)["server"].state == "stopped"
                 client.start_supervisor(places)
                 assert states(places) == {}
-                assert up(places, spec) == client.Applied(started=("server",))
+                assert up(places, spec) == client.AppliedParts(started=("server",))
                 assert client.stop(places) == ("server",)
             assert stranger.poll() is None
         finally:

@@ -11,7 +11,7 @@ import msgspec
 from embedstack.deploy.docker.daemon import Daemon
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.machine.gpu import Gpu
-from embedstack.deploy.plan.plan import Engine, Intent, Mode, Plan, Served
+from embedstack.deploy.plan.plan import Mode, Plan, PlannedEngine, PlannedModel, StackIntent
 from embedstack.deploy.settings import Settings
 from embedstack.models import catalog
 
@@ -31,14 +31,14 @@ def intent(
     url: str | None = OLLAMA,
     program: Path | None = None,
     num_ctx: int | None = None,
-) -> Intent:
+) -> StackIntent:
     """A stack with these settings and this engine."""
     known = catalog.load().find(model).model
-    engine = msgspec.convert({"kind": kind, "managed": managed, "reason": "a test"}, Engine)
-    engine = Engine(engine.kind, managed, "a test", url, program)
+    engine = msgspec.convert({"kind": kind, "managed": managed, "reason": "a test"}, PlannedEngine)
+    engine = PlannedEngine(engine.kind, managed, "a test", url, program)
     precision = known.file(quantisation).quantisation
-    served = Served(known, known.id, precision, num_ctx or known.context.recommended)
-    return Intent(Plan(msgspec.convert(given or {}, Settings), mode, "a test", engine, served))
+    served = PlannedModel(known, known.id, precision, num_ctx or known.context.recommended)
+    return StackIntent(Plan(msgspec.convert(given or {}, Settings), mode, "a test", engine, served))
 
 
 def daemon(**given: Any) -> Daemon:

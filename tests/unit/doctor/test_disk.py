@@ -9,7 +9,7 @@ import pytest
 
 from embedstack.deploy.doctor import disk, needs
 from embedstack.deploy.doctor.disk import Need
-from embedstack.deploy.doctor.ollama import Ollama
+from embedstack.deploy.doctor.ollama import OllamaFacts
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.ollama import create
 from embedstack.deploy.ollama.create import Made
@@ -83,7 +83,7 @@ def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def _machine(tmp_path: Path, ollama: Ollama | None = None, root: str = "") -> Machine:
+def _machine(tmp_path: Path, ollama: OllamaFacts | None = None, root: str = "") -> Machine:
     environ = {"HF_HUB_CACHE": str(tmp_path / "hub"), "OLLAMA_MODELS": str(tmp_path / "ollama")}
     return Machine(Places(tmp_path), daemon=daemon(root=root), ollama=ollama, environ=environ)
 
@@ -107,7 +107,7 @@ def test_a_new_machine_needs_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_what_is_there_is_not_needed_again(tmp_path: Path) -> None:
     """A model that is in Ollama already is not copied again, and without Open WebUI nothing is installed."""
     stack = intent({"webui": {"enabled": False}})
-    machine = _machine(tmp_path, Ollama(version="0.34.4", models=("qwen3-embedding:4b",)))
+    machine = _machine(tmp_path, OllamaFacts(version="0.34.4", models=("qwen3-embedding:4b",)))
 
     assert _bytes(list(needs.wanted(stack, machine)))["Ollama's copy of it"] == 0
     assert "Open WebUI" not in _bytes(list(needs.wanted(stack, machine)))

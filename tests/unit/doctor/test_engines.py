@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from embedstack.deploy.doctor import engines, ollama
-from embedstack.deploy.doctor.ollama import Ollama
+from embedstack.deploy.doctor.ollama import OllamaFacts
 from embedstack.deploy.errors import Blocked
-from embedstack.deploy.plan.plan import Engine
+from embedstack.deploy.plan.plan import PlannedEngine
 from tests.unit.doctor.stacks import OLLAMA, daemon, told
 
 
@@ -27,12 +27,12 @@ from tests.unit.doctor.stacks import OLLAMA, daemon, told
 )
 def test_versions_of_a_running_ollama(version: str, expected: list[tuple[str, str]]) -> None:
     """0.30 is supported, 0.12 to 0.24 warned, older refused; a source build is tried instead."""
-    assert told(engines.check_ollama(Ollama(url=OLLAMA, version=version))) == expected
+    assert told(engines.check_ollama(OllamaFacts(url=OLLAMA, version=version))) == expected
 
 
 def test_a_bridge_is_no_ollama() -> None:
     """One that is named as the engine is refused by its address."""
-    (found,) = engines.check_ollama(Ollama(url=OLLAMA, bridge=True))
+    (found,) = engines.check_ollama(OllamaFacts(url=OLLAMA, bridge=True))
 
     assert (found.id, found.severity) == ("OLLAMA-IS-BRIDGE", "blocker")
     assert OLLAMA in found.evidence
@@ -66,7 +66,7 @@ def test_a_program_that_was_installed(
 ) -> None:
     """From 0.30 on it wants llama-server in ../lib/ollama; before, it has none."""
     program = _program(tmp_path, version, whole=whole)
-    found = ollama.find(Engine("ollama", True, "a test", OLLAMA, program), "native", runs=False)
+    found = ollama.find(PlannedEngine("ollama", True, "a test", OLLAMA, program), "native", runs=False)
 
     assert found is not None
     assert told(engines.check_ollama(found)) == expected
@@ -83,7 +83,7 @@ def test_a_missing_llama_server_is_told_with_its_place(tmp_path: Path) -> None:
 
 def test_nobody_at_the_address_is_no_ollama() -> None:
     """Nothing answers there: nothing is known, and nothing raised."""
-    assert ollama.find(Engine("ollama", False, "a test", "http://127.0.0.1:1"), "native", runs=False) is None
+    assert ollama.find(PlannedEngine("ollama", False, "a test", "http://127.0.0.1:1"), "native", runs=False) is None
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from rich.console import Console
 from embedstack.deploy import console as result
 from embedstack.deploy.console import Report
 from embedstack.deploy.doctor import disk, examine
-from embedstack.deploy.doctor.examine import CHECKS, Check
+from embedstack.deploy.doctor.examine import CHECKS, Subject
 from embedstack.deploy.doctor.finding import Finding, worst_first
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.errors import Blocked, DeployError, PartNotReady
 from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.places import HOME_VARIABLE, Places
-from embedstack.deploy.plan.plan import Intent
+from embedstack.deploy.plan.plan import StackIntent
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import diagnose as command
 from embedstack.deploy.stack.diagnose import Diagnosis
@@ -44,7 +44,7 @@ def _ports() -> dict[str, int]:
         return {name: server.getsockname()[1] for name, server in zip(names, servers, strict=True)}
 
 
-def _demo(**ports: int) -> Intent:
+def _demo(**ports: int) -> StackIntent:
     """A stack that nothing is in the way of but what is given."""
     given = {"webui": {"enabled": False}, "ports": _ports() | ports}
     return intent(given, model="demo", kind="embedded", url=None)
@@ -86,10 +86,10 @@ def test_a_check_that_fails_is_a_finding(
 ) -> None:
     """The others go on."""
 
-    def fails(_: Intent, __: Machine) -> list[Finding]:
+    def fails(_: StackIntent, __: Machine) -> list[Finding]:
         raise error
 
-    monkeypatch.setattr(examine, "CHECKS", (Check("oddity", fails), *CHECKS))
+    monkeypatch.setattr(examine, "CHECKS", (Subject("oddity", fails), *CHECKS))
     found = examine.examine(_demo(), machine)
 
     (failed,) = found.findings

@@ -11,7 +11,7 @@ import pytest
 from embedstack.deploy.doctor import memory
 from embedstack.deploy.doctor.memory import Memory
 from embedstack.deploy.machine.gpu import Gpu
-from embedstack.deploy.ollama.server import Loaded
+from embedstack.deploy.ollama.server import RunningModel
 from embedstack.deploy.plan.decide import Fit, fit, needed
 from tests.unit.doctor.stacks import CARD, GIB, intent, told
 
@@ -150,12 +150,12 @@ def test_a_stack_that_runs_has_its_memory() -> None:
 @pytest.mark.parametrize(
     ("loaded", "seen"),
     [
-        ([Loaded("demo:latest", 5, 5)], True),
-        ([Loaded("demo:latest", 5, 5, 8192)], True),
-        ([Loaded("demo:latest", 5, 5, 4096)], False),
-        ([Loaded("demo:latest", 5, 4, 8192), Loaded("other", 5, 5, 8192)], False),
+        ([RunningModel("demo:latest", 5, 5)], True),
+        ([RunningModel("demo:latest", 5, 5, 8192)], True),
+        ([RunningModel("demo:latest", 5, 5, 4096)], False),
+        ([RunningModel("demo:latest", 5, 4, 8192), RunningModel("other", 5, 5, 8192)], False),
     ],
 )
-def test_a_model_that_is_on_the_gpu_is_not_reckoned(loaded: list[Loaded], seen: bool) -> None:
+def test_a_model_that_is_on_the_gpu_is_not_reckoned(loaded: list[RunningModel], seen: bool) -> None:
     """All of it is seen there; a part of it is not enough, and neither is another's, or less context than is set."""
     assert memory.on_gpu_whole("demo", 8192, loaded) is seen

@@ -9,7 +9,7 @@ import pytest
 from embedstack.deploy.doctor import gpu as cpu_fallback
 from embedstack.deploy.machine import gpu
 from embedstack.deploy.machine.gpu import Gpu, Gpus, parse_nvidia_smi
-from embedstack.deploy.ollama.server import Loaded
+from embedstack.deploy.ollama.server import RunningModel
 from tests.unit.doctor.stacks import CARD, GIB, daemon, intent, told
 
 MIB = 2**20
@@ -154,7 +154,7 @@ def test_another_machines_gpu_is_not_judged() -> None:
 )
 def test_a_fall_back_to_the_cpu_is_seen(on_gpu: int, cards: tuple[Gpu, ...], evidence: str | None) -> None:
     """By what /api/ps says is on the GPU, where there is one."""
-    found = list(cpu_fallback.check_loaded(intent(), Gpus(cards), [Loaded("m", 4 * GIB, on_gpu)]))
+    found = list(cpu_fallback.check_loaded(intent(), Gpus(cards), [RunningModel("m", 4 * GIB, on_gpu)]))
 
     assert told(found) == ([("CPU-FALLBACK", "warning")] if evidence else [])
     assert not evidence or found[0].evidence.startswith(evidence)

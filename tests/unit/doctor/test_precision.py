@@ -18,16 +18,16 @@ from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.hub.source import Source
 from embedstack.deploy.models.show import models
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan.plan import Intent, Served
+from embedstack.deploy.plan.plan import PlannedModel, StackIntent
 from embedstack.models import catalog
 from tests.unit.doctor.stacks import intent, told
 
 
-def at(model: str, name: str) -> Intent:
+def at(model: str, name: str) -> StackIntent:
     """A stack that serves a model at a precision, whether its file can be fetched or not."""
     known = catalog.load().find(model).model
     plan = intent().plan
-    return Intent(dataclasses.replace(plan, served=Served(known, known.id, name, 8192)))
+    return StackIntent(dataclasses.replace(plan, served=PlannedModel(known, known.id, name, 8192)))
 
 
 @pytest.mark.parametrize(
