@@ -21,8 +21,8 @@ from embedstack.bridge.errors import BadRequest, BridgeError, Forbidden, Unautho
 from embedstack.bridge.observe.telemetry import Telemetry
 from embedstack.bridge.request import Departure
 from embedstack.bridge.settings import hosts
-from embedstack.bridge.settings.hosts import is_loopback
 from embedstack.bridge.settings.security import ApiKey, Security
+from embedstack.host.addresses import is_loopback
 
 # Pages cannot keep a browser from sending these, and nothing but a browser sends them: every name that begins with
 # `Sec-` is the browser's own (Fetch, 2.2.2), as Sec-Fetch-Site.
@@ -181,7 +181,7 @@ class Guard:
             )
 
     def _serves(self, name: str) -> bool:
-        return hosts.is_loopback(name) or name in self._names or any(known.matches(name) for known in self._hosts)
+        return is_loopback(name) or name in self._names or any(known.matches(name) for known in self._hosts)
 
     def _check_origin(self, origin: str | None) -> None:
         if origin is not None and not self._allows(origin):
@@ -195,7 +195,7 @@ class Guard:
         page = hosts.origin(origin)
         if page is None:
             return False
-        own = page.scheme in ("http", "https") and hosts.is_loopback(page.host)
+        own = page.scheme in ("http", "https") and is_loopback(page.host)
         return own or any(known.matches(page) for known in self._origins)
 
     def _key(self, path: str, headers: Headers) -> ApiKey | None:

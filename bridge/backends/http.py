@@ -5,10 +5,8 @@ import re
 import ssl
 from base64 import b64encode
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +17,7 @@ from embedstack.bridge.backends.base import EngineDied, EngineDown, EngineGarble
 from embedstack.bridge.backends.child import killed_for_memory
 from embedstack.bridge.backends.connection import MOST_BODY, BrokenOffError, Connection, NonsenseError, Raw
 from embedstack.bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
+from embedstack.host.addresses import is_loopback
 
 # Bytes of an answer that is no vectors: the largest is Ollama's vocabulary, some 10 MB.
 MOST_PAGE = 64 * 1024 * 1024
@@ -249,11 +248,7 @@ class Address:
     @property
     def is_here(self) -> bool:
         """Whether it surely is this machine's."""
-        if self.socket or self.host == "localhost":
-            return True
-        with suppress(ValueError):
-            return ip_address(self.host).is_loopback
-        return False
+        return bool(self.socket) or is_loopback(self.host)
 
     def head(self, api_key: str | None) -> str:
         """The lines that every request has."""

@@ -87,19 +87,6 @@ def _authority(text: str) -> Authority | None:
     return Authority(name, port, is_literal=False) if name and not _is_numeric(name) else None
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address, brackets or not, is this machine's alone."""
-    bare = host.strip("[]").lower()
-    if bare == "localhost" or bare.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(bare)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None  # 3.13 looks inside, 3.11 not
-    return (mapped or address).is_loopback
-
-
 @dataclass(frozen=True, slots=True)
 class HostPattern:
     """One of `*`, a host, `*.` and a domain (all below it, not itself), or a network of addresses."""

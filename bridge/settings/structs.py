@@ -16,7 +16,6 @@ from msgspec import Meta
 
 from embedstack.bridge.settings import hosts
 from embedstack.bridge.settings.engines import EngineSettings, PoolSettings
-from embedstack.bridge.settings.hosts import is_loopback
 from embedstack.bridge.settings.kinds import (
     MIB,
     Bound,
@@ -37,6 +36,7 @@ from embedstack.bridge.settings.kinds import (
 )
 from embedstack.bridge.settings.security import Security
 from embedstack.configuration.validation import InvalidError
+from embedstack.host.addresses import is_loopback
 from embedstack.models.catalog import MIN_DIMENSIONS, Task
 
 

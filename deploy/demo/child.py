@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from embedstack.deploy.bridge_client import BridgeClient
 from embedstack.deploy.errors import BridgeNotReady, BridgeRefused
-from embedstack.deploy.machine.ports import HOST
 from embedstack.host import processes
+from embedstack.host.addresses import LOOPBACK
 
 READY_TIMEOUT = 60.0  # seconds; it takes about two
 POLL = 0.05  # seconds
@@ -44,7 +44,7 @@ def demo_bridge(port: int) -> Iterator[BridgeChild]:
     """The bridge with the demo model on `port`, ready, until the block ends. BridgeNotReady."""
     with tempfile.TemporaryDirectory(prefix="embedstack-demo-") as folder:
         log = Path(folder) / "embed-bridge.log"
-        child = BridgeChild(_start(Path(folder), log, port), log, BridgeClient(f"http://{HOST}:{port}"))
+        child = BridgeChild(_start(Path(folder), log, port), log, BridgeClient(f"http://{LOOPBACK}:{port}"))
         try:
             _wait_ready(child)
             yield child
@@ -59,7 +59,7 @@ def _start(folder: Path, log: Path, port: int) -> subprocess.Popen[bytes]:
     config.touch()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EMBED_BRIDGE_")}
     command = processes.command(
-        "-m", "embedstack.bridge", "--demo", "--config", str(config), "--listen", f"{HOST}:{port}"
+        "-m", "embedstack.bridge", "--demo", "--config", str(config), "--listen", f"{LOOPBACK}:{port}"
     )
     # llama.cpp's threads wait for each other by spinning: on a busy machine two took four times as long as one.
     command += ["--set", "engine.threads=1"]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from docker import DockerClient
 
 from embedstack.deploy.state import PartState
+from embedstack.host.addresses import LOOPBACK
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
@@ -83,7 +84,7 @@ def _address(container: Container) -> str | None:
     if not bound:
         return None
     host = bound[0]["HostIp"]
-    return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{bound[0]['HostPort']}"  # noqa: S104
+    return f"http://{LOOPBACK if host in ('', '0.0.0.0', '::') else host}:{bound[0]['HostPort']}"  # noqa: S104
 
 
 def _seconds(told: str) -> float | None:

@@ -19,13 +19,13 @@ from embedstack.deploy.plan import engines, environment
 from embedstack.deploy.plan.environment import WebuiSecrets
 from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.plan.stores import StoreServer
+from embedstack.host.addresses import FROM_CONTAINERS, is_here
 
 BRIDGE_PORT = 11435
 CACHE = "/var/cache/embed-bridge"
 GIVEN = "/etc/embedstack"
 KEY_FILE = f"{GIVEN}/bridge.key"
 ADMIN_KEY_FILE = f"{GIVEN}/bridge-admin.key"
-HOST = "host.docker.internal"
 WEBUI_DATA = "/app/backend/data"
 
 
@@ -138,7 +138,7 @@ def _bridge(
         key_file=KEY_FILE,
         admin_key_file=ADMIN_KEY_FILE,
         tokenizer=_tokenizer(served) if engine.kind == "vllm" else None,
-        hosts=("bridge", "bridge-bf16", HOST, *(machine.names if plan.keyed else ())),
+        hosts=("bridge", "bridge-bf16", FROM_CONTAINERS, *(machine.names if plan.keyed else ())),
         passthrough=passthrough,
     )
     catalog = {"EMBED_BRIDGE_MODEL_CATALOG": f"{GIVEN}/catalog.yaml"} if plan.settings.model.catalog else {}
@@ -165,12 +165,11 @@ def _ollama_url(plan: Plan) -> str | None:
 def _from_inside(url: str) -> str:
     """An address as a container reaches it: this machine's loopback has another name in there."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    if host not in ("localhost", "0.0.0.0", "::1", "::") and not host.startswith("127."):  # noqa: S104 -- compared
+    if not is_here(parts.hostname or ""):
         return url
     user, at, _ = parts.netloc.rpartition("@")
     port = f":{parts.port}" if parts.port else ""
-    return urlunsplit(parts._replace(netloc=f"{user}{at}{HOST}{port}"))
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{FROM_CONTAINERS}{port}"))
 
 
 def _vllm(plan: Plan) -> dict[str, object | None]:

@@ -3,7 +3,6 @@
 How many files and connections a process may have open. Pure but for `look`.
 """
 
-import ipaddress
 import resource
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ import psutil
 from embedstack.deploy.docker.daemon import Daemon
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.plan.plan import StackIntent, local
+from embedstack.host.addresses import LOOPBACK, is_loopback
 
 PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-LOOPBACK = ("localhost", "127.0.0.1")
+UNPROXIED = ("localhost", LOOPBACK)
 
 
 def check_proxy(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -24,7 +24,7 @@ def check_proxy(environ: Mapping[str, str]) -> Iterator[Finding]:
     if not (named := [name for name in PROXIES if environ.get(name)]):
         return
     entries = [entry.strip() for entry in _no_proxy(environ).split(",")]
-    missing = [name for name in LOOPBACK if name not in entries]
+    missing = [name for name in UNPROXIED if name not in entries]
     if not missing or "*" in entries:
         return
     yield Finding(
@@ -45,7 +45,7 @@ def check_reach(intent: StackIntent, addresses: Sequence[str], daemon: Daemon | 
         return
     if daemon is not None and "Docker Desktop" in daemon.os:
         return  # hands host.docker.internal on to the loopback of its host
-    if local(url) and addresses and all(ipaddress.ip_address(address).is_loopback for address in addresses):
+    if local(url) and addresses and all(is_loopback(address) for address in addresses):
         yield Finding(
             "OLLAMA-LOOPBACK",
             "blocker",

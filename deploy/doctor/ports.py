@@ -18,6 +18,7 @@ from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.neighbours import Neighbour, Owner, whose
 from embedstack.deploy.machine import ports
 from embedstack.deploy.plan.plan import Mode, StackIntent
+from embedstack.host.addresses import LOOPBACK
 
 TIMEOUT = 3.0
 
@@ -88,12 +89,12 @@ def own(held: Held, own_pids: Collection[int], own_ports: Collection[int]) -> bo
 
 
 def _offer(held: Held, mode: Mode) -> Finding:
-    url, other = f"http://{ports.HOST}:{held.port}", f"`embedstack up {held.free}`"
+    url, other = f"http://{LOOPBACK}:{held.port}", f"`embedstack up {held.free}`"
     native = (
         f"To use it: unset OLLAMA_HOST, or let it or engine.url name it (`embedstack up --set engine.url={url}`); the "
         f"stack then leaves it alone when it goes down. Or {other} starts another."
     )
-    docker = f"{other} starts another in a container; this one, on {ports.HOST}, cannot be reached from containers."
+    docker = f"{other} starts another in a container; this one, on {LOOPBACK}, cannot be reached from containers."
     return Finding(
         "PORT-OLLAMA",
         "blocker",
@@ -157,14 +158,14 @@ def wanted(intent: StackIntent) -> Iterator[tuple[str, str, int]]:
 def look(part: str, setting: str, port: int, neighbours: Sequence[Neighbour] = ()) -> Held | None:
     """Who has the port; None where it is free."""
     try:
-        socket.create_server((ports.HOST, port)).close()
+        socket.create_server((LOOPBACK, port)).close()
         return None
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             return Held(part, setting, port, refused=error.strerror or str(error))
     process = ports.holder(port)
     # Asked only where it would be of use: whoever has another port may keep a request waiting.
-    ollama = _ollama(get_json(f"http://{ports.HOST}:{port}/api/version")) if part == OLLAMA else None
+    ollama = _ollama(get_json(f"http://{LOOPBACK}:{port}/api/version")) if part == OLLAMA else None
     pids, program = _lineage(process), _program(process)
     return Held(part, setting, port, pids, program, ollama, owner=whose(pids, program, port, neighbours))
 

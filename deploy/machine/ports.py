@@ -10,20 +10,19 @@ from pathlib import PurePath
 import psutil
 
 from embedstack.deploy.errors import PortTaken
-
-HOST = "127.0.0.1"
+from embedstack.host.addresses import LOOPBACK
 
 
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.create_server((HOST, 0)) as server:
+    with socket.create_server((LOOPBACK, 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
 def is_free(port: int) -> bool:
     try:
-        socket.create_server((HOST, port)).close()
+        socket.create_server((LOOPBACK, port)).close()
     except OSError:
         return False
     return True
@@ -32,7 +31,7 @@ def is_free(port: int) -> bool:
 def ensure_free(port: int, advice: str) -> None:
     """PortTaken, with who has it and `advice`, unless one can listen on `port`."""
     try:
-        socket.create_server((HOST, port)).close()
+        socket.create_server((LOOPBACK, port)).close()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(f"Port {port} is taken{_by(holder(port))}.", advice) from error

@@ -16,8 +16,9 @@ from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import engines, environment, stores
 from embedstack.deploy.plan.environment import WebuiSecrets
-from embedstack.deploy.plan.plan import LOOPBACK, Plan, PlannedEngine, PlannedModel
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.host import files, processes
+from embedstack.host.addresses import LOOPBACK
 
 OLLAMA, VLLM, BRIDGE, BRIDGE_BF16, WEBUI = "ollama", "vllm", "bridge", "bridge-bf16", "open-webui"
 WEBUI_SECRETS = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_PASSWORD", "RAG_OLLAMA_API_KEY", *stores.SECRETS)

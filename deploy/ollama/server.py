@@ -18,6 +18,7 @@ import requests
 from numpy.typing import NDArray
 
 from embedstack.deploy.errors import EngineNotUsable, EngineRefused
+from embedstack.host.addresses import is_loopback
 from embedstack.host.ollama import PROBE, uncounted, uncounted_by
 from embedstack.models import modelfile
 from embedstack.models.modelfile import Value
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
 
 LOOK = 10.0  # seconds for a look at what there is
 SILENCE = 600.0  # between two lines of a stream, and for a model to load: 2.5 GB from a slow disk
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Progress(NamedTuple):
@@ -161,7 +161,7 @@ class Ollama(AbstractContextManager["Ollama"]):
     @property
     def _trust_env(self) -> bool:
         """A proxy of the environment knows no way back to this machine."""
-        return urlsplit(self.url).hostname not in LOOPBACK
+        return not is_loopback(urlsplit(self.url).hostname or "")
 
     def version(self) -> str:
         """What it calls itself. EngineNotUsable where a bridge answers in its place, which makes no models."""

@@ -8,8 +8,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedstack.deploy.plan.plan import LOOPBACK, Plan, PlannedEngine, PlannedModel
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.settings import Settings
+from embedstack.host.addresses import LOOPBACK
 from embedstack.models.model import Model
 
 INSTALL_OLLAMA = "Install Ollama (https://ollama.com/download), or start the one that you have: `ollama serve`."

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from embedstack.deploy.plan.stores import StoreServer
 from embedstack.deploy.settings import Settings
+from embedstack.host.addresses import EVERYWHERE, FROM_CONTAINERS, LOOPBACK, is_here
 from embedstack.models.model import Model, ModelFile
 
 Mode = Literal["docker", "native"]
-LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 -- only what stack.expose names listens there
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,6 @@ def name_in_engine(model: Model, file: ModelFile) -> str:
 
 LIGHT = 1_000_000_000  # parameters: the 0.6B is usable on a CPU, the 4B (seconds for a page) is not
 BF16_BYTES = 2
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "host.docker.internal")  # noqa: S104 -- compared with, only
 
 
 @dataclass(frozen=True)
@@ -206,4 +205,5 @@ class StackIntent:
 
 def local(url: str) -> bool:
     """Whether `url` means this machine."""
-    return (urlsplit(url).hostname or "") in LOCAL_HOSTS
+    host = urlsplit(url).hostname or ""
+    return host == FROM_CONTAINERS or is_here(host)

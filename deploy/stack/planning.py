@@ -29,13 +29,13 @@ from embedstack.deploy.places import Places
 from embedstack.deploy.plan import decide, engines
 from embedstack.deploy.plan.decide import Chosen, fit
 from embedstack.deploy.plan.engines import Blocker, Facts
-from embedstack.deploy.plan.plan import LOOPBACK, Plan, PlannedEngine, PlannedModel, local, name_in_engine
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel, local, name_in_engine
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import runner as before
 from embedstack.deploy.stack import store_step
 from embedstack.deploy.stack.runner import Before
+from embedstack.host.addresses import LOOPBACK, is_loopback
 
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT = 3.0  # seconds
 
 
@@ -64,7 +64,7 @@ def _ours(places: Places, url: str) -> bool:
     if own is None or own.pid is None or own.address is None:
         return False
     asked = urlsplit(url)
-    return asked.hostname in LOCAL and asked.port == urlsplit(own.address).port
+    return is_loopback(asked.hostname or "") and asked.port == urlsplit(own.address).port
 
 
 def version(url: str) -> str | None:

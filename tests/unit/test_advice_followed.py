@@ -30,6 +30,7 @@ from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.places import places
 from embedstack.deploy.plan.plan import Mode
 from embedstack.deploy.record import Record
+from embedstack.host.addresses import LOOPBACK
 from embedstack.models.demo.build import DemoFiles, default_folder
 from tests.followed import Advice, Said, typed
 
@@ -58,7 +59,7 @@ def home(tmp_path: Path, monkeypatch: Patch) -> Path:
     monkeypatch.setenv("COLUMNS", "4000")
     with ExitStack() as held:  # each until the last is drawn: all different
         for part in ("BRIDGE", "BRIDGE_BF16", "OLLAMA", "VLLM", "WEBUI"):
-            server = held.enter_context(socket.create_server((ports.HOST, 0)))
+            server = held.enter_context(socket.create_server((LOOPBACK, 0)))
             monkeypatch.setenv(f"EMBEDSTACK_PORTS_{part}", str(server.getsockname()[1]))
     monkeypatch.setattr(gpu, "look", Gpus)
     return tmp_path
@@ -67,7 +68,7 @@ def home(tmp_path: Path, monkeypatch: Patch) -> Path:
 @pytest.fixture
 def taken() -> Iterator[int]:
     """A port that this process has."""
-    with socket.create_server((ports.HOST, 0)) as server:
+    with socket.create_server((LOOPBACK, 0)) as server:
         yield int(server.getsockname()[1])
 
 
@@ -113,7 +114,7 @@ def test_the_port_that_is_advised_to_the_demo_is_free(taken: int) -> None:
     """Also to who has followed before, and found that port taken meanwhile."""
     advised = int(_refused("embedstack demo --port", "demo", "--port", str(taken)).command()[-1])
 
-    with socket.create_server((ports.HOST, advised)):
+    with socket.create_server((LOOPBACK, advised)):
         again = int(_refused("embedstack demo --port", "demo", "--port", str(advised)).command()[-1])
     ports.ensure_free(again, "")
 
@@ -452,7 +453,7 @@ def test_a_store_of_vectors_is_put_right(
     Path("key").write_text("password\n")
 
     def words(settings: tuple[str, ...]) -> list[str]:
-        at = f"{ports.HOST}:{taken}"
+        at = f"{LOOPBACK}:{taken}"
         full = (one.replace("http://u:p@SERVER", f"http://u:p@{at}") for one in settings)
         return [word for one in full for word in ("--set", one.replace("SERVER", f"http://{at}"))]
 
@@ -467,7 +468,7 @@ def test_fewer_dimensions_fit_pgvector(taken: int) -> None:
         "--set",
         "webui.vector_store=pgvector",
         "--set",
-        f"webui.vector_store_url=postgresql://a@{ports.HOST}:{taken}/d",
+        f"webui.vector_store_url=postgresql://a@{LOOPBACK}:{taken}/d",
     )
     words = (*WEBUI[:-1], "qwen3-embedding:8b", "--cpu", *store)
 

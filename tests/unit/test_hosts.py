@@ -258,16 +258,3 @@ def test_what_no_browser_sends_is_no_origin(text: str) -> None:
 def test_a_page_without_a_host_is_one() -> None:
     """A page in a sandbox, and a file in a web view."""
     assert (hosts.origin("null"), hosts.origin("file://")) == (Origin("null", "", None), Origin("file", "", None))
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        *((host, True) for host in ("localhost", "LOCALHOST", "a.localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]")),
-        *((host, True) for host in ("::ffff:127.0.0.1", "::ffff:7f00:1")),
-        *((host, False) for host in ("192.168.1.5", "::", "fe80::1", "::ffff:1.2.3.4", "notlocalhost", "")),
-    ],
-)
-def test_loopback_is_this_machine_alone(host: str, expected: bool) -> None:
-    """By its names, and by its addresses in both families, one inside the other too."""
-    assert expected == hosts.is_loopback(host)

@@ -15,6 +15,7 @@ from embedstack.deploy.places import places
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import runner
 from embedstack.deploy.webui.verbs import own
+from embedstack.host.addresses import LOOPBACK
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def open_(settings: Settings, report: Report, *, browse: bool) -> WebuiOpen:
     """NotRunning where it does not run."""
     where = places(settings.stack.name)
     running = own.part(runner.of_record(record.read(where), where, report).states())
-    url = running.address or f"http://127.0.0.1:{settings.ports.webui}"
+    url = running.address or f"http://{LOOPBACK}:{settings.ports.webui}"
     return WebuiOpen(url, settings.webui.admin_email, browse and _opened(url))
 
 

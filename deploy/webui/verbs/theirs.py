@@ -10,12 +10,13 @@ from embedstack.deploy.bridge_client import BridgeApi
 from embedstack.deploy.errors import NotRunning, WebuiRefused
 from embedstack.deploy.places import places
 from embedstack.deploy.plan import decide
-from embedstack.deploy.plan.plan import LOOPBACK, name_in_engine
+from embedstack.deploy.plan.plan import name_in_engine
 from embedstack.deploy.secrets import Secrets
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.settings import put
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
+from embedstack.host.addresses import LOOPBACK
 
 
 @dataclass(frozen=True)
