@@ -65,9 +65,10 @@ test-e2e: engines ## Run Open WebUI end to end: a real one, its vector stores, a
 engines: setup-dev ## Build or install the engines that test-all needs (once; 20 minutes; .ci/run has the packages)
 	$(BIN)/python -m tests.engines
 
-lint: setup-dev ## Check style
+lint: setup-dev ## Check style, and which way imports run
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: setup-dev ## Check types
 	$(BIN)/mypy
