@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import msgspec
 
 from embedstack.deploy.errors import FileDamaged, FolderNotUsable, NotRunning
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Mode, Plan
+from embedstack.host import files
 from embedstack.readers import json_file
 from embedstack.readers.content import DamagedFile
 
@@ -55,7 +54,7 @@ def write(places: Places, record: Record) -> None:
     with suppress(OSError):
         json_file.read_again(places.plan, Record, "it is written again")
     try:
-        _replace(places.create().plan, msgspec.json.format(msgspec.json.encode(asdict(record))))
+        files.write(places.create().plan, msgspec.json.format(msgspec.json.encode(asdict(record))))
     except OSError as error:
         raise FolderNotUsable(
             f"{places.root} cannot be written: {error.strerror}.", "Name another folder in EMBEDSTACK_HOME."
@@ -80,10 +79,3 @@ def read(places: Places) -> Record:
             f"{places.plan}, which says how the stack was brought up, is damaged: {error.detail}.",
             "`embedstack up` puts it aside and writes it again; then every other verb works.",
         ) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(".partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-    partial.replace(path)

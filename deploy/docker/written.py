@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from embedstack.deploy.docker import compose as files
-from embedstack.deploy.docker import compose as overlays
-from embedstack.deploy.docker import variables
+from embedstack.deploy.docker import compose, variables
 from embedstack.deploy.docker.argv import Project
 from embedstack.deploy.docker.compose import Gpu
 from embedstack.deploy.docker.variables import GIVEN, ContainerHost
 from embedstack.deploy.errors import FolderNotUsable, InvalidSettings
 from embedstack.deploy.plan.environment import WebuiSecrets
 from embedstack.deploy.plan.plan import Plan
-from embedstack.host import files as private_file
+from embedstack.host import files
 
 SECRET = 0o600
 # What is mounted into the bridge is read by a user without a name here. The folder above it, 0700, keeps others out.
@@ -53,14 +51,14 @@ def write(plan: Plan, secrets: WebuiSecrets, folder: Path, gpu: Gpu | None, mach
             _replace(folder / name, content, MOUNTED)
         own = folder / "compose.own.json"
         _replace(own, json.dumps(_own(plan, folder, given), indent=2).encode(), SECRET)
-        compose = folder / "compose.env"
-        _replace(compose, variables.dotenv(variables.compose(plan, folder, machine)).encode(), SECRET)
+        environment = folder / "compose.env"
+        _replace(environment, variables.dotenv(variables.compose(plan, folder, machine)).encode(), SECRET)
     except OSError as error:
         raise FolderNotUsable(
             f"{folder} cannot be written: {error.strerror}.", "Name another folder in EMBEDSTACK_HOME."
         ) from error
-    layers = files.compose_files(overlays.overlays(plan, gpu))
-    return Project(plan.settings.stack.name, (*layers, own), compose)
+    layers = compose.compose_files(compose.overlays(plan, gpu))
+    return Project(plan.settings.stack.name, (*layers, own), environment)
 
 
 def _environments(plan: Plan, secrets: WebuiSecrets, machine: ContainerHost) -> dict[str, str]:
@@ -100,4 +98,4 @@ def _read(path: Path) -> bytes:
 def _replace(path: Path, content: bytes, mode: int) -> None:
     """A file that is mounted into a container must stay the same file: only a changed one is replaced."""
     if not path.is_file() or path.read_bytes() != content:
-        private_file.write(path, content, mode)
+        files.write(path, content, mode)

@@ -19,6 +19,7 @@ import msgspec
 
 from embedstack.deploy import places
 from embedstack.deploy.hub.source import WantedFile
+from embedstack.host import files
 from embedstack.readers import json_file
 
 
@@ -143,8 +144,4 @@ def _read() -> dict[str, HashedFile]:
 
 
 def _write(entries: dict[str, HashedFile]) -> None:
-    _file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = _file().with_suffix(f".{os.getpid()}.partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(entries))
-    partial.replace(_file())
+    files.write(_file(), msgspec.json.encode(entries))

@@ -13,6 +13,7 @@ from embedstack.deploy.hub.cache import slot
 from embedstack.deploy.hub.fetch import obtain
 from embedstack.deploy.hub.patience import HubPatience
 from embedstack.deploy.hub.source import Source, WantedFile
+from embedstack.host import files as host_files
 from embedstack.models.model import Safetensors
 from embedstack.readers import json_file
 
@@ -77,10 +78,7 @@ def _files(weights: Safetensors, source: Source, report: Report, wait: HubPatien
             return known
     files = _listed(weights, source, report, wait)
     with refusal.writing(kept.parent, refusal.HOME):
-        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = kept.with_suffix(".partial")
-        partial.write_bytes(msgspec.json.encode(files))
-        partial.replace(kept)
+        host_files.write(kept, msgspec.json.encode(files))
     return files
 
 

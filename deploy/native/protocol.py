@@ -24,6 +24,7 @@ from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.native.process import Identity
 from embedstack.deploy.places import Places
 from embedstack.deploy.state import PartState
+from embedstack.host import files
 from embedstack.readers import json_file
 from embedstack.readers.content import Damaged
 
@@ -130,11 +131,9 @@ def read_record(places: Places) -> SupervisorRecord | None:
 
 
 def write_record(places: Places, record: SupervisorRecord) -> None:
-    """At once or not at all."""
-    partial = record_path(places).with_suffix(".partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(record))
-    partial.replace(record_path(places))
+    """At once or not at all. OSError, also where the folder has been removed: it is not made again."""
+    places.run.stat()
+    files.write(record_path(places), msgspec.json.encode(record))
 
 
 def remove_record(places: Places) -> None:

@@ -28,7 +28,7 @@ from embedstack.deploy.errors import Blocked, CommandFailed, FolderNotUsable, No
 from embedstack.deploy.native import written
 from embedstack.deploy.plan.stores import PACKAGES, Store
 from embedstack.deploy.settings import WebuiSettings
-from embedstack.host import processes
+from embedstack.host import files, processes
 
 
 def packages(folder: Path, store: Store) -> tuple[str, ...]:
@@ -56,6 +56,7 @@ FITS = ((3, 11), (3, 12))  # open-webui 0.12's requires_python: >=3.11,<3.13.0a1
 FETCHED = "3.12"
 PROBE = "import sys; print(*sys.version_info[:2])"
 PROBE_TIMEOUT = 20.0  # seconds
+READABLE = 0o644  # others may use an environment that lies in a folder of all
 
 
 def find_uv() -> Path | None:
@@ -265,10 +266,8 @@ def _run(argv: Sequence[str], tell: Announce, transfer: Transfer) -> None:
 
 
 def _stamp(wanted: WebuiEnvironment, python: str) -> None:
-    stamp = wanted.folder / STAMP
-    partial = stamp.with_suffix(".partial")
-    partial.write_text(json.dumps({"version": wanted.version, "python": python}) + "\n")
-    partial.replace(stamp)
+    told = json.dumps({"version": wanted.version, "python": python}) + "\n"
+    files.write(wanted.folder / STAMP, told.encode(), READABLE)
 
 
 def _ensure_space(wanted: WebuiEnvironment) -> None:
