@@ -13,7 +13,7 @@ from embedstack.deploy.doctor import disk, engines, gpu, memory, needs, neighbou
 from embedstack.deploy.doctor.finding import Finding, blockers, worst_first
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.errors import Blocked, DeployError
-from embedstack.deploy.plan.plan import StackIntent
+from embedstack.deploy.plan.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Subject:
     """One subject. `before_up`: asked before anything is started; the others make sense only while a stack runs."""
 
     name: str
-    run: Callable[[StackIntent, Machine], Iterable[Finding]]
+    run: Callable[[Plan, Machine], Iterable[Finding]]
     before_up: bool = True
 
 
@@ -33,16 +33,16 @@ class Diagnosis:
     checked: tuple[str, ...]
 
 
-def examine(intent: StackIntent, machine: Machine, *, before_up: bool = False) -> Diagnosis:
+def examine(plan: Plan, machine: Machine, *, before_up: bool = False) -> Diagnosis:
     """Run all checks, or those of `before_up` alone."""
     chosen = [check for check in CHECKS if check.before_up or not before_up]
-    findings = [finding for check in chosen for finding in _safely(check, intent, machine)]
+    findings = [finding for check in chosen for finding in _safely(check, plan, machine)]
     return Diagnosis(worst_first(findings), tuple(check.name for check in chosen))
 
 
-def _safely(check: Subject, intent: StackIntent, machine: Machine) -> list[Finding]:
+def _safely(check: Subject, plan: Plan, machine: Machine) -> list[Finding]:
     try:
-        return list(check.run(intent, machine))
+        return list(check.run(plan, machine))
     except Exception as error:  # noqa: BLE001 -- whatever a strange machine answers, the other checks go on
         told = error.message if isinstance(error, DeployError) else f"{type(error).__name__}: {error}"
         return [
@@ -58,99 +58,99 @@ def _safely(check: Subject, intent: StackIntent, machine: Machine) -> list[Findi
         ]
 
 
-def _disk(intent: StackIntent, machine: Machine) -> Iterable[Finding]:
-    return disk.check(tuple(needs.wanted(intent, machine)))
+def _disk(plan: Plan, machine: Machine) -> Iterable[Finding]:
+    return disk.check(tuple(needs.wanted(plan, machine)))
 
 
-def _memory(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
-    on_gpu = machine.gpu is not None and machine.gpu.kind != "apple" and not intent.settings.engine.cpu
-    uses = intent.engine.kind != "embedded" and on_gpu
-    yield from memory.check_ram(intent, memory.look(), on_gpu=uses, running=machine.running)
+def _memory(plan: Plan, machine: Machine) -> Iterator[Finding]:
+    on_gpu = machine.gpu is not None and machine.gpu.kind != "apple" and not plan.settings.engine.cpu
+    uses = plan.engine.kind != "embedded" and on_gpu
+    yield from memory.check_ram(plan, memory.look(), on_gpu=uses, running=machine.running)
     models = machine.ollama.loaded if machine.ollama else ()
-    if not memory.on_gpu_whole(intent.plan.served.name, intent.num_ctx, models):
+    if not memory.on_gpu_whole(plan.served.name, plan.num_ctx, models):
         loaded = sum(model.size_vram for model in models)
-        yield from memory.check_vram(intent, machine.gpu, loaded=loaded, flash_attention=machine.flash_attention)
+        yield from memory.check_vram(plan, machine.gpu, loaded=loaded, flash_attention=machine.flash_attention)
 
 
-def _ports(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
+def _ports(plan: Plan, machine: Machine) -> Iterator[Finding]:
     pids = [part.pid for part in machine.parts if part.pid]
     published = [_port(part.address) for part in machine.parts if part.address and part.state != "stopped"]
     # A container's port is the daemon's, for all that can be seen from here; a process is known by its number.
-    own = [port for port in published if port is not None] if intent.mode == "docker" else []
+    own = [port for port in published if port is not None] if plan.mode == "docker" else []
     others = neighbours.look(machine.places)
-    looked = [ports.look(part, setting, port, others) for part, setting, port in ports.wanted(intent)]
+    looked = [ports.look(part, setting, port, others) for part, setting, port in ports.wanted(plan)]
     held = [one for one in looked if one is not None and not ports.own(one, pids, own)]
-    for one in ports.with_free(held, intent, others):
-        yield from ports.check(one, mode=intent.mode)
+    for one in ports.with_free(held, plan, others):
+        yield from ports.check(one, mode=plan.mode)
 
 
-def _gpu(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
-    yield from gpu.check(intent, machine.gpus, machine.daemon)
-    yield from gpu.check_plan(intent, machine.gpus)
+def _gpu(plan: Plan, machine: Machine) -> Iterator[Finding]:
+    yield from gpu.check(plan, machine.gpus, machine.daemon)
+    yield from gpu.check_plan(plan, machine.gpus)
 
 
-def _engines(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
+def _engines(plan: Plan, machine: Machine) -> Iterator[Finding]:
     if machine.ollama is not None:
         yield from engines.check_ollama(machine.ollama)
-    if intent.mode == "docker" and machine.daemon is not None:
+    if plan.mode == "docker" and machine.daemon is not None:
         yield from engines.check_docker(machine.daemon)
 
 
-def _precision(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
-    yield from precision.check_model(intent)
-    yield from precision.check_cache(precision.look(intent, machine))
+def _precision(plan: Plan, machine: Machine) -> Iterator[Finding]:
+    yield from precision.check_model(plan)
+    yield from precision.check_cache(precision.look(plan, machine))
 
 
-def _network(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
+def _network(plan: Plan, machine: Machine) -> Iterator[Finding]:
     yield from network.check_proxy(machine.environ)
-    url = intent.engine.url
-    yield from network.check_reach(intent, network.listening(network.port(url)) if url else (), machine.daemon)
+    url = plan.engine.url
+    yield from network.check_reach(plan, network.listening(network.port(url)) if url else (), machine.daemon)
 
 
-def _store(intent: StackIntent, _: Machine) -> Iterable[Finding]:
-    known = intent.plan.store
-    return webui.check_stores(intent.plan, webui.reached(known.url)) if known else ()
+def _store(plan: Plan, _: Machine) -> Iterable[Finding]:
+    known = plan.store
+    return webui.check_stores(plan, webui.reached(known.url)) if known else ()
 
 
-def _limits(intent: StackIntent, _: Machine) -> Iterable[Finding]:
-    return network.check_limits(network.look()) if intent.mode == "native" else ()
+def _limits(plan: Plan, _: Machine) -> Iterable[Finding]:
+    return network.check_limits(network.look()) if plan.mode == "native" else ()
 
 
-def _exposure(intent: StackIntent, machine: Machine) -> Iterable[Finding]:
+def _exposure(plan: Plan, machine: Machine) -> Iterable[Finding]:
     return (
         ()
-        if intent.settings.stack.expose == "none"
-        else webui.check_exposure(intent, webui.look_at_accounts(intent, machine))
+        if plan.settings.stack.expose == "none"
+        else webui.check_exposure(plan, webui.look_at_accounts(plan, machine))
     )
 
 
-def _loaded(intent: StackIntent, machine: Machine) -> Iterable[Finding]:
-    return gpu.check_loaded(intent, machine.gpus, machine.ollama.loaded) if machine.ollama else ()
+def _loaded(plan: Plan, machine: Machine) -> Iterable[Finding]:
+    return gpu.check_loaded(plan, machine.gpus, machine.ollama.loaded) if machine.ollama else ()
 
 
-def _webui_version(intent: StackIntent, machine: Machine) -> Iterable[Finding]:
-    return webui.check_version(webui.running_version(intent, machine)) if intent.settings.webui.enabled else ()
+def _webui_version(plan: Plan, machine: Machine) -> Iterable[Finding]:
+    return webui.check_version(webui.running_version(plan, machine)) if plan.settings.webui.enabled else ()
 
 
-def _webui(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
+def _webui(plan: Plan, machine: Machine) -> Iterator[Finding]:
     if machine.runs(webui.PART):
         known = secrets.read(machine.places, lambda _: None)
-        planned = (intent.plan.served.name, intent.plan.served.precision)
+        planned = (plan.served.name, plan.served.precision)
         other = machine.served not in (None, planned)
-        yield from webui.check(*webui.embedding_settings(intent.plan, known), other_model=other)
+        yield from webui.check(*webui.embedding_settings(plan, known), other_model=other)
 
 
-def _index(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
+def _index(plan: Plan, machine: Machine) -> Iterator[Finding]:
     if machine.runs(webui.PART):
         known = secrets.read(machine.places, lambda _: None)
-        found = webui.index_facts(intent.plan, known, machine.places)
-        yield from webui.check_index(*found, intent.settings.webui.vector_store)
+        found = webui.index_facts(plan, known, machine.places)
+        yield from webui.check_index(*found, plan.settings.webui.vector_store)
 
 
-def _roles(intent: StackIntent, machine: Machine) -> Iterator[Finding]:
+def _roles(plan: Plan, machine: Machine) -> Iterator[Finding]:
     if machine.runs(webui.PART):
         key = secrets.read(machine.places, lambda _: None).bridge_admin_key
-        with BridgeApi(intent.plan.bridge_url, key) as bridge:
+        with BridgeApi(plan.bridge_url, key) as bridge:
             yield from webui.check_roles(bridge.roles())
 
 
@@ -177,9 +177,9 @@ CHECKS = (
 )
 
 
-def ensure(intent: StackIntent, machine: Machine) -> tuple[Finding, ...]:
+def ensure(plan: Plan, machine: Machine) -> tuple[Finding, ...]:
     """Warnings and notes; Blocked, with what to do about each, where anything is in the way."""
-    found = examine(intent, machine, before_up=True).findings
+    found = examine(plan, machine, before_up=True).findings
     if stopping := blockers(found):
         raise refusal(stopping)
     return found

@@ -11,7 +11,7 @@ from embedstack.deploy.doctor.finding import Finding, gib
 from embedstack.deploy.machine.gpu import Gpu
 from embedstack.deploy.ollama.server import RunningModel, same_name
 from embedstack.deploy.plan.decide import Fit, fit, needed, unknown
-from embedstack.deploy.plan.plan import StackIntent
+from embedstack.deploy.plan.plan import Plan
 from embedstack.models import catalog
 from embedstack.models.catalog import CatalogError
 from embedstack.models.model import Model, ModelFile
@@ -35,11 +35,11 @@ def look() -> Memory:
     return Memory(found.total, found.available)
 
 
-def check_ram(intent: StackIntent, memory: Memory, *, on_gpu: bool, running: bool) -> Iterator[Finding]:
+def check_ram(plan: Plan, memory: Memory, *, on_gpu: bool, running: bool) -> Iterator[Finding]:
     """`on_gpu`: the weights go there. `running`: the stack does, and has its share already."""
-    if running or intent.elsewhere:
+    if running or plan.elsewhere:
         return
-    total = _total(intent, (), on_gpu=on_gpu)
+    total = _total(plan, (), on_gpu=on_gpu)
     if total > memory.available:
         yield Finding(
             "MEMORY-SHORT",
@@ -47,43 +47,43 @@ def check_ram(intent: StackIntent, memory: Memory, *, on_gpu: bool, running: boo
             "There is too little memory",
             f"The stack needs about {gib(total)}; {gib(memory.available)} of {gib(memory.total)} are available.",
             "The machine swaps, or the kernel ends a process of its own choice.",
-            f"End something large{_what_fits(intent, memory.available, on_gpu=on_gpu)}.",
+            f"End something large{_what_fits(plan, memory.available, on_gpu=on_gpu)}.",
         )
 
 
-def _what_fits(intent: StackIntent, available: int, *, on_gpu: bool) -> str:
+def _what_fits(plan: Plan, available: int, *, on_gpu: bool) -> str:
     """The fewest flags that make the stack small enough, and every choice of them."""
-    ways: list[Words] = [_NO_WEBUI] * intent.settings.webui.enabled
+    ways: list[Words] = [_NO_WEBUI] * plan.settings.webui.enabled
     if not on_gpu:
-        ways += [_LESS] * (intent.num_ctx > LEAST_CONTEXT)
-        ways += [_SMALLER] * (_smaller(intent) is not None)
+        ways += [_LESS] * (plan.num_ctx > LEAST_CONTEXT)
+        ways += [_SMALLER] * (_smaller(plan) is not None)
     for count in range(1, len(ways) + 1):
-        some = [flags for flags in combinations(ways, count) if _total(intent, flags, on_gpu=on_gpu) <= available]
+        some = [flags for flags in combinations(ways, count) if _total(plan, flags, on_gpu=on_gpu) <= available]
         if some:
             told = " or ".join(f"`{' '.join(chain(*flags))}`" for flags in some)
             return f", or take what fits: {told}"
     return "; no smaller stack would fit either"
 
 
-def _total(intent: StackIntent, flags: Sequence[Words], *, on_gpu: bool) -> int:
+def _total(plan: Plan, flags: Sequence[Words], *, on_gpu: bool) -> int:
     """Bytes that the stack needs with these flags."""
-    webui = WEBUI if intent.settings.webui.enabled and _NO_WEBUI not in flags else 0
+    webui = WEBUI if plan.settings.webui.enabled and _NO_WEBUI not in flags else 0
     if on_gpu:
         return webui
-    smaller = _smaller(intent) if _SMALLER in flags else None
-    model, file = smaller or (intent.model, intent.file)
-    recommended = model.context.recommended if smaller else intent.num_ctx
-    num_ctx = LEAST_CONTEXT if _LESS in flags else intent.settings.model.num_ctx or recommended
+    smaller = _smaller(plan) if _SMALLER in flags else None
+    model, file = smaller or (plan.model, plan.file)
+    recommended = model.context.recommended if smaller else plan.num_ctx
+    num_ctx = LEAST_CONTEXT if _LESS in flags else plan.settings.model.num_ctx or recommended
     return webui + needed(model, file, num_ctx, flash_attention=True)
 
 
-def _smaller(intent: StackIntent) -> tuple[Model, ModelFile] | None:
+def _smaller(plan: Plan) -> tuple[Model, ModelFile] | None:
     """The smallest model and its file, where that is another one; None too where it has no such quantisation."""
     model = catalog.load().find(SMALLEST).model
-    if (model.parameters or 0) >= (intent.model.parameters or 0):
+    if (model.parameters or 0) >= (plan.model.parameters or 0):
         return None
     try:
-        return model, model.file(intent.settings.model.quantisation)
+        return model, model.file(plan.settings.model.quantisation)
     except CatalogError:
         return None
 
@@ -98,52 +98,52 @@ def on_gpu_whole(name: str, num_ctx: int, loaded: Sequence[RunningModel]) -> boo
     )
 
 
-def check_vram(intent: StackIntent, gpu: Gpu | None, *, loaded: int, flash_attention: bool) -> Iterator[Finding]:
+def check_vram(plan: Plan, gpu: Gpu | None, *, loaded: int, flash_attention: bool) -> Iterator[Finding]:
     """`loaded`: bytes of the GPU that the engine's models have already, and would give back."""
-    if gpu is None or intent.settings.engine.cpu or intent.elsewhere or intent.engine.kind != "ollama":
+    if gpu is None or plan.settings.engine.cpu or plan.elsewhere or plan.engine.kind != "ollama":
         return
     room = gpu.usable + loaded
-    found = fit(intent.model, intent.file, room, intent.num_ctx, flash_attention)
+    found = fit(plan.model, plan.file, room, plan.num_ctx, flash_attention)
     seen = f"{gpu.name} has {gib(room)} for it of {gib(gpu.total)}"
     if not found.as_wanted:
-        yield _stepped(intent, found, seen) if _same_file(intent, found) else _short(intent, found, seen)
-    if missing := unknown(intent.model):
+        yield _stepped(plan, found, seen) if _same_file(plan, found) else _short(plan, found, seen)
+    if missing := unknown(plan.model):
         yield Finding(
             "VRAM-UNKNOWN",
             "note",
             "The need of GPU memory is reckoned too low",
-            f"For {intent.model.id} the catalogue does not know {' and '.join(missing)}; {seen}.",
+            f"For {plan.model.id} the catalogue does not know {' and '.join(missing)}; {seen}.",
             f"It needs more than the {gib(found.needed_bytes)} that could be reckoned.",
             "After `up`, `embedstack doctor` tells whether all of it went to the GPU.",
         )
 
 
-def _same_file(intent: StackIntent, found: Fit) -> bool:
-    return found.fits and found.quantisation == intent.file.quantisation
+def _same_file(plan: Plan, found: Fit) -> bool:
+    return found.fits and found.quantisation == plan.file.quantisation
 
 
-def _stepped(intent: StackIntent, found: Fit, seen: str) -> Finding:
+def _stepped(plan: Plan, found: Fit, seen: str) -> Finding:
     first = found.steps[0]
     return Finding(
         "VRAM-CONTEXT",
         "warning",
         "The context does not fit the GPU's memory",
-        f"{intent.model.id} at {first.quantisation} needs {gib(first.needed_bytes)} with num_ctx {first.num_ctx}; "
+        f"{plan.model.id} at {first.quantisation} needs {gib(first.needed_bytes)} with num_ctx {first.num_ctx}; "
         f"{seen}. With {found.num_ctx} it is {gib(found.needed_bytes)}.",
         "A part of the model would go to the CPU, several times slower.",
         f"`--num-ctx {found.num_ctx}`: longer texts are then refused, never cut.",
     )
 
 
-def _short(intent: StackIntent, found: Fit, seen: str) -> Finding:
+def _short(plan: Plan, found: Fit, seen: str) -> Finding:
     first, last = found.steps[0], found.steps[-1]
     other = f"`--quantisation {last.quantisation} --num-ctx {last.num_ctx}` fits. " if found.fits else ""
-    smaller = f"take a smaller model (`--model {SMALLEST}`), " if _smaller(intent) else ""
+    smaller = f"take a smaller model (`--model {SMALLEST}`), " if _smaller(plan) else ""
     return Finding(
         "VRAM-SHORT",
         "blocker",
         "The model does not fit the GPU's memory",
-        f"{intent.model.id} at {first.quantisation} needs {gib(first.needed_bytes)} with num_ctx {first.num_ctx}; "
+        f"{plan.model.id} at {first.quantisation} needs {gib(first.needed_bytes)} with num_ctx {first.num_ctx}; "
         f"{seen}. The least that was tried is {last.quantisation} with {last.num_ctx}: {gib(last.needed_bytes)}.",
         "A part of the model would go to the CPU, several times slower, or loading it would fail.",
         f"{other}Free some of it (`nvidia-smi` tells who has it), {smaller}or `--cpu` if slow is good enough.",

@@ -12,7 +12,7 @@ import psutil
 
 from embedstack.deploy.docker.daemon import Daemon
 from embedstack.deploy.doctor.finding import Finding
-from embedstack.deploy.plan.plan import StackIntent, local
+from embedstack.deploy.plan.plan import Plan, local
 from embedstack.host.addresses import LOOPBACK, is_loopback
 
 PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -38,10 +38,10 @@ def check_proxy(environ: Mapping[str, str]) -> Iterator[Finding]:
     )
 
 
-def check_reach(intent: StackIntent, addresses: Sequence[str], daemon: Daemon | None) -> Iterator[Finding]:
+def check_reach(plan: Plan, addresses: Sequence[str], daemon: Daemon | None) -> Iterator[Finding]:
     """`addresses`: on which that Ollama listens here; empty where nobody tells."""
-    url = intent.engine.url
-    if intent.mode != "docker" or intent.engine.managed or intent.engine.kind != "ollama" or url is None:
+    url = plan.engine.url
+    if plan.mode != "docker" or plan.engine.managed or plan.engine.kind != "ollama" or url is None:
         return
     if daemon is not None and "Docker Desktop" in daemon.os:
         return  # hands host.docker.internal on to the loopback of its host

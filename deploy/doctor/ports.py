@@ -17,7 +17,7 @@ from embedstack.deploy.config import SCHEMA
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.neighbours import Neighbour, Owner, whose
 from embedstack.deploy.machine import ports
-from embedstack.deploy.plan.plan import Mode, StackIntent
+from embedstack.deploy.plan.plan import Mode, Plan
 from embedstack.host.addresses import LOOPBACK
 
 TIMEOUT = 3.0
@@ -128,10 +128,10 @@ def _elsewhere(held: Held) -> str:
     return f"{stop}, or choose another port, which the stack keeps: `embedstack up {held.free}`."
 
 
-def with_free(held: Sequence[Held], intent: StackIntent, neighbours: Sequence[Neighbour]) -> list[Held]:
+def with_free(held: Sequence[Held], plan: Plan, neighbours: Sequence[Neighbour]) -> list[Held]:
     """Each with ports that would do, for all of them in one command: none that another part or stack is to have."""
-    spoken = {port for _, _, port in wanted(intent)} | {port for one in neighbours for port in one.ports}
-    spoken |= set(msgspec.structs.asdict(intent.settings.ports).values())
+    spoken = {port for _, _, port in wanted(plan)} | {port for one in neighbours for port in one.ports}
+    spoken |= set(msgspec.structs.asdict(plan.settings.ports).values())
     words = []
     for one in held:
         begin = one.port + 1 if one.port >= 1024 else SCHEMA.table[one.setting].default
@@ -141,13 +141,13 @@ def with_free(held: Sequence[Held], intent: StackIntent, neighbours: Sequence[Ne
     return [replace(one, free=" ".join(words)) for one in held]
 
 
-def wanted(intent: StackIntent) -> Iterator[tuple[str, str, int]]:
+def wanted(plan: Plan) -> Iterator[tuple[str, str, int]]:
     """Part, setting and port of all that the stack will listen on."""
-    settings, given = intent.settings, intent.settings.ports
+    settings, given = plan.settings, plan.settings.ports
     yield "bridge", "ports.bridge", given.bridge
-    if intent.engine.kind == "ollama" and intent.engine.managed:
+    if plan.engine.kind == "ollama" and plan.engine.managed:
         yield OLLAMA, "ports.ollama", given.ollama
-    if intent.engine.kind == "vllm" or settings.vllm.beside:
+    if plan.engine.kind == "vllm" or settings.vllm.beside:
         yield "vllm", "ports.vllm", given.vllm
     if settings.vllm.beside:
         yield "bridge-bf16", "ports.bridge_bf16", given.bridge_bf16

@@ -13,7 +13,7 @@ import psutil
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.machine import ports
-from embedstack.deploy.plan.plan import StackIntent, local
+from embedstack.deploy.plan.plan import Plan, local
 
 VARIABLES = ("OLLAMA_KV_CACHE_TYPE", "LLAMA_ARG_CACHE_TYPE_K", "LLAMA_ARG_CACHE_TYPE_V")
 FLAGS = ("--cache-type-k", "-ctk", "--cache-type-v", "-ctv")
@@ -30,9 +30,9 @@ class CacheType:
     value: str
 
 
-def check_model(intent: StackIntent) -> Iterator[Finding]:
+def check_model(plan: Plan) -> Iterator[Finding]:
     """A precision at which the model itself overflows, whoever made the file."""
-    model, precision = intent.model, intent.plan.served.precision
+    model, precision = plan.model, plan.served.precision
     if why := model.unsound_as(precision):
         yield Finding(
             "PRECISION-UNSOUND",
@@ -59,11 +59,11 @@ def check_cache(found: Iterable[CacheType]) -> Iterator[Finding]:
             )
 
 
-def look(intent: StackIntent, machine: Machine) -> tuple[CacheType, ...]:
+def look(plan: Plan, machine: Machine) -> tuple[CacheType, ...]:
     """Where it can be read: what the stack's own Ollama would inherit, and what runs at the engine's address here."""
-    engine = intent.engine
+    engine = plan.engine
     found: list[CacheType] = []
-    if engine.managed and intent.mode == "native" and engine.kind == "ollama":
+    if engine.managed and plan.mode == "native" and engine.kind == "ollama":
         found += of_environment(machine.environ, "the environment that the stack's own Ollama is started in")
     if engine.url and local(engine.url) and (port := urlsplit(engine.url).port):
         holder = ports.holder(port)

@@ -23,7 +23,7 @@ from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan.plan import Plan, StackIntent
+from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.secrets import Secrets
 from embedstack.deploy.webui import at_rest, library
 from embedstack.deploy.webui import version as versions
@@ -152,8 +152,8 @@ class Accounts:
     sign_up: bool | None
 
 
-def check_exposure(intent: StackIntent, accounts: Accounts) -> Iterator[Finding]:
-    settings = intent.settings
+def check_exposure(plan: Plan, accounts: Accounts) -> Iterator[Finding]:
+    settings = plan.settings
     if settings.stack.expose == "none" or not settings.webui.enabled:
         return
     if not accounts.administrator:
@@ -182,26 +182,26 @@ PART = parts.WEBUI
 BRIDGE_IN_DOCKER = "http://bridge:11435"
 
 
-def look_at_accounts(intent: StackIntent, machine: Machine) -> Accounts:
+def look_at_accounts(plan: Plan, machine: Machine) -> Accounts:
     """As it answers without an account."""
-    told = ports.get_json(f"{intent.plan.webui_url}/api/config") if machine.runs(PART) else None
+    told = ports.get_json(f"{plan.webui_url}/api/config") if machine.runs(PART) else None
     if not isinstance(told, dict):
-        return Accounts(_started_before(intent, machine) or None, None)
+        return Accounts(_started_before(plan, machine) or None, None)
     # `onboarding` stands there, and is true, while there is no account at all.
     features = told.get("features") or {}
     return Accounts(not told.get("onboarding", False), bool(features.get("enable_signup")))
 
 
-def running_version(intent: StackIntent, machine: Machine) -> str | None:
+def running_version(plan: Plan, machine: Machine) -> str | None:
     """Of the one that runs as it is planned, else of the one that is planned."""
-    to_be = versions.planned(intent.settings, intent.mode)
-    told = ports.get_json(f"{intent.plan.webui_url}/api/version") if machine.runs(PART) and to_be is None else None
+    to_be = versions.planned(plan.settings, plan.mode)
+    told = ports.get_json(f"{plan.webui_url}/api/version") if machine.runs(PART) and to_be is None else None
     return str(told["version"]) if isinstance(told, dict) and "version" in told else to_be
 
 
-def _started_before(intent: StackIntent, machine: Machine) -> bool:
+def _started_before(plan: Plan, machine: Machine) -> bool:
     """Whether it ran once: its first start makes the administrator, and switches sign-up off with that."""
-    if intent.mode == "docker":
+    if plan.mode == "docker":
         return machine.places.plan.exists()
     return (parts.webui_data(machine.places) / at_rest.DATABASE).exists()
 

@@ -1,7 +1,4 @@
-"""What a stack is to be, once everything about it is decided: how it runs, with which engine and which model. Pure.
-
-What the stack is to be, as far as the checks must know. Pure.
-"""
+"""What a stack is to be, once everything about it is decided: how it runs, with which engine and which model. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +13,8 @@ from embedstack.host.addresses import EVERYWHERE, FROM_CONTAINERS, LOOPBACK, is_
 from embedstack.models.model import Model, ModelFile
 
 Mode = Literal["docker", "native"]
+LIGHT = 1_000_000_000  # parameters: the 0.6B is usable on a CPU, the 4B (seconds for a page) is not
+BF16_BYTES = 2
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,11 @@ class PlannedEngine:
     url: str | None = None
     program: Path | None = None
 
+    @property
+    def own_ollama(self) -> bool:
+        """Whether it is an Ollama that the stack starts and stops."""
+        return self.kind == "ollama" and self.managed
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -80,6 +84,45 @@ class Plan:
     store: StoreServer | None = None
 
     @property
+    def model(self) -> Model:
+        return self.served.model
+
+    @property
+    def file(self) -> ModelFile:
+        """The GGUF; where only vLLM serves the model, the one that Ollama would take."""
+        return self.model.file(None if self.engine.kind == "vllm" else self.served.precision)
+
+    @property
+    def num_ctx(self) -> int:
+        return self.served.num_ctx
+
+    @property
+    def heavy(self) -> bool:
+        """Whether the model belongs on a GPU."""
+        return (self.model.parameters or 0) > LIGHT
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the engine is on another machine, of whose memory and GPU nothing is known."""
+        url = self.engine.url
+        return not self.engine.managed and url is not None and not local(url)
+
+    @property
+    def on_vllm(self) -> PlannedModel | None:
+        """What vLLM serves: the only model, or the one beside Ollama; None where there is no vLLM."""
+        return self.served if self.engine.kind == "vllm" else self.beside
+
+    @property
+    def folder_bytes(self) -> int:
+        """Of the safetensors that vLLM reads, 0 where there is no vLLM."""
+        return (self.model.parameters or 0) * BF16_BYTES if self.on_vllm and self.model.safetensors else 0
+
+    @property
+    def ollama_url(self) -> str | None:
+        """Ollama as this machine reaches it; None where another engine computes."""
+        return self.engine.url if self.engine.kind == "ollama" else None
+
+    @property
     def own_store(self) -> str | None:
         """The part that keeps Open WebUI's vectors; None where it does so itself, or a server that runs already."""
         webui = self.settings.webui
@@ -88,11 +131,9 @@ class Plan:
     @property
     def parts(self) -> tuple[str, ...]:
         """What runs, by the names that both modes give it, engines first."""
-        ollama = self.engine.kind == "ollama" and self.engine.managed
-        vllm = self.beside is not None or (self.engine.kind == "vllm" and self.engine.managed)
         wanted = {
-            "ollama": ollama,
-            "vllm": vllm,
+            "ollama": self.engine.own_ollama,
+            "vllm": self.on_vllm is not None,
             "bridge": True,
             "bridge-bf16": self.beside is not None,
             self.own_store: self.own_store is not None,
@@ -148,59 +189,6 @@ def name_in_engine(model: Model, file: ModelFile) -> str:
     if file.quantisation == model.default_quantisation:
         return model.id
     return file.tags[0] if file.tags else f"{model.id}-{file.quantisation.lower()}"
-
-
-LIGHT = 1_000_000_000  # parameters: the 0.6B is usable on a CPU, the 4B (seconds for a page) is not
-BF16_BYTES = 2
-
-
-@dataclass(frozen=True)
-class StackIntent:
-    """A stack that is to be brought up, or runs."""
-
-    plan: Plan
-
-    @property
-    def settings(self) -> Settings:
-        return self.plan.settings
-
-    @property
-    def mode(self) -> Mode:
-        return self.plan.mode
-
-    @property
-    def engine(self) -> PlannedEngine:
-        return self.plan.engine
-
-    @property
-    def model(self) -> Model:
-        return self.plan.served.model
-
-    @property
-    def file(self) -> ModelFile:
-        """The GGUF; where only vLLM serves the model, the one that Ollama would take."""
-        return self.model.file(None if self.engine.kind == "vllm" else self.plan.served.precision)
-
-    @property
-    def num_ctx(self) -> int:
-        return self.plan.served.num_ctx
-
-    @property
-    def heavy(self) -> bool:
-        """Whether the model belongs on a GPU."""
-        return (self.model.parameters or 0) > LIGHT
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether the engine is on another machine, of whose memory and GPU nothing is known."""
-        url = self.engine.url
-        return not self.engine.managed and url is not None and not local(url)
-
-    @property
-    def folder_bytes(self) -> int:
-        """Of the safetensors that vLLM reads, 0 where there is no vLLM."""
-        wanted = self.engine.kind == "vllm" or self.plan.beside is not None
-        return (self.model.parameters or 0) * BF16_BYTES if wanted and self.model.safetensors else 0
 
 
 def local(url: str) -> bool:

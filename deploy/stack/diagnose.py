@@ -16,7 +16,7 @@ from embedstack.deploy.doctor.seen import look
 from embedstack.deploy.errors import Blocked
 from embedstack.deploy.places import places
 from embedstack.deploy.plan import decide, engines
-from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel, StackIntent
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import planning
 
@@ -61,7 +61,7 @@ def doctor(settings: Settings, report: Report) -> Diagnosis:
             machine = replace(machine, served=(up.model, up.precision))
         if refusal is not None and engines.bridge(settings, looked.facts) is not None:
             machine = replace(machine, ollama=OllamaFacts(url=looked.facts.url, bridge=True))
-        found = examine(StackIntent(plan), machine)
+        found = examine(plan, machine)
     findings = found.findings
     if refusal is not None:
         free = settings.engine.kind == "auto" and settings.engine.url is None

@@ -23,7 +23,7 @@ from embedstack.deploy.ollama.server import Ollama
 from embedstack.deploy.ollama.verify import gpu_fallback, verify
 from embedstack.deploy.ollama.version import judge
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan.plan import Plan, PlannedModel, StackIntent
+from embedstack.deploy.plan.plan import Plan, PlannedModel
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack.planning import Looked
 from embedstack.deploy.stack.steps import Doing
@@ -34,7 +34,7 @@ from embedstack.models.modelfile import parse, render
 
 def to_fetch(plan: Plan) -> int:
     """Bytes that `up` would fetch, as far as the catalogue knows them; the demo model is built and not fetched."""
-    return needs.to_fetch(StackIntent(plan), source(plan.settings.hub, os.environ))
+    return needs.to_fetch(plan, source(plan.settings.hub, os.environ))
 
 
 def prepare(plan: Plan, report: Report, doing: Doing) -> Plan:

@@ -25,7 +25,7 @@ from embedstack.deploy.errors import InvalidSettings, PartNotReady, SmokeFailed
 from embedstack.deploy.flags import Remembered
 from embedstack.deploy.native import client
 from embedstack.deploy.places import Places, places
-from embedstack.deploy.plan.plan import Plan, PlannedModel, StackIntent
+from embedstack.deploy.plan.plan import Plan, PlannedModel
 from embedstack.deploy.secrets import Secrets
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.smoke import run as smoke_run
@@ -312,6 +312,6 @@ def _in_foreground(settings: Settings) -> Settings:
 def check_machine(plan: Plan, looked: Looked, where: Places, say: Callable[[str], None]) -> None:
     """Blocked, with every blocker and what to do about it; warnings are said."""
     seen = machine.look(plan, where, looked.gpus, looked.daemon, looked.before.parts)
-    for finding in examine.ensure(StackIntent(plan), seen):
+    for finding in examine.ensure(plan, seen):
         if finding.severity == "warning":
             say(f"{finding.title} [{finding.id}]: {finding.evidence} {finding.next_step}")

@@ -17,7 +17,7 @@ from tests.engines.locate import locate
 from tests.engines.process import Running
 from tests.engines.run import ollama_create, ollama_server
 from tests.stacks import EMBEDDED, Stacks
-from tests.unit.doctor.stacks import CARD, intent, told
+from tests.unit.doctor.stacks import CARD, planned, told
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def test_a_model_on_the_cpu_is_seen_where_there_is_a_gpu(served: Running) -> Non
 
     assert seen is not None
     assert [model.name for model in seen.loaded] == ["demo:latest"]
-    assert told(gpu.check_loaded(intent(), Gpus((CARD,)), seen.loaded)) == [("CPU-FALLBACK", "warning")]
-    assert told(gpu.check_loaded(intent(), Gpus(), seen.loaded)) == []
+    assert told(gpu.check_loaded(planned(), Gpus((CARD,)), seen.loaded)) == [("CPU-FALLBACK", "warning")]
+    assert told(gpu.check_loaded(planned(), Gpus(), seen.loaded)) == []
 
 
 @pytest.mark.needs("ollama")

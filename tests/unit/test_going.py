@@ -12,7 +12,7 @@ from embedstack.deploy.places import Places
 from embedstack.deploy.stack import going
 from embedstack.deploy.stack.result import Status
 from embedstack.deploy.stack.steps import Steps
-from tests.unit.doctor.stacks import intent
+from tests.unit.doctor.stacks import planned
 
 
 def test_each_step_can_be_read_until_the_end(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_each_step_can_be_read_until_the_end(tmp_path: Path) -> None:
     where = Places(tmp_path).create()
     steps = Steps(Report("up", as_json=True))
 
-    with pytest.raises(RuntimeError), going.told(where, intent().plan) as at:  # noqa: PT012 -- a step that fails
+    with pytest.raises(RuntimeError), going.told(where, planned()) as at:  # noqa: PT012 -- a step that fails
         steps.at = at
         with steps.step("model file"):
             found = going.read(where)
@@ -47,7 +47,7 @@ def test_what_makes_no_sense_is_none(tmp_path: Path, content: bytes) -> None:
 def test_one_that_was_killed_is_none(tmp_path: Path) -> None:
     """Its file is left, and no process is the one that it names."""
     where = Places(tmp_path).create()
-    with going.told(where, intent().plan) as at:
+    with going.told(where, planned()) as at:
         at("bridge")
         left = where.going.read_bytes()
     where.going.write_bytes(left.replace(b'"created":', b'"created":1'))
@@ -58,7 +58,7 @@ def test_one_that_was_killed_is_none(tmp_path: Path) -> None:
 def test_a_person_reads_the_step_and_for_how_long(tmp_path: Path) -> None:
     """And whose process it is."""
     where = Places(tmp_path).create()
-    with going.told(where, intent().plan) as at:
+    with going.told(where, planned()) as at:
         at("bridge")
         console = Console(width=120, color_system=None)
         with console.capture() as captured:

@@ -11,7 +11,7 @@ import msgspec
 from embedstack.deploy.docker.daemon import Daemon
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.machine.gpu import Gpu
-from embedstack.deploy.plan.plan import Mode, Plan, PlannedEngine, PlannedModel, StackIntent
+from embedstack.deploy.plan.plan import Mode, Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.settings import Settings
 from embedstack.models import catalog
 
@@ -20,7 +20,7 @@ OLLAMA = "http://127.0.0.1:11434"
 CARD = Gpu("nvidia", "NVIDIA GeForce RTX 4090", 24 * GIB, 23 * GIB, "550.54.15")
 
 
-def intent(
+def planned(
     given: dict[str, Any] | None = None,
     *,
     model: str = "qwen3-embedding:4b",
@@ -31,14 +31,14 @@ def intent(
     url: str | None = OLLAMA,
     program: Path | None = None,
     num_ctx: int | None = None,
-) -> StackIntent:
+) -> Plan:
     """A stack with these settings and this engine."""
     known = catalog.load().find(model).model
     engine = msgspec.convert({"kind": kind, "managed": managed, "reason": "a test"}, PlannedEngine)
     engine = PlannedEngine(engine.kind, managed, "a test", url, program)
     precision = known.file(quantisation).quantisation
     served = PlannedModel(known, known.id, precision, num_ctx or known.context.recommended)
-    return StackIntent(Plan(msgspec.convert(given or {}, Settings), mode, "a test", engine, served))
+    return Plan(msgspec.convert(given or {}, Settings), mode, "a test", engine, served)
 
 
 def daemon(**given: Any) -> Daemon:

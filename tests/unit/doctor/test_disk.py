@@ -14,7 +14,7 @@ from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.ollama import create
 from embedstack.deploy.ollama.create import Made
 from embedstack.deploy.places import Places
-from tests.unit.doctor.stacks import daemon, intent, told
+from tests.unit.doctor.stacks import daemon, planned, told
 
 GB = 10**9
 
@@ -97,7 +97,7 @@ def test_a_new_machine_needs_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("EMBEDSTACK_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("UV_TORCH_BACKEND", raising=False)
 
-    found = _bytes(list(needs.wanted(intent(), _machine(tmp_path))))
+    found = _bytes(list(needs.wanted(planned(), _machine(tmp_path))))
 
     size = 2_496_703_776
     expected = {"the stack's data": 0, "the model": size, "Ollama's copy of it": 2 * size, "Open WebUI": 7 * GB}
@@ -106,7 +106,7 @@ def test_a_new_machine_needs_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_what_is_there_is_not_needed_again(tmp_path: Path) -> None:
     """A model that is in Ollama already is not copied again, and without Open WebUI nothing is installed."""
-    stack = intent({"webui": {"enabled": False}})
+    stack = planned({"webui": {"enabled": False}})
     machine = _machine(tmp_path, OllamaFacts(version="0.34.4", models=("qwen3-embedding:4b",)))
 
     assert _bytes(list(needs.wanted(stack, machine)))["Ollama's copy of it"] == 0
@@ -118,9 +118,9 @@ def test_what_an_ollama_that_is_down_was_given_is_not_needed_again(
 ) -> None:
     """It cannot be asked: what was made in it is remembered, and only the same file counts."""
     monkeypatch.setenv("EMBEDSTACK_HOME", str(tmp_path))
-    stack = intent({"webui": {"enabled": False}})
-    served = replace(stack.plan.served, sha256="one")
-    stack = replace(stack, plan=replace(stack.plan, served=served))
+    stack = planned({"webui": {"enabled": False}})
+    served = replace(stack.served, sha256="one")
+    stack = replace(stack, served=served)
     for source, copies in (("another", 2), ("one", 0)):
         create.remember(str(stack.engine.url), served.name, Made(source, "digest", {}))
         found = _bytes(list(needs.wanted(stack, _machine(tmp_path))))
@@ -129,12 +129,12 @@ def test_what_an_ollama_that_is_down_was_given_is_not_needed_again(
 
 def test_the_demo_model_is_not_fetched(tmp_path: Path) -> None:
     """It is built here: no room is asked for in the Hub's cache."""
-    assert "the model" not in _bytes(list(needs.wanted(intent(model="demo"), _machine(tmp_path))))
+    assert "the model" not in _bytes(list(needs.wanted(planned(model="demo"), _machine(tmp_path))))
 
 
 def test_containers_put_it_on_the_daemons_disk(tmp_path: Path) -> None:
     """Ollama's copies go where Docker keeps its volumes; a root that is not on this machine is not judged."""
-    stack = intent({"webui": {"enabled": False}}, mode="docker")
+    stack = planned({"webui": {"enabled": False}}, mode="docker")
 
     here = _bytes(list(needs.wanted(stack, _machine(tmp_path, root=str(tmp_path)))))
     away = _bytes(list(needs.wanted(stack, _machine(tmp_path, root="/no-such-folder"))))

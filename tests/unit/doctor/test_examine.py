@@ -22,12 +22,12 @@ from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.errors import Blocked, DeployError, PartNotReady
 from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.places import HOME_VARIABLE, Places
-from embedstack.deploy.plan.plan import StackIntent
+from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import diagnose as command
 from embedstack.deploy.stack.diagnose import Diagnosis
 from embedstack.deploy.state import PartState
-from tests.unit.doctor.stacks import CARD, intent, told
+from tests.unit.doctor.stacks import CARD, planned, told
 
 
 def _finding(id_: str, severity: str) -> Finding:
@@ -44,10 +44,10 @@ def _ports() -> dict[str, int]:
         return {name: server.getsockname()[1] for name, server in zip(names, servers, strict=True)}
 
 
-def _demo(**ports: int) -> StackIntent:
+def _demo(**ports: int) -> Plan:
     """A stack that nothing is in the way of but what is given."""
     given = {"webui": {"enabled": False}, "ports": _ports() | ports}
-    return intent(given, model="demo", kind="embedded", url=None)
+    return planned(given, model="demo", kind="embedded", url=None)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_check_that_fails_is_a_finding(
 ) -> None:
     """The others go on."""
 
-    def fails(_: StackIntent, __: Machine) -> list[Finding]:
+    def fails(_: Plan, __: Machine) -> list[Finding]:
         raise error
 
     monkeypatch.setattr(examine, "CHECKS", (Subject("oddity", fails), *CHECKS))
@@ -123,7 +123,7 @@ def test_a_port_of_a_container_that_is_not_well_is_the_stacks_own(machine: Machi
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         given = {"webui": {"enabled": False}, "ports": _ports() | {"bridge": port}}
-        stack = intent(given, model="demo", kind="embedded", url=None, mode="docker")
+        stack = planned(given, model="demo", kind="embedded", url=None, mode="docker")
         ill = PartState("bridge", "failed", f"http://127.0.0.1:{port}", pid=None)
         found = examine.examine(stack, replace(machine, parts=(ill,))).findings
 
@@ -139,7 +139,9 @@ def test_a_folder_that_cannot_be_written_stops_up(machine: Machine) -> None:
 def test_a_full_disk_stops_up(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fault is a disk of which next to nothing is free."""
     monkeypatch.setattr(disk, "MARGIN", 2**62)
-    stack = intent({"webui": {"enabled": False}, "engine": {"cpu": True}, "ports": _ports()}, kind="embedded", url=None)
+    stack = planned(
+        {"webui": {"enabled": False}, "engine": {"cpu": True}, "ports": _ports()}, kind="embedded", url=None
+    )
 
     with pytest.raises(Blocked, match=r"DISK-FULL\]: .* are free where"):
         examine.ensure(stack, machine)

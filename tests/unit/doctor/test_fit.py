@@ -13,7 +13,7 @@ from embedstack.deploy.doctor.memory import Memory
 from embedstack.deploy.machine.gpu import Gpu
 from embedstack.deploy.ollama.server import RunningModel
 from embedstack.deploy.plan.decide import Fit, fit, needed
-from tests.unit.doctor.stacks import CARD, GIB, intent, told
+from tests.unit.doctor.stacks import CARD, GIB, planned, told
 
 Q4, F16 = 2_496_703_776, 8_049_889_824  # bytes of the 4B's files
 
@@ -29,12 +29,12 @@ Q4, F16 = 2_496_703_776, 8_049_889_824  # bytes of the 4B's files
 )
 def test_the_4b_needs_weights_cache_and_buffer(num_ctx: int, flash_attention: bool, cache: int, buffer: int) -> None:
     """The three are added, and without flash attention the buffer grows with the square of the context."""
-    stack = intent()
+    stack = planned()
     assert Q4 + cache + buffer == needed(stack.model, stack.file, num_ctx, flash_attention)
 
 
 def _fit(vram: int, quantisation: str = "Q4_K_M", *, flash_attention: bool = False, num_ctx: int = 8192) -> Fit:
-    stack = intent(quantisation=quantisation)
+    stack = planned(quantisation=quantisation)
     return fit(stack.model, stack.file, vram, num_ctx, flash_attention)
 
 
@@ -75,19 +75,19 @@ def test_a_context_of_ones_own_is_tried_first() -> None:
 
 def _vram(free: int, loaded: int = 0, **given: Any) -> list[tuple[str, str]]:
     card = Gpu("nvidia", "a card", 24 * GIB, free)
-    stack = intent(**given)
+    stack = planned(**given)
     return told(memory.check_vram(stack, card, loaded=loaded, flash_attention=True))
 
 
 def test_a_card_with_room_says_nothing() -> None:
     """23 GiB free hold the 4B."""
-    assert told(memory.check_vram(intent(), CARD, loaded=0, flash_attention=True)) == []
+    assert told(memory.check_vram(planned(), CARD, loaded=0, flash_attention=True)) == []
 
 
 def test_less_context_that_fits_is_a_warning_that_names_it() -> None:
     """With 4 GB free the 4B fits at 4096 and not at 8192."""
     card = Gpu("nvidia", "a card", 8 * GIB, 4_000_000_000)
-    (found,) = memory.check_vram(intent(), card, loaded=0, flash_attention=True)
+    (found,) = memory.check_vram(planned(), card, loaded=0, flash_attention=True)
 
     assert (found.id, found.severity) == ("VRAM-CONTEXT", "warning")
     assert "`--num-ctx 4096`" in found.next_step
@@ -96,7 +96,7 @@ def test_less_context_that_fits_is_a_warning_that_names_it() -> None:
 def test_another_quantisation_is_a_blocker_that_names_it() -> None:
     """f16 on 6 GiB is stopped, and Q8_0 at 8192 is offered."""
     card = Gpu("nvidia", "a card", 8 * GIB, 6 * GIB)
-    (found,) = memory.check_vram(intent(quantisation="f16"), card, loaded=0, flash_attention=True)
+    (found,) = memory.check_vram(planned(quantisation="f16"), card, loaded=0, flash_attention=True)
 
     assert (found.id, found.severity) == ("VRAM-SHORT", "blocker")
     assert "`--quantisation Q8_0 --num-ctx 8192` fits" in found.next_step
@@ -125,9 +125,9 @@ def test_every_size_is_reckoned(model: str) -> None:
 
 def test_a_figure_that_the_catalogue_lacks_is_told() -> None:
     """A model of one's own without key/value heads: a note says that the reckoning is too low."""
-    whole = intent(model="qwen3-embedding:8b")
+    whole = planned(model="qwen3-embedding:8b")
     bare = msgspec.structs.replace(whole.model, kv_bytes_per_token=None, reasons={"kv_bytes_per_token": "not said"})
-    stack = replace(whole, plan=replace(whole.plan, served=replace(whole.plan.served, model=bare)))
+    stack = replace(whole, served=replace(whole.served, model=bare))
 
     (found,) = memory.check_vram(stack, CARD, loaded=0, flash_attention=True)
 
@@ -138,13 +138,13 @@ def test_a_figure_that_the_catalogue_lacks_is_told() -> None:
 @pytest.mark.parametrize(("total", "available", "severity"), [(4, 3, "blocker"), (16, 3, "warning"), (16, 12, None)])
 def test_memory_of_the_machine(total: int, available: int, severity: str | None) -> None:
     """On the CPU the 4B and Open WebUI need some 5 GiB: never there is a blocker, not there now a warning."""
-    found = told(memory.check_ram(intent(), Memory(total * GIB, available * GIB), on_gpu=False, running=False))
+    found = told(memory.check_ram(planned(), Memory(total * GIB, available * GIB), on_gpu=False, running=False))
     assert ([("MEMORY-SHORT", severity)] if severity else []) == found
 
 
 def test_a_stack_that_runs_has_its_memory() -> None:
     """What it took is not asked for again."""
-    assert told(memory.check_ram(intent(), Memory(4 * GIB, GIB), on_gpu=False, running=True)) == []
+    assert told(memory.check_ram(planned(), Memory(4 * GIB, GIB), on_gpu=False, running=True)) == []
 
 
 @pytest.mark.parametrize(

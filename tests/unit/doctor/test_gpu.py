@@ -10,7 +10,7 @@ from embedstack.deploy.doctor import gpu as cpu_fallback
 from embedstack.deploy.machine import gpu
 from embedstack.deploy.machine.gpu import Gpu, Gpus, parse_nvidia_smi
 from embedstack.deploy.ollama.server import RunningModel
-from tests.unit.doctor.stacks import CARD, GIB, daemon, intent, told
+from tests.unit.doctor.stacks import CARD, GIB, daemon, planned, told
 
 MIB = 2**20
 TWO = """\
@@ -94,13 +94,13 @@ def test_containers_and_the_gpu(
     model: str, found: Gpus, can: str | None, cpu: bool, expected: list[tuple[str, str]]
 ) -> None:
     """A GPU that the daemon cannot hand on is a blocker for a model that wants one."""
-    stack = intent({"engine": {"cpu": cpu}}, model=model, mode="docker")
+    stack = planned({"engine": {"cpu": cpu}}, model=model, mode="docker")
     assert told(cpu_fallback.check(stack, found, daemon(gpu=can))) == expected
 
 
 def test_the_toolkits_absence_names_the_step() -> None:
     """What the daemon has, and the command that puts it right."""
-    (found,) = cpu_fallback.check(intent(mode="docker"), Gpus((CARD,)), daemon())
+    (found,) = cpu_fallback.check(planned(mode="docker"), Gpus((CARD,)), daemon())
 
     assert "the daemon's runtimes are io.containerd.runc.v2, runc" in found.evidence
     assert "nvidia-ctk runtime configure" in found.next_step
@@ -108,7 +108,7 @@ def test_the_toolkits_absence_names_the_step() -> None:
 
 def test_a_driver_that_does_not_answer() -> None:
     """What it said is told."""
-    (found,) = cpu_fallback.check(intent(), Gpus(trouble="nvidia-smi ended with 9: has failed."), None)
+    (found,) = cpu_fallback.check(planned(), Gpus(trouble="nvidia-smi ended with 9: has failed."), None)
     assert (found.id, found.severity, found.evidence) == (
         "GPU-DRIVER",
         "warning",
@@ -133,13 +133,13 @@ def test_the_4b_never_runs_on_a_cpu_in_silence(
     model: str, kind: str, found: Gpus, cpu: bool, expected: list[tuple[str, str]]
 ) -> None:
     """A GPU that no engine uses stops it, no GPU at all is told; --cpu says that it is meant."""
-    stack = intent({"engine": {"cpu": cpu}}, model=model, kind=kind)
+    stack = planned({"engine": {"cpu": cpu}}, model=model, kind=kind)
     assert told(cpu_fallback.check_plan(stack, found)) == expected
 
 
 def test_another_machines_gpu_is_not_judged() -> None:
     """What an Ollama elsewhere has is not known here."""
-    stack = intent(managed=False, url="http://gpu-host:11434")
+    stack = planned(managed=False, url="http://gpu-host:11434")
     assert told(cpu_fallback.check_plan(stack, NONE)) == []
 
 
@@ -154,7 +154,7 @@ def test_another_machines_gpu_is_not_judged() -> None:
 )
 def test_a_fall_back_to_the_cpu_is_seen(on_gpu: int, cards: tuple[Gpu, ...], evidence: str | None) -> None:
     """By what /api/ps says is on the GPU, where there is one."""
-    found = list(cpu_fallback.check_loaded(intent(), Gpus(cards), [RunningModel("m", 4 * GIB, on_gpu)]))
+    found = list(cpu_fallback.check_loaded(planned(), Gpus(cards), [RunningModel("m", 4 * GIB, on_gpu)]))
 
     assert told(found) == ([("CPU-FALLBACK", "warning")] if evidence else [])
     assert not evidence or found[0].evidence.startswith(evidence)

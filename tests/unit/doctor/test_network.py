@@ -8,7 +8,7 @@ import pytest
 
 from embedstack.deploy.doctor import network
 from embedstack.deploy.doctor.network import Descriptors
-from tests.unit.doctor.stacks import OLLAMA, daemon, intent, told
+from tests.unit.doctor.stacks import OLLAMA, daemon, planned, told
 
 PROXY = {"HTTP_PROXY": "http://user:word@proxy:3128"}
 
@@ -53,7 +53,7 @@ def test_an_ollama_that_containers_cannot_reach(
     mode: str, managed: bool, addresses: list[str], system: str, expected: bool
 ) -> None:
     """An Ollama outside, on loopback alone, is a blocker in containers; Docker Desktop hands loopback on."""
-    stack = intent(mode="docker" if mode == "docker" else "native", managed=managed, url=OLLAMA)
+    stack = planned(mode="docker" if mode == "docker" else "native", managed=managed, url=OLLAMA)
     found = told(network.check_reach(stack, addresses, daemon(os=system)))
     assert found == ([("OLLAMA-LOOPBACK", "blocker")] if expected else [])
 

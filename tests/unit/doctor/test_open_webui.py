@@ -15,7 +15,7 @@ from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Mode
 from embedstack.deploy.webui import version as versions
-from tests.unit.doctor.stacks import intent, told
+from tests.unit.doctor.stacks import planned, told
 
 WANTED: dict[str, Any] = {
     "RAG_EMBEDDING_ENGINE": "ollama",
@@ -61,19 +61,19 @@ def test_what_others_reach_has_an_owner(
     expose: str, administrator: bool | None, sign_up: bool | None, expected: list[tuple[str, str]]
 ) -> None:
     """Refused until an administrator exists and sign-up is off."""
-    stack = intent({"stack": {"expose": expose}})
+    stack = planned({"stack": {"expose": expose}})
     assert told(webui.check_exposure(stack, Accounts(administrator, sign_up))) == expected
 
 
 def test_one_that_does_not_run_is_known_by_its_database(tmp_path: Path) -> None:
     """Its first start made the administrator: after a restart of the machine it may be exposed again."""
     machine = Machine(Places(tmp_path))
-    assert webui.look_at_accounts(intent(), machine) == Accounts(None, None)
+    assert webui.look_at_accounts(planned(), machine) == Accounts(None, None)
 
     database = parts.webui_data(machine.places) / "webui.db"
     database.parent.mkdir(parents=True)
     database.touch()
-    assert webui.look_at_accounts(intent(), machine) == Accounts(True, None)
+    assert webui.look_at_accounts(planned(), machine) == Accounts(True, None)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_one_that_does_not_run_is_known_by_its_database(tmp_path: Path) -> None:
 )
 def test_the_version_that_is_planned(given: dict[str, Any], mode: Mode, version: str | None) -> None:
     """From PyPI as it is set; of an image by its tag, where that is a version."""
-    assert versions.planned(intent(given).settings, mode) == version
+    assert versions.planned(planned(given).settings, mode) == version
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_a_version_that_is_not_known_is_told(version: str, expected: list[tuple[
     assert told(webui.check_version(None)) == []
 
     machine = Machine(Places(Path("/no-such-folder")))
-    plan = intent({"webui": {"version": version}}, kind="embedded")
+    plan = planned({"webui": {"version": version}}, kind="embedded")
     (check,) = [check for check in CHECKS if check.name == "Open WebUI's version"]
     assert check.before_up
     assert told(check.run(plan, machine)) == expected
-    assert told(check.run(intent({"webui": {"version": version, "enabled": False}}), machine)) == []
+    assert told(check.run(planned({"webui": {"version": version, "enabled": False}}), machine)) == []

@@ -16,7 +16,7 @@ from embedstack.deploy.doctor import ports
 from embedstack.deploy.doctor.neighbours import Neighbour, Owner, whose
 from embedstack.deploy.doctor.ports import Held
 from embedstack.deploy.machine.ports import free_port
-from tests.unit.doctor.stacks import intent, told
+from tests.unit.doctor.stacks import planned, told
 
 LISTEN = """
 import http.server, sys
@@ -72,7 +72,7 @@ def test_the_ports_that_are_advised_are_free_and_nobody_elses() -> None:
         ]
         other = Neighbour("other", frozenset({3000, port + 2}))
 
-        told = ports.with_free(held, intent(given), [other])
+        told = ports.with_free(held, planned(given), [other])
 
     words = dict(word.removeprefix("--set ").split("=") for word in re.findall(r"--set \S+", told[0].free))
     assert told[0].free == told[1].free
@@ -188,4 +188,4 @@ def test_only_ports_that_the_stack_will_use(
     given: dict[str, object], kind: str, managed: bool, parts: list[str]
 ) -> None:
     """A part that is not there asks for no port."""
-    assert parts == [part for part, _, _ in ports.wanted(intent(given, kind=kind, managed=managed))]
+    assert parts == [part for part, _, _ in ports.wanted(planned(given, kind=kind, managed=managed))]

@@ -18,16 +18,15 @@ from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.hub.source import Source
 from embedstack.deploy.models.show import models
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan.plan import PlannedModel, StackIntent
+from embedstack.deploy.plan.plan import Plan, PlannedModel
 from embedstack.models import catalog
-from tests.unit.doctor.stacks import intent, told
+from tests.unit.doctor.stacks import planned, told
 
 
-def at(model: str, name: str) -> StackIntent:
+def at(model: str, name: str) -> Plan:
     """A stack that serves a model at a precision, whether its file can be fetched or not."""
     known = catalog.load().find(model).model
-    plan = intent().plan
-    return StackIntent(dataclasses.replace(plan, served=PlannedModel(known, known.id, name, 8192)))
+    return dataclasses.replace(planned(), served=PlannedModel(known, known.id, name, 8192))
 
 
 @pytest.mark.parametrize(
@@ -123,10 +122,10 @@ def test_systemd_drop_ins_are_read(tmp_path: Path) -> None:
 def test_what_the_stacks_own_ollama_would_inherit_is_named(tmp_path: Path) -> None:
     """By the environment of whoever brings the stack up; an embedded engine inherits nothing of it."""
     machine = Machine(Places(tmp_path), environ={"OLLAMA_KV_CACHE_TYPE": "q8_0"})
-    own = intent(program=Path("/nowhere/ollama"), url=None)
+    own = planned(program=Path("/nowhere/ollama"), url=None)
 
     (found,) = precision.look(own, machine)
     assert found.value == "q8_0"
     (finding,) = precision.check_cache([found])
     assert "unset OLLAMA_KV_CACHE_TYPE" in finding.next_step
-    assert precision.look(intent(kind="embedded", url=None), machine) == ()
+    assert precision.look(planned(kind="embedded", url=None), machine) == ()
