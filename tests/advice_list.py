@@ -1,7 +1,7 @@
 """Every advice of the sources: the test that follows it as it is printed, or why it can only be parsed here.
 
-tests/unit/test_advice.py holds this against the sources, tests/followed.py against what is printed: one that is new has
-to stand here. Each is named by a piece of its text; 77 stands for what is filled in.
+tests/unit/repository/test_advice.py holds this against the sources, tests/followed.py against what is printed: one that
+is new has to stand here. Each is named by a piece of its text; 77 stands for what is filled in.
 """
 
 FOLLOWED: dict[str, tuple[str, ...]] = {
@@ -54,26 +54,26 @@ FOLLOWED: dict[str, tuple[str, ...]] = {
         "listen elsewhere: `--listen 77`",
     ),
     "tests/integration/test_listen.py::test_an_address_of_elsewhere_is_told": ("Name one that is: `--listen 77`",),
-    "tests/unit/test_advice_followed.py::test_a_bridges_file_that_cannot_be_read_is_put_right": (
+    "tests/unit/deploy/test_advice_followed.py::test_a_bridges_file_that_cannot_be_read_is_put_right": (
         "Put bridge.config right.",
         "which bridge.config names, is not YAML",
     ),
-    "tests/unit/test_advice_followed.py::test_a_context_that_a_model_was_trained_for_is_named": (
+    "tests/unit/deploy/test_advice_followed.py::test_a_context_that_a_model_was_trained_for_is_named": (
         "and 77 was trained for 77",
     ),
-    "tests/unit/test_advice_followed.py::test_a_home_that_cannot_be_read_is_named": (
+    "tests/unit/deploy/test_advice_followed.py::test_a_home_that_cannot_be_read_is_named": (
         "Make it yours, or name another folder in EMBEDSTACK_HOME",
     ),
-    "tests/unit/test_advice_followed.py::test_a_large_model_on_the_cpu_is_meant_or_a_smaller_one_taken": (
+    "tests/unit/deploy/test_advice_followed.py::test_a_large_model_on_the_cpu_is_meant_or_a_smaller_one_taken": (
         "says that it is meant; else a smaller model",
     ),
-    "tests/unit/test_advice_followed.py::test_a_python_for_open_webui_is_named": (
+    "tests/unit/deploy/test_advice_followed.py::test_a_python_for_open_webui_is_named": (
         "Name one that does: `embedstack config set webui.python",
     ),
-    "tests/unit/test_advice_followed.py::test_a_record_that_is_damaged_does_not_stop_up": (
+    "tests/unit/deploy/test_advice_followed.py::test_a_record_that_is_damaged_does_not_stop_up": (
         "puts it aside and writes it again",
     ),
-    "tests/unit/test_advice_followed.py::test_a_setting_of_the_bridge_is_put_right": (
+    "tests/unit/deploy/test_advice_followed.py::test_a_setting_of_the_bridge_is_put_right": (
         "Set security.api_keys, or listen on 127.0.0.1",
         "engine.kind 'openai' needs engine.url",
         "lets any web page in; set security.api_keys too",
@@ -83,78 +83,84 @@ FOLLOWED: dict[str, tuple[str, ...]] = {
         "with trace.records 0",
         "without security.api_keys: all clients share the cache",
     ),
-    "tests/unit/test_advice_followed.py::test_a_store_of_vectors_is_put_right": (
+    "tests/unit/deploy/test_advice_followed.py::test_a_store_of_vectors_is_put_right": (
         "Name one that runs in webui.vector_store_url",
         "Start it, or put webui.vector_store_url right",
         "name it in webui.vector_store_key_file",
         "or leave webui.vector_store as it is",
         "webui.vector_store is chroma, which is inside Open WebUI",
     ),
-    "tests/unit/test_advice_followed.py::test_an_engine_that_does_not_answer_is_taken_out": (
+    "tests/unit/deploy/test_advice_followed.py::test_an_engine_that_does_not_answer_is_taken_out": (
         "or take engine.url out of the settings",
     ),
-    "tests/unit/test_advice_followed.py::test_another_cache_is_named": (
+    "tests/unit/deploy/test_advice_followed.py::test_another_cache_is_named": (
         "or set EMBEDSTACK_CACHE to a folder that you may write to",
     ),
-    "tests/unit/test_advice_followed.py::test_another_home_is_named": (
+    "tests/unit/deploy/test_advice_followed.py::test_another_home_is_named": (
         "Make the folder yours, or name another in EMBEDSTACK_HOME",
         "or name another: 77.",
     ),
-    "tests/unit/test_advice_followed.py::test_another_settings_file_is_named": ("Name another file with --config",),
-    "tests/unit/test_advice_followed.py::test_damaged_secrets_are_moved_away": (
+    "tests/unit/deploy/test_advice_followed.py::test_another_settings_file_is_named": (
+        "Name another file with --config",
+    ),
+    "tests/unit/deploy/test_advice_followed.py::test_damaged_secrets_are_moved_away": (
         "embedstack up` makes them",
         "then makes new secrets",
     ),
-    "tests/unit/test_advice_followed.py::test_data_go_with_a_yes": ("Say --yes if the data are to go",),
-    "tests/unit/test_advice_followed.py::test_dimensions_that_a_model_can_give_are_named": (
+    "tests/unit/deploy/test_advice_followed.py::test_data_go_with_a_yes": ("Say --yes if the data are to go",),
+    "tests/unit/deploy/test_advice_followed.py::test_dimensions_that_a_model_can_give_are_named": (
         "and 77 can give 77 to 77",
     ),
-    "tests/unit/test_advice_followed.py::test_fewer_dimensions_fit_pgvector": (
+    "tests/unit/deploy/test_advice_followed.py::test_fewer_dimensions_fit_pgvector": (
         "Take fewer of them, which the bridge cuts and normalises",
     ),
-    "tests/unit/test_advice_followed.py::test_flags_of_before_are_forgotten": (
+    "tests/unit/deploy/test_advice_followed.py::test_flags_of_before_are_forgotten": (
         "by the flags that it is given, and by none of before",
     ),
-    "tests/unit/test_advice_followed.py::test_json_goes_with_what_is_printed": ("--json: goes with --print-config",),
-    "tests/unit/test_advice_followed.py::test_one_of_two_that_contradict_is_removed": (
+    "tests/unit/deploy/test_advice_followed.py::test_json_goes_with_what_is_printed": (
+        "--json: goes with --print-config",
+    ),
+    "tests/unit/deploy/test_advice_followed.py::test_one_of_two_that_contradict_is_removed": (
         "engine.kind 'vllm' and vllm.beside are both set",
     ),
-    "tests/unit/test_advice_followed.py::test_open_webui_is_exposed_once_it_has_an_administrator": (
+    "tests/unit/deploy/test_advice_followed.py::test_open_webui_is_exposed_once_it_has_an_administrator": (
         "embedstack up --expose none` makes the administrator",
     ),
-    "tests/unit/test_advice_followed.py::test_the_bridge_is_told_where_to_listen": ("--listen: expected HOST:PORT",),
-    "tests/unit/test_advice_followed.py::test_the_example_names_what_is_allowed": (
+    "tests/unit/deploy/test_advice_followed.py::test_the_bridge_is_told_where_to_listen": (
+        "--listen: expected HOST:PORT",
+    ),
+    "tests/unit/deploy/test_advice_followed.py::test_the_example_names_what_is_allowed": (
         "prints every setting with what it allows",
     ),
-    "tests/unit/test_advice_followed.py::test_the_file_of_before_is_put_back_or_another_named": (
+    "tests/unit/deploy/test_advice_followed.py::test_the_file_of_before_is_put_back_or_another_named": (
         "Put it back, or name another with --config",
     ),
-    "tests/unit/test_advice_followed.py::test_the_hubs_files_go_to_another_disk": ("`--set hub.cache=FOLDER`",),
-    "tests/unit/test_advice_followed.py::test_the_list_of_models_has_one_that_is_known": (
+    "tests/unit/deploy/test_advice_followed.py::test_the_hubs_files_go_to_another_disk": ("`--set hub.cache=FOLDER`",),
+    "tests/unit/deploy/test_advice_followed.py::test_the_list_of_models_has_one_that_is_known": (
         "embedstack model list` shows what there is",
     ),
-    "tests/unit/test_advice_followed.py::test_the_port_that_is_advised_is_free": (
+    "tests/unit/deploy/test_advice_followed.py::test_the_port_that_is_advised_is_free": (
         "or choose another port, which the stack keeps",
     ),
-    "tests/unit/test_advice_followed.py::test_the_port_that_is_advised_to_the_demo_is_free": (
+    "tests/unit/deploy/test_advice_followed.py::test_the_port_that_is_advised_to_the_demo_is_free": (
         "embedstack demo --port",
     ),
-    "tests/unit/test_advice_followed.py::test_what_brings_a_stack_up_is_for_the_one_that_was_named": (
+    "tests/unit/deploy/test_advice_followed.py::test_what_brings_a_stack_up_is_for_the_one_that_was_named": (
         "embedstack up` brings one up",
     ),
-    "tests/unit/test_advice_followed.py::test_what_config_set_has_written_holds": ("brings the stack to it",),
-    "tests/unit/test_advice_followed.py::test_what_fits_the_memory_fits": ("End something large",),
-    "tests/unit/test_advice_followed.py::test_what_makes_secrets_makes_them": ("embedstack up` makes them",),
-    "tests/unit/test_advice_followed.py::test_what_starts_a_stack_that_is_down_starts_the_part_too": (
+    "tests/unit/deploy/test_advice_followed.py::test_what_config_set_has_written_holds": ("brings the stack to it",),
+    "tests/unit/deploy/test_advice_followed.py::test_what_fits_the_memory_fits": ("End something large",),
+    "tests/unit/deploy/test_advice_followed.py::test_what_makes_secrets_makes_them": ("embedstack up` makes them",),
+    "tests/unit/deploy/test_advice_followed.py::test_what_starts_a_stack_that_is_down_starts_the_part_too": (
         "It does not run; `embedstack up` starts it.",
         "Run `embedstack up`.",
         "`embedstack up --webui` brings it up.",
         "`embedstack up --webui` starts it.",
     ),
-    "tests/unit/test_advice_followed.py::test_what_the_stack_sets_itself_is_taken_out_of_the_bridges_file": (
+    "tests/unit/deploy/test_advice_followed.py::test_what_the_stack_sets_itself_is_taken_out_of_the_bridges_file": (
         "which bridge.config names, sets 77.77",
     ),
-    "tests/unit/test_advice_followed.py::test_without_docker_the_native_mode_is_taken": (
+    "tests/unit/deploy/test_advice_followed.py::test_without_docker_the_native_mode_is_taken": (
         "`sudo usermod -aG docker $USER` and sign in anew",
     ),
 }
@@ -376,4 +382,4 @@ PARSED: dict[str, tuple[str, ...]] = {
         "Try again later, or raise limits.queue_texts and",
     ),
 }
-"""Pieces of texts by the reason. Verbs, flags, settings and variables in them exist: tests/unit/test_advice.py."""
+"""Pieces of texts by the reason. Verbs, flags, settings and variables in them exist (test_advice.py)."""

@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from embedstack.bridge.settings import SCHEMA as BRIDGE
 from embedstack.deploy.config import SCHEMA as STACK
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 UNKNOWN = "77"
 """What stands where a text is filled in later: it can be a name, a number and a part of either."""
 

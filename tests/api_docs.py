@@ -1,11 +1,12 @@
-"""The tables of docs/api.md, which tests/unit/test_api_docs.py holds against the code."""
+"""The tables of docs/api.md, which tests/unit/repository/test_api_docs.py holds against the code."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-DOCS = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+from tests.paths import ROOT
+
+DOCS = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
 def rows(*heading: str) -> list[list[str]]:

@@ -11,11 +11,12 @@ import pytest
 from embedstack.models.demo.build import DemoFiles, build, default_folder
 from tests.engines.locate import ENGINES, RECIPES, locate
 from tests.engines.run import STARTED
+from tests.paths import ROOT
 from tests.random_fixture import RandomFixture, make
 from tests.stacks import EMBEDDED, Served, Stacks
 
 ALL = (EMBEDDED, *ENGINES)
-E2E = Path(__file__).parent / "e2e"
+E2E = ROOT / "tests" / "e2e"
 BESIDE = tuple(name for name in RECIPES if name not in ENGINES)
 """What is built like an engine and embeds nothing: what the tests of containers need."""
 

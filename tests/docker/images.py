@@ -14,8 +14,8 @@ from embedstack.deploy.settings import WebuiSettings
 from embedstack.deploy.webui import install
 from tests.engines.locate import locate
 from tests.engines.rootfs import TARBALL
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 BASE, PYTHON, OLLAMA = "embedstack-test/base:12", "embedstack-test/python:3.11", "embedstack-test/ollama:0.34.4"
 BRIDGE, WEBUI = "embedstack-test/bridge:1", "embedstack-test/open-webui:0.12.4"
 # The official image's contract: entrypoint and command, port, address, data below /root/.ollama, and no curl.

@@ -17,10 +17,11 @@ from embedstack.deploy.docker import cli, compose, written
 from embedstack.deploy.docker.compose import overlays, services
 from embedstack.deploy.docker.variables import ContainerHost
 from tests.docker.plans import Combination, FixedSecrets, combinations, plan
+from tests.paths import ROOT
 
 pytestmark = [pytest.mark.needs("compose"), pytest.mark.usefixtures("plugin")]
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "compose"
+GOLDEN = ROOT / "tests" / "golden" / "compose"
 ALL = {one.name: one for one in combinations()}
 WITHOUT_STORE = [name for name, one in ALL.items() if one.plan.settings.webui.vector_store == "chroma"]
 STORES = ("pgvector", "weaviate", "qdrant")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import yaml
 
+from tests.paths import ROOT
 from tests.stack_command import StackCommand
 
-WORKFLOW = Path(__file__).parents[2] / ".github" / "workflows" / "gpu-smoke.yml"
+WORKFLOW = ROOT / ".github" / "workflows" / "gpu-smoke.yml"
 JOB = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["smoke"]
 
 

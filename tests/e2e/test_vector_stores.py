@@ -23,9 +23,10 @@ from tests.e2e.open_webui import OpenWebui, open_webui
 from tests.e2e.postgres import Postgres, postgres
 from tests.engines.process import free_port
 from tests.engines.run import weaviate_server
+from tests.paths import ROOT
 from tests.stack_command import StackCommand, stack_command
 
-COMPOSE = Path(__file__).parents[2] / "compose"
+COMPOSE = ROOT / "compose"
 QUESTION, PASSAGE = "公司年假政策有哪些?", "带薪休假"
 CHUNKS = 14  # more than the 10 that a Weaviate of its own defaults gives of a file
 LINES = ["员工每年享有十五天带薪休假。", *(f"第{number}号差旅费用凭发票报销。" for number in range(1, CHUNKS))]

@@ -22,6 +22,7 @@ from embedstack.deploy.hub.source import Source, wanted
 from tests.hub.conftest import NAME, entry
 from tests.hub.content import Content
 from tests.hub.server import Hub, running
+from tests.paths import ROOT
 
 # What a process that downloads does; it ends with its own peak of resident memory, in kB.
 SCRIPT = """
@@ -97,9 +98,7 @@ def test_a_large_file_takes_little_memory(tmp_path: Path, report: Report) -> Non
 
 def _child(content: Content, url: str, cache: Path, script: str = SCRIPT) -> subprocess.Popen[str]:
     arguments = (msgspec.json.encode(entry(content)).decode(), url, str(cache))
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
-    )
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def _resident(process: psutil.Process) -> int:

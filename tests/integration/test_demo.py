@@ -26,8 +26,9 @@ from embedstack.deploy.demo.command import Guided, Question, ask, handbook
 from embedstack.deploy.errors import BridgeNotReady, BridgeRefused
 from embedstack.deploy.machine import ports
 from tests.bridge_process import Bridge
+from tests.paths import ROOT
 
-README = Path(__file__).parents[2] / "README.md"
+README = ROOT / "README.md"
 EMBEDSTACK = str(Path(sys.executable).with_name("embedstack"))
 
 

@@ -17,7 +17,7 @@ from tests.engines.locate import locate
 from tests.engines.process import Running
 from tests.engines.run import ollama_create, ollama_server
 from tests.stacks import EMBEDDED, Stacks
-from tests.unit.doctor.stacks import CARD, planned, told
+from tests.unit.deploy.doctor.stacks import CARD, planned, told
 
 
 @pytest.fixture(scope="module")

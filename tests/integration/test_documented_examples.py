@@ -4,14 +4,14 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import requests
 
 from tests.bridge_process import Bridge
+from tests.paths import ROOT
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
+DOCS = ROOT / "docs" / "api.md"
 CLIENTS = DOCS.with_name("clients.md")
 EXAMPLES = re.findall(r"```python\n(.*?)```", CLIENTS.read_text(encoding="utf-8"), flags=re.DOTALL)
 

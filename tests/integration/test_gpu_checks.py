@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
 from tests.stacks import Stacks
 from tests.upstreams import wrong_bridge as wrongs
 from tests.upstreams.wrong_bridge import wrong_bridge
 
 pytestmark = pytest.mark.thorough
 
-ROOT = Path(__file__).parents[2]
 FILES = ("tests/gpu/test_answers.py", "tests/gpu/test_throughput.py")
 
 

@@ -1,6 +1,7 @@
 """A string that no UTF-8 can hold is a 400 wherever it stands, but for texts, and leaves nothing behind.
 
-The routes, fields and headers are those of docs/api.md, which tests/unit/test_api_docs.py holds against the code.
+The routes, fields and headers are those of docs/api.md, which tests/unit/repository/test_api_docs.py holds against the
+code.
 """
 
 from __future__ import annotations

@@ -6,10 +6,11 @@ from pathlib import Path
 import requests
 
 from tests.bridge_process import bridge
+from tests.paths import ROOT
 
 # Written by 0.1 at commit c82c2b7 (`embed-bridge --demo`), which normalised texts with Python's tables: the vector of
 # one query, and the expectation of an index of 256 dimensions.
-DATA = Path(__file__).parents[1] / "reference" / "data_folder.tar.xz"
+DATA = ROOT / "tests" / "reference" / "data_folder.tar.xz"
 FINGERPRINT, INDEX = "547b04112edc6dd8", "f3ec08fcb120be23"
 TEXT = "Cafe\u0301 \u07ca\u07eb\u07f2 annual leave"
 

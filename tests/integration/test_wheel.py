@@ -15,10 +15,10 @@ import pytest
 
 from embedstack import __version__
 from embedstack.models.demo.build import DemoFiles
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.thorough
 
-ROOT = Path(__file__).parents[2]
 BESIDE = ("constraints.txt", "LICENSE", "pyproject.toml", "README.md")
 FOLDERS = ("embedstack", "bridge", "deploy", "modelfiles")
 

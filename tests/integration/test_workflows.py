@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.engines.locate import locate
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.needs("actionlint")
 
-ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 

@@ -17,9 +17,9 @@ import requests
 from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge as start
 from tests.engines.process import free_port
+from tests.paths import ROOT
 from tests.stacks import Stacks
 
-ROOT = Path(__file__).parents[2]
 THREE_WAYS = ("embed-bridge --demo", "embed-bridge --gguf PATH", "embed-bridge --upstream URL")
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.followed import Said
 from tests.stack_command import StackCommand, stack_command
 
-pytestmark = pytest.mark.thorough  # tests/unit/test_advice_followed.py follows the same by dry runs
+pytestmark = pytest.mark.thorough  # tests/unit/deploy/test_advice_followed.py follows the same by dry runs
 
 
 @pytest.fixture

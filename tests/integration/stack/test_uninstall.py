@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from embedstack.models.demo.build import default_folder
+from tests.paths import ROOT
 from tests.stack_command import EMBEDSTACK, stack_command
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "stack.md"
+DOCUMENT = ROOT / "docs" / "stack.md"
 # Of other programs, which have no home here, or of the checkout that the tests run in.
 _ELSEWHERE = ("systemctl", "docker", "make", "pip", "uv", "embedstack model remove")
 

@@ -1,0 +1,68 @@
+"""What an `up` is at, for whoever asks meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from embedstack.deploy.console import Report
+from embedstack.deploy.places import Places
+from embedstack.deploy.stack import going
+from embedstack.deploy.stack.result import Status
+from embedstack.deploy.stack.steps import Steps
+from tests.unit.deploy.doctor.stacks import planned
+
+
+def test_each_step_can_be_read_until_the_end(tmp_path: Path) -> None:
+    """Also where it ends by a failure: then none goes on."""
+    where = Places(tmp_path).create()
+    steps = Steps(Report("up", as_json=True))
+
+    with pytest.raises(RuntimeError), going.told(where, planned()) as at:  # noqa: PT012 -- a step that fails
+        steps.at = at
+        with steps.step("model file"):
+            found = going.read(where)
+            assert found is not None
+            assert (found.step, found.model, found.mode) == ("model file", "qwen3-embedding:4b", "native")
+        with steps.step("bridge"):
+            found = going.read(where)
+            assert found is not None
+            assert found.step == "bridge"
+            raise RuntimeError
+
+    assert going.read(where) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b'{"step": 1}'])
+def test_what_makes_no_sense_is_none(tmp_path: Path, content: bytes) -> None:
+    """It is made anew by the next `up`, and nothing depends on it."""
+    where = Places(tmp_path).create()
+    where.going.write_bytes(content)
+
+    assert going.read(where) is None
+
+
+def test_one_that_was_killed_is_none(tmp_path: Path) -> None:
+    """Its file is left, and no process is the one that it names."""
+    where = Places(tmp_path).create()
+    with going.told(where, planned()) as at:
+        at("bridge")
+        left = where.going.read_bytes()
+    where.going.write_bytes(left.replace(b'"created":', b'"created":1'))
+
+    assert going.read(where) is None
+
+
+def test_a_person_reads_the_step_and_for_how_long(tmp_path: Path) -> None:
+    """And whose process it is."""
+    where = Places(tmp_path).create()
+    with going.told(where, planned()) as at:
+        at("bridge")
+        console = Console(width=120, color_system=None)
+        with console.capture() as captured:
+            console.print(Status("embedstack", "native", "demo", (), 4, going.read(where)))
+
+    assert "`up` goes on: bridge, for 0 s (process " in captured.get()
+    assert "does not run" not in captured.get()
