@@ -85,12 +85,14 @@ def test_the_ports_that_are_advised_are_free_and_nobody_elses() -> None:
 
 def test_another_stack_is_named_and_never_killed() -> None:
     """Its supervisor would start the part again: it is stopped as a whole, or this one gets other ports."""
-    held = Held("bridge", "ports.bridge", 11435, (7, 5, 1), "python -m bridge", free="--set ports.bridge=11500")
+    held = Held(
+        "bridge", "ports.bridge", 11435, (7, 5, 1), "python -m embedstack.bridge", free="--set ports.bridge=11500"
+    )
     near, far = replace(held, owner=Owner("one")), replace(held, owner=Owner("one", "/srv/home"))
 
     (found,), (other,) = ports.check(near), ports.check(far)
 
-    assert found.evidence == "Port 11435 is held by the stack one: python -m bridge (process 7)."
+    assert found.evidence == "Port 11435 is held by the stack one: python -m embedstack.bridge (process 7)."
     assert "`embedstack up --set ports.bridge=11500`" in found.next_step
     assert "`embedstack down --stack one`" in found.next_step
     assert "kill" not in found.next_step
@@ -103,7 +105,7 @@ def test_whose_a_port_is() -> None:
     native = Neighbour("native", frozenset({1}), frozenset({10, 20}))
     docker = Neighbour("docker", frozenset({2}), containers=True)
 
-    assert whose([99, 20], "python -m bridge", 5, [docker, native]) == Owner("native")
+    assert whose([99, 20], "python -m embedstack.bridge", 5, [docker, native]) == Owner("native")
     assert whose([], "", 2, [native, docker]) == Owner("docker")
     assert whose([99], "docker-proxy", 2, [native, docker]) == Owner("docker")
     assert whose([99], "redis-server", 2, [native, docker]) is None
