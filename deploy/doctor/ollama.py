@@ -1,7 +1,6 @@
 """An Ollama as it is found: one that answers, or one that would be started."""
 
-import os
-import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,21 +67,7 @@ def running(url: str) -> OllamaFacts | None:
 
 
 def installed(program: Path) -> OllamaFacts:
-    return OllamaFacts(version=_version(program), program=program, llama_server=locate.helper(program))
-
-
-def _version(program: Path) -> str:
-    environment = {**os.environ, "OLLAMA_HOST": locate.NOWHERE}
-    try:
-        done = subprocess.run(
-            [program, "--version"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=locate.TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return locate.version_told(done.stdout + done.stderr)
+    version = ""
+    with suppress(EngineNotUsable):
+        version = locate.program_version(program)
+    return OllamaFacts(version=version, program=program, llama_server=locate.helper(program))

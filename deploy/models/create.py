@@ -22,10 +22,10 @@ from embedstack.deploy.ollama.server import Ollama
 from embedstack.deploy.ollama.verify import Compared, verify
 from embedstack.deploy.ollama.version import judge
 from embedstack.deploy.plan.plan import name_in_engine
-from embedstack.models import catalog, modelfile
+from embedstack.models import catalog
 from embedstack.models.catalog import Catalog, CatalogError
 from embedstack.models.model import Model, ModelFile
-from embedstack.models.modelfile import render
+from embedstack.models.modelfile import Modelfile
 
 
 def named(known: Catalog, name: str, quantisation: str | None) -> tuple[Model, ModelFile]:
@@ -92,15 +92,14 @@ def create_model(
         judged = judge(server.version())  # before anything is fetched for it
         given = _given(load(own), name, quantisation, gguf, source, report)
         gate.accept(given.path, given.model)
-        wanted = modelfile.parse(_render(given, num_ctx))
+        wanted = _modelfile(given, num_ctx)
         called = name_in_engine(given.model, given.file)
         made = make(server, called, given.path, str(given.file.sha256), wanted.parameters, report)
         with report.step(f"{called}: its vectors"):
             checks = verify(server, called, given.model, given.file.quantisation, keep_alive)
             vouch(server.url, called)
     notes = "; ".join(note for note in (judged.note, given.model.note) if note)
-    context = int(wanted.parameters["num_ctx"])
-    return CreatedModel(called, url, made.digest, str(given.file.sha256), context, made.already, checks, notes)
+    return CreatedModel(called, url, made.digest, str(given.file.sha256), wanted.num_ctx, made.already, checks, notes)
 
 
 def _given(
@@ -116,10 +115,9 @@ def _given(
     return _Given(model, file, path)
 
 
-def _render(given: _Given, num_ctx: int | None) -> str:
-    """The Modelfile, whose content goes over the API: one source for what a person reads and what Ollama gets."""
+def _modelfile(given: _Given, num_ctx: int | None) -> Modelfile:
     try:
-        return render(given.model, given.path.absolute(), num_ctx)
+        return Modelfile.of(given.model, given.path.absolute(), num_ctx)
     except CatalogError as error:
         raise InvalidModel(str(error)) from error
 
@@ -162,6 +160,6 @@ def show_modelfile(gguf: Path, name: str, num_ctx: int | None) -> ModelfileText:
     """The Modelfile for a GGUF of a model that the catalogue knows. InvalidModel."""
     try:
         model = catalog.load().find(name).model
-        return ModelfileText(model.id, render(model, gguf.absolute(), num_ctx))
+        return ModelfileText(model.id, Modelfile.of(model, gguf.absolute(), num_ctx).text)
     except CatalogError as error:
         raise InvalidModel(str(error)) from error

@@ -45,7 +45,7 @@ def find(environ: Mapping[str, str], places: Sequence[str] = PLACES) -> Path | N
 
 def installed(program: Path) -> Installed:
     """EngineNotUsable where it does not run, is too old, or lacks its llama-server."""
-    version = _version(program)
+    version = program_version(program)
     judged = judge(version)
     if needs_llama_server(version) and helper(program) is None:
         raise EngineNotUsable(
@@ -69,7 +69,8 @@ def version_told(output: str) -> str:
     return found[1] if found else ""
 
 
-def _version(program: Path) -> str:
+def program_version(program: Path) -> str:
+    """What it calls itself, "" where it does not say. EngineNotUsable where it does not run."""
     try:
         done = subprocess.run(
             [str(program), "--version"],

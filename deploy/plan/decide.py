@@ -14,6 +14,7 @@ from embedstack.deploy.settings import Settings
 from embedstack.models import catalog
 from embedstack.models.catalog import CatalogError
 from embedstack.models.model import Model, ModelFile
+from embedstack.models.modelfile import batch
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,14 @@ def needed(model: Model, file: ModelFile, num_ctx: int, flash_attention: bool) -
 
 
 def compute_buffer(model: Model, num_ctx: int, flash_attention: bool) -> int:
-    """Bytes for one batch, with num_batch = num_ctx as our Modelfiles have it.
+    """Bytes for one batch, which our Modelfiles make as large as the context.
 
     Without flash attention every score of a layer stands in memory at once, heads x num_batch x num_ctx in f32: 8 GiB
     for the 4B at 8192. With it the two halves of the feed-forward are the largest thing left.
     """
     if flash_attention:
-        return 2 * _header(model, "qwen3.feed_forward_length") * num_ctx * F32
-    return _header(model, "qwen3.attention.head_count") * num_ctx * num_ctx * F32
+        return 2 * _header(model, "qwen3.feed_forward_length") * batch(num_ctx) * F32
+    return _header(model, "qwen3.attention.head_count") * batch(num_ctx) * num_ctx * F32
 
 
 def unknown(model: Model) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from embedstack.deploy.stack.planning import Looked
 from embedstack.deploy.stack.steps import Doing
 from embedstack.models.demo.build import GGUF, default_folder
 from embedstack.models.model import ModelFile
-from embedstack.models.modelfile import parse, render
+from embedstack.models.modelfile import Modelfile
 
 
 def to_fetch(plan: Plan) -> int:
@@ -117,6 +117,6 @@ def create(plan: Plan, looked: Looked, where: Places, report: Report, doing: Doi
 def _parameters(served: PlannedModel, where: Places) -> dict[str, int | float | bool | str]:
     """Those of the Modelfile, which is left where a person can read it: Ollama's API takes no Modelfile."""
     assert served.gguf is not None  # noqa: S101 -- checked by the caller
-    text = render(served.model, served.gguf, served.num_ctx)
-    (where.create().run / "Modelfile").write_text(text, encoding="utf-8")
-    return dict(parse(text).parameters)
+    modelfile = Modelfile.of(served.model, served.gguf, served.num_ctx)
+    (where.create().run / "Modelfile").write_text(modelfile.text, encoding="utf-8")
+    return modelfile.parameters

@@ -21,7 +21,7 @@ from embedstack.deploy.ollama.version import judge
 from embedstack.models import catalog, modelfile
 from embedstack.models.demo.build import DemoFiles
 from embedstack.models.model import Model
-from embedstack.models.modelfile import render
+from embedstack.models.modelfile import Modelfile
 from tests.engines.process import Running
 from tests.engines.run import ollama_command, ollama_server
 
@@ -122,7 +122,7 @@ def test_the_modelfile_and_the_api_make_the_same(
     server: Ollama, running: Running, demo: DemoFiles, tmp_path: Path, model: Model
 ) -> None:
     """`ollama create -f` takes each model's Modelfile; its content over the API gives equal parameters and weights."""
-    text = render(model, demo.gguf)
+    text = Modelfile.of(model, demo.gguf).text
     (tmp_path / "Modelfile").write_text(text)
     ollama_command(running, "create", "by-file", "-f", str(tmp_path / "Modelfile"))
     parsed = modelfile.parse(text)

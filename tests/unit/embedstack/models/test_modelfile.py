@@ -6,7 +6,7 @@ import pytest
 
 from embedstack.models import catalog
 from embedstack.models.catalog import CatalogError
-from embedstack.models.modelfile import render
+from embedstack.models.modelfile import Modelfile
 
 MODEL = catalog.load().models["qwen3-embedding:4b"]
 GOLDEN = """\
@@ -22,12 +22,12 @@ PARAMETER num_batch 8192
 
 def test_the_whole_file() -> None:
     """Context and batch are the catalogue's recommendation; comments stand on lines of their own, as Ollama demands."""
-    assert render(MODEL, Path("/models/Qwen & Co/Qwen3-Embedding-4B-Q4_K_M.gguf")) == GOLDEN
+    assert Modelfile.of(MODEL, Path("/models/Qwen & Co/Qwen3-Embedding-4B-Q4_K_M.gguf")).text == GOLDEN
 
 
 def test_another_context() -> None:
     """The batch follows the context."""
-    text = render(MODEL, Path("a.gguf"), 2048)
+    text = Modelfile.of(MODEL, Path("a.gguf"), 2048).text
     assert "PARAMETER num_ctx 2048\n" in text
     assert "PARAMETER num_batch 2048\n" in text
 
@@ -36,10 +36,10 @@ def test_another_context() -> None:
 def test_a_context_beyond_the_training_is_refused(num_ctx: int) -> None:
     """The message names the value and the limit."""
     with pytest.raises(CatalogError, match=rf"{num_ctx} is not from 1 to 40960"):
-        render(MODEL, Path("a.gguf"), num_ctx)
+        Modelfile.of(MODEL, Path("a.gguf"), num_ctx)
 
 
 def test_a_path_with_a_line_break_is_refused() -> None:
     """It would end the FROM line and begin an instruction of its own."""
     with pytest.raises(CatalogError, match="line break"):
-        render(MODEL, Path("a\nPARAMETER num_ctx 1"))
+        Modelfile.of(MODEL, Path("a\nPARAMETER num_ctx 1"))
