@@ -42,7 +42,7 @@ def of(plan: Plan) -> Record:
         dimensions=plan.dimensions,
         engine=plan.engine.kind,
         managed=plan.engine.managed,
-        ollama_url=plan.engine.url if plan.engine.kind == "ollama" else None,
+        ollama_url=plan.ollama_url,
         bridge_url=plan.bridge_url,
         webui_url=plan.webui_url if plan.settings.webui.enabled else None,
         beside=plan.beside.name if plan.beside else None,

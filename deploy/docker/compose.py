@@ -1,4 +1,4 @@
-"""Which services a stack has, and which overlays make compose.yaml into it. Pure.
+"""Which overlays make compose.yaml into a stack. Pure.
 
 Where the Compose files and the bridge's Dockerfile are: in a checkout, or in an installed wheel.
 """
@@ -25,32 +25,20 @@ def overlays(plan: Plan, gpu: Gpu | None) -> tuple[str, ...]:
     return (*chosen, plan.own_store) if plan.own_store else tuple(chosen)
 
 
-def services(plan: Plan) -> tuple[str, ...]:
-    """What runs, by name; engines first."""
-    ollama = ("ollama",) if plan.engine.kind == "ollama" and plan.engine.managed else ()
-    vllm = ("vllm",) if plan.engine.kind == "vllm" or plan.beside else ()
-    beside = ("bridge-bf16",) if plan.beside else ()
-    return (*ollama, *vllm, "bridge", *beside, *_webui(plan))
-
-
-def _webui(plan: Plan) -> tuple[str, ...]:
-    if not plan.settings.webui.enabled:
-        return ()
-    return (plan.own_store, "open-webui") if plan.own_store else ("open-webui",)
-
-
 def _engine(plan: Plan, gpu: Gpu | None) -> tuple[str, ...]:
-    if plan.engine.kind == "vllm":
-        return ()
-    if plan.engine.kind == "embedded":
-        return ("embedded",)
-    if not plan.engine.managed:
-        return ("external-ollama",)
-    return (gpu,) if gpu and not plan.settings.engine.cpu else ()
+    match plan.engine.kind:
+        case "vllm":
+            return ()
+        case "embedded":
+            return ("embedded",)
+        case "ollama" if not plan.engine.managed:
+            return ("external-ollama",)
+        case "ollama":
+            return (gpu,) if gpu and not plan.settings.engine.cpu else ()
 
 
 def _vllm(plan: Plan, gpu: Gpu | None) -> tuple[str, ...]:
-    if plan.engine.kind != "vllm" and plan.beside is None:
+    if plan.on_vllm is None:
         return ()
     place = "vllm-beside" if plan.beside else "vllm-only"
     # vLLM's image for AMD is another one, with other arguments: images.vllm names it, and the user adds the devices.

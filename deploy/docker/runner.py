@@ -175,7 +175,7 @@ class PlannedContainers(Containers):
         with tempfile.TemporaryDirectory(prefix="embedstack-") as folder:
             scratch = Path(folder) / "compose"
             project = written.write(written.hidden(self.plan), written.Hidden(), scratch, self.gpu, self.machine)
-            told = cli.run(project.config(compose.services(self.plan)), self.report)
+            told = cli.run(project.config(self.plan.parts), self.report)
         return told.replace(str(scratch), str(self.folder))
 
     @property
@@ -200,13 +200,13 @@ class PlannedContainers(Containers):
         return bool(found)
 
     def _identities(self) -> dict[str, tuple[str, str]]:
-        planned = compose.services(self.plan)
+        planned = self.plan.parts
         found = {containers.service(container): containers.identity(container) for container in self._look()}
         return {name: identity for name, identity in found.items() if name in planned}
 
     def _drop_unplanned(self) -> None:
         """Remove what an earlier plan had and this one has not, as Ollama after a change of engine; volumes stay."""
-        planned = compose.services(self.plan)
+        planned = self.plan.parts
         names = [str(one["Name"]).lstrip("/") for one in self._look() if containers.service(one) not in planned]
         if names:
             cli.run(argv.remove(names), self.report)

@@ -16,7 +16,7 @@ import psutil
 
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.plan import engines, environment
-from embedstack.deploy.plan.environment import WebuiSecrets
+from embedstack.deploy.plan.environment import BridgeSurroundings, WebuiSecrets
 from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.plan.stores import StoreServer
 from embedstack.host.addresses import FROM_CONTAINERS, is_here
@@ -127,22 +127,19 @@ def _bridge(
     plan: Plan, served: PlannedModel, engine: PlannedEngine, machine: ContainerHost, *, passthrough: str | None
 ) -> dict[str, str]:
     url = "http://vllm:8000" if engine.kind == "vllm" else _ollama_url(plan)
-    own = environment.bridge(
-        plan,
-        served,
-        engine,
+    around = BridgeSurroundings(
         listen=("0.0.0.0", BRIDGE_PORT),  # noqa: S104 -- inside the container; what is published is another setting
-        engine_url=None if engine.kind == "embedded" else url,
-        gguf="/models/model.gguf" if engine.kind == "embedded" else None,
+        engine_url=url,
+        gguf="/models/model.gguf",
         cache=CACHE,
         key_file=KEY_FILE,
         admin_key_file=ADMIN_KEY_FILE,
-        tokenizer=_tokenizer(served) if engine.kind == "vllm" else None,
+        tokenizer=_tokenizer(served),
         hosts=("bridge", "bridge-bf16", FROM_CONTAINERS, *(machine.names if plan.keyed else ())),
         passthrough=passthrough,
     )
     catalog = {"EMBED_BRIDGE_MODEL_CATALOG": f"{GIVEN}/catalog.yaml"} if plan.settings.model.catalog else {}
-    return {**own, **catalog}
+    return {**environment.bridge(plan, served, engine, around), **catalog}
 
 
 def _tokenizer(served: PlannedModel) -> str | None:
@@ -173,7 +170,7 @@ def _from_inside(url: str) -> str:
 
 
 def _vllm(plan: Plan) -> dict[str, object | None]:
-    served = plan.served if plan.engine.kind == "vllm" else plan.beside
+    served = plan.on_vllm
     if served is None or served.folder is None:
         return {}
     mount, inside = model_folder(served.folder)

@@ -61,7 +61,7 @@ def _containers(plan: Plan, machine: Machine) -> Iterator[Need]:
     daemon = machine.daemon
     if daemon is None or daemon.why_not or not Path(daemon.root or "/no-such-folder").exists():
         return  # a daemon in a virtual machine, or on another one: its disk cannot be seen from here
-    copies = _copies(plan, machine) if plan.engine.kind == "ollama" and plan.engine.managed else 0
+    copies = _copies(plan, machine) if plan.engine.own_ollama else 0
     image = plan.settings.images.webui
     absent = plan.settings.webui.enabled and cli.output(["docker", "image", "inspect", image]) is None
     total = copies + (install.WITH_CUDA if absent else 0)

@@ -145,7 +145,7 @@ def wanted(plan: Plan) -> Iterator[tuple[str, str, int]]:
     """Part, setting and port of all that the stack will listen on."""
     settings, given = plan.settings, plan.settings.ports
     yield "bridge", "ports.bridge", given.bridge
-    if plan.engine.kind == "ollama" and plan.engine.managed:
+    if plan.engine.own_ollama:
         yield OLLAMA, "ports.ollama", given.ollama
     if plan.engine.kind == "vllm" or settings.vllm.beside:
         yield "vllm", "ports.vllm", given.vllm

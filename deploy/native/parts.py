@@ -15,7 +15,7 @@ from embedstack.deploy.errors import FolderNotUsable, InvalidSettings
 from embedstack.deploy.native.part import PartSpec
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import engines, environment, stores
-from embedstack.deploy.plan.environment import WebuiSecrets
+from embedstack.deploy.plan.environment import BridgeSurroundings, WebuiSecrets
 from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.host import files, processes
 from embedstack.host.addresses import LOOPBACK
@@ -46,23 +46,16 @@ class Surroundings:
 def specs(plan: Plan, secrets: WebuiSecrets, places: Places, here: Surroundings) -> tuple[PartSpec, ...]:
     """The parts in the order in which they start."""
     found: list[PartSpec] = []
-    if plan.engine.kind == "ollama" and plan.engine.managed:
+    if plan.engine.own_ollama:
         found.append(_ollama(plan, places))
-    if (served := on_vllm(plan)) is not None:
-        found.append(_vllm(plan, served, places, here))
-    found.append(_bridge(plan, places, here))
+    if plan.on_vllm is not None:
+        found.append(_vllm(plan, plan.on_vllm, places, here))
+    found.append(_bridge(plan, _first(plan), places, here))
     if plan.beside is not None:
-        found.append(_bridge_bf16(plan, plan.beside, places, here))
+        found.append(_bridge(plan, _before_vllm(plan, plan.beside), places, here))
     if here.webui is not None:
         found.append(_webui(plan, secrets, places, here.webui))
     return tuple(found)
-
-
-def on_vllm(plan: Plan) -> PlannedModel | None:
-    """What our own vLLM serves."""
-    if plan.engine.kind == "vllm":
-        return plan.served if plan.engine.managed else None
-    return plan.beside
 
 
 def bridge_config(plan: Plan, places: Places) -> Path:
@@ -124,67 +117,59 @@ def _pooling(served: PlannedModel) -> tuple[str, ...]:
     return (*runner, "--max-model-len", str(served.num_ctx), "--hf-overrides", engines.overrides(served))
 
 
-def _bridge(plan: Plan, places: Places, here: Surroundings) -> PartSpec:
+@dataclass(frozen=True)
+class _Bridge:
+    """One bridge of the stack, before its engine. `after`: the parts that it waits for."""
+
+    name: str
+    port: int
+    served: PlannedModel
+    engine: PlannedEngine
+    after: tuple[str, ...]
+    passthrough: str | None = None
+
+
+def _first(plan: Plan) -> _Bridge:
     engine = plan.engine
-    url = plan.vllm_url if engine.kind == "vllm" and engine.url is None else engine.url
-    passthrough = url if engine.kind == "ollama" and plan.settings.bridge.passthrough else None
+    passthrough = plan.ollama_url if plan.settings.bridge.passthrough else None
     after = {"ollama": (OLLAMA,), "vllm": (VLLM,), "embedded": ()}[engine.kind] if engine.managed else ()
-    port = plan.settings.ports.bridge
-    return _before(plan, plan.served, engine, places, here, BRIDGE, port, url=url, after=after, passthrough=passthrough)
+    return _Bridge(BRIDGE, plan.settings.ports.bridge, plan.served, engine, after, passthrough)
 
 
-def _bridge_bf16(plan: Plan, beside: PlannedModel, places: Places, here: Surroundings) -> PartSpec:
-    engine = PlannedEngine(kind="vllm", managed=True, reason="beside Ollama")
-    port = plan.settings.ports.bridge_bf16
-    return _before(plan, beside, engine, places, here, BRIDGE_BF16, port, url=plan.vllm_url, after=(VLLM,))
+def _before_vllm(plan: Plan, beside: PlannedModel) -> _Bridge:
+    engine = PlannedEngine(kind="vllm", managed=True, reason="beside Ollama", url=plan.vllm_url)
+    return _Bridge(BRIDGE_BF16, plan.settings.ports.bridge_bf16, beside, engine, (VLLM,))
 
 
-def _before(
-    plan: Plan,
-    served: PlannedModel,
-    engine: PlannedEngine,
-    places: Places,
-    here: Surroundings,
-    name: str,
-    port: int,
-    *,
-    url: str | None,
-    after: tuple[str, ...],
-    passthrough: str | None = None,
-) -> PartSpec:
-    """A bridge before an engine."""
-    embedded = engine.kind == "embedded"
-    variables = environment.bridge(
-        plan,
-        served,
-        engine,
-        listen=(plan.bridge_host, port),
-        engine_url=None if embedded else url,
-        gguf=str(served.gguf) if embedded else None,
-        cache=str(places.data / f"{name}-cache"),
+def _bridge(plan: Plan, bridge: _Bridge, places: Places, here: Surroundings) -> PartSpec:
+    served = bridge.served
+    around = BridgeSurroundings(
+        listen=(plan.bridge_host, bridge.port),
+        engine_url=bridge.engine.url,
+        gguf=str(served.gguf) if served.gguf else None,
+        cache=str(places.data / f"{bridge.name}-cache"),
         key_file=str(key_file(places)),
         admin_key_file=str(admin_key_file(places)),
-        tokenizer=str(served.folder / "tokenizer.json") if engine.kind == "vllm" and served.folder else None,
+        tokenizer=str(served.folder / "tokenizer.json") if served.folder else None,
         hosts=here.names if plan.keyed else (),
-        passthrough=passthrough,
+        passthrough=bridge.passthrough,
     )
-    address, config = f"http://{LOOPBACK}:{port}", str(bridge_config(plan, places))
+    address, config = f"http://{LOOPBACK}:{bridge.port}", str(bridge_config(plan, places))
     return PartSpec(
-        name,
+        bridge.name,
         tuple(processes.command("-m", "embedstack.bridge", "--config", config, program=here.python)),
         str(places.run),
-        variables,
+        environment.bridge(plan, served, bridge.engine, around),
         ready_url=f"{address}/readyz",
         address=address,
         ready_timeout=plan.settings.stack.wait,
         stop_timeout=20.0,  # requests in flight get ten of its own
-        after=after,
+        after=bridge.after,
         stamp=here.stamp,
     )
 
 
 def _webui(plan: Plan, secrets: WebuiSecrets, places: Places, program: Path) -> PartSpec:
-    ollama = plan.engine.url if plan.engine.kind == "ollama" else None
     data = webui_data(places)
     # The command line of the package from PyPI does not read HOST and PORT.
     listen = ("--host", plan.webui_host, "--port", str(plan.settings.ports.webui))
@@ -193,7 +178,7 @@ def _webui(plan: Plan, secrets: WebuiSecrets, places: Places, program: Path) -> 
         (str(program), "serve", *listen),
         str(data),
         environment.webui(
-            plan, secrets, data=str(data), bridge_url=plan.bridge_url, ollama_url=ollama, store=plan.store
+            plan, secrets, data=str(data), bridge_url=plan.bridge_url, ollama_url=plan.ollama_url, store=plan.store
         ),
         ready_url=f"{plan.webui_url}/ready",
         address=plan.webui_url,

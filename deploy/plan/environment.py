@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from embedstack.deploy.plan import stores
@@ -24,49 +24,80 @@ class WebuiSecrets(Protocol):
     def bridge_admin_key(self) -> str: ...
 
 
-def bridge(
-    plan: Plan,
-    served: PlannedModel,
-    engine: PlannedEngine,
-    *,
-    listen: tuple[str, int],
-    engine_url: str | None,
-    gguf: str | None,
-    cache: str,
-    key_file: str,
-    admin_key_file: str,
-    tokenizer: str | None = None,
-    hosts: Sequence[str] = (),
-    passthrough: str | None = None,
-) -> dict[str, str]:
-    """Variables of one bridge. Paths and URLs are as the bridge sees them; `key_file` counts where the plan is keyed.
+@dataclass(frozen=True)
+class BridgeSurroundings:
+    """What one bridge finds around it. Paths and URLs are as the bridge itself sees them.
 
-    `passthrough` is the Ollama that chat is passed on to, None for none.
+    Attributes:
+        listen: host and port.
+        engine_url: None for the embedded engine.
+        gguf: for the embedded engine.
+        cache: its folder.
+        key_file: counts where the plan is keyed.
+        tokenizer: of vLLM's model.
+        hosts: names under which it is asked, besides this machine's loopback.
+        passthrough: the Ollama that chat is passed on to, None for none.
     """
-    host, port = listen
+
+    listen: tuple[str, int]
+    engine_url: str | None
+    cache: str
+    key_file: str
+    admin_key_file: str
+    gguf: str | None = None
+    tokenizer: str | None = None
+    hosts: tuple[str, ...] = ()
+    passthrough: str | None = None
+
+
+def bridge(plan: Plan, served: PlannedModel, engine: PlannedEngine, around: BridgeSurroundings) -> dict[str, str]:
+    """Variables of one bridge."""
+    host, port = around.listen
     wanted: dict[str, str | None] = {
         "LISTEN_HOST": host,
         "LISTEN_PORT": str(port),
-        "ENGINE_KIND": {"ollama": "ollama", "embedded": "embedded", "vllm": "openai"}[engine.kind],
-        "ENGINE_URL": engine_url,
-        "ENGINE_GGUF": gguf,
-        "ENGINE_MODEL": None if engine.kind == "embedded" else served.name,
-        "ENGINE_TOKENIZER": tokenizer,
-        "ENGINE_CONTEXT": str(served.num_ctx) if engine.kind != "ollama" else None,
-        "ENGINE_THREADS": _threads(plan, served) if engine.kind == "embedded" else None,
+        **_engine(plan, served, engine, around),
         "MODEL_ID": served.model.id,
         "MODEL_PRECISION": served.precision,
         "MODEL_CATALOG": _text(plan.settings.model.catalog),
         "MODEL_ALIASES": _aliases(served),
-        "REQUESTS_KEEP_ALIVE": plan.settings.model.keep_alive if engine.kind == "ollama" else None,
-        "CACHE_FOLDER": cache,
+        "CACHE_FOLDER": around.cache,
         # Open WebUI shows this key to whoever administers it: it opens no route of the bridge's own administrator.
-        "SECURITY_API_KEYS": json.dumps([{"name": "stack", "key_file": key_file}]) if plan.keyed else None,
-        "SECURITY_ADMIN_KEY_FILE": admin_key_file,
-        "SECURITY_ALLOWED_HOSTS": json.dumps(list(hosts)) if hosts else None,
-        "PASSTHROUGH_OLLAMA": passthrough,
+        "SECURITY_API_KEYS": json.dumps([{"name": "stack", "key_file": around.key_file}]) if plan.keyed else None,
+        "SECURITY_ADMIN_KEY_FILE": around.admin_key_file,
+        "SECURITY_ALLOWED_HOSTS": json.dumps(around.hosts) if around.hosts else None,
+        "PASSTHROUGH_OLLAMA": around.passthrough,
     }
     return {f"EMBED_BRIDGE_{name}": value for name, value in wanted.items() if value is not None}
+
+
+def _engine(
+    plan: Plan, served: PlannedModel, engine: PlannedEngine, around: BridgeSurroundings
+) -> dict[str, str | None]:
+    """Ollama knows its model's context by itself, the others are told."""
+    match engine.kind:
+        case "ollama":
+            return {
+                "ENGINE_KIND": "ollama",
+                "ENGINE_URL": around.engine_url,
+                "ENGINE_MODEL": served.name,
+                "REQUESTS_KEEP_ALIVE": plan.settings.model.keep_alive,
+            }
+        case "vllm":
+            return {
+                "ENGINE_KIND": "openai",
+                "ENGINE_URL": around.engine_url,
+                "ENGINE_MODEL": served.name,
+                "ENGINE_TOKENIZER": around.tokenizer,
+                "ENGINE_CONTEXT": str(served.num_ctx),
+            }
+        case "embedded":
+            return {
+                "ENGINE_KIND": "embedded",
+                "ENGINE_GGUF": around.gguf,
+                "ENGINE_CONTEXT": str(served.num_ctx),
+                "ENGINE_THREADS": _threads(plan, served),
+            }
 
 
 def webui(

@@ -40,7 +40,7 @@ def to_fetch(plan: Plan) -> int:
 def prepare(plan: Plan, report: Report, doing: Doing) -> Plan:
     """Fetch, verify and examine what the plan's engines are given. Whatever keeps a file from being used is raised."""
     got = [_with_file(plan.served, plan.settings, report)] if plan.engine.kind != "vllm" else []
-    got += [_with_folder(served, plan.settings, report) for served in _on_vllm(plan)]
+    got += [_with_folder(plan.on_vllm, plan.settings, report)] if plan.on_vllm else []
     told = "; ".join(one.told for one in got)
     if all(one.already for one in got):
         doing.was_done(told)
@@ -54,10 +54,6 @@ class _Got:
     served: PlannedModel
     told: str
     already: bool
-
-
-def _on_vllm(plan: Plan) -> list[PlannedModel]:
-    return [plan.served] if plan.engine.kind == "vllm" else [plan.beside] if plan.beside else []
 
 
 def _with_file(served: PlannedModel, settings: Settings, report: Report) -> _Got:

@@ -14,7 +14,7 @@ import yaml
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.docker import cli, compose, written
-from embedstack.deploy.docker.compose import overlays, services
+from embedstack.deploy.docker.compose import overlays
 from embedstack.deploy.docker.variables import ContainerHost
 from tests.docker.plans import Combination, FixedSecrets, combinations, plan
 from tests.paths import ROOT
@@ -115,7 +115,7 @@ class TestEveryService:
     @pytest.mark.parametrize("name", ALL)
     def test_is_one_that_the_plan_names(self, name: str, tmp_path: Path) -> None:
         """Compose starts what the plan lists, and has no service besides."""
-        assert set(services(ALL[name].plan)) == set(_resolve(ALL[name], tmp_path)["services"])
+        assert set(ALL[name].plan.parts) == set(_resolve(ALL[name], tmp_path)["services"])
 
     @pytest.mark.parametrize("part", PARTS)
     def test_is_held_short(self, part: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from embedstack.deploy.docker import argv
 from embedstack.deploy.docker import compose as files
 from embedstack.deploy.docker.argv import Project
-from embedstack.deploy.docker.compose import Gpu, overlays, services
+from embedstack.deploy.docker.compose import Gpu, overlays
 from tests.docker.plans import EMBEDDED, EXTERNAL, VLLM, combinations, plan
 
 
@@ -58,21 +58,21 @@ class TestOverlays:
 class TestServices:
     def test_the_road(self) -> None:
         """Engines first, Open WebUI last."""
-        assert services(plan()) == ("ollama", "bridge", "open-webui")
+        assert plan().parts == ("ollama", "bridge", "open-webui")
 
     def test_without_a_browser(self) -> None:
         """`webui.enabled: false` leaves Open WebUI and its store out."""
-        assert services(plan(webui={"enabled": False, "vector_store": "weaviate"})) == ("ollama", "bridge")
+        assert plan(webui={"enabled": False, "vector_store": "weaviate"}).parts == ("ollama", "bridge")
 
     def test_all(self) -> None:
         """vLLM beside Ollama has a bridge of its own, and the store comes before its user."""
         everything = ("ollama", "vllm", "bridge", "bridge-bf16", "pgvector", "open-webui")
 
-        assert everything == services(plan(beside=True, webui={"vector_store": "pgvector"}))
+        assert everything == plan(beside=True, webui={"vector_store": "pgvector"}).parts
 
     def test_an_ollama_outside(self) -> None:
         """What is not ours is no service."""
-        assert services(plan(EXTERNAL)) == ("bridge", "open-webui")
+        assert plan(EXTERNAL).parts == ("bridge", "open-webui")
 
 
 class TestCommands:

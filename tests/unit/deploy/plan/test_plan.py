@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from embedstack.bridge.settings import table
 from embedstack.bridge.settings.load import load as load_bridge
 from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.plan import decide, environment
+from embedstack.deploy.plan.environment import BridgeSurroundings
 from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel, name_in_engine
 from embedstack.deploy.settings import ModelSettings, Settings, StackSettings
 from embedstack.deploy.webui.settings import put
@@ -37,18 +39,9 @@ def _plan(expose: str = "none", kind: str = "ollama") -> Plan:
     return Plan(settings, "native", "a test", engine, PlannedModel(model, model.id, "Q4_K_M", 8192))
 
 
-def _bridge(plan: Plan, served: PlannedModel | None = None, **given: str | None) -> dict[str, str]:
-    paths: dict[str, str | None] = {"engine_url": OLLAMA, "gguf": None, **given}
-    return environment.bridge(
-        plan,
-        served or plan.served,
-        plan.engine,
-        listen=("127.0.0.1", 11435),
-        cache="/c",
-        key_file="/k",
-        admin_key_file="/a",
-        **paths,  # type: ignore[arg-type]
-    )
+def _bridge(plan: Plan, served: PlannedModel | None = None, **given: Any) -> dict[str, str]:
+    around = BridgeSurroundings(("127.0.0.1", 11435), OLLAMA, cache="/c", key_file="/k", admin_key_file="/a")
+    return environment.bridge(plan, served or plan.served, plan.engine, replace(around, **given))
 
 
 def _settings(mode: str) -> Settings:
@@ -147,7 +140,7 @@ def test_every_key_that_is_replaced_in_a_bridges_own_file_is_documented() -> Non
         plan = replace(plan, settings=msgspec.convert(everything, Settings, dec_hook=lambda path, text: path(text)))
         beside = replace(plan.served, name="qwen3-embedding:4b-bf16")
         given = {"gguf": "/m.gguf", "tokenizer": "/t", "passthrough": OLLAMA, "hosts": ("here",)}
-        made |= set(_bridge(plan, beside, **given))  # type: ignore[arg-type]
+        made |= set(_bridge(plan, beside, **given))
     text = (ROOT / "docs" / "stack.md").read_text(encoding="utf-8")
     section = text.split("These keys of it the stack replaces:")[1].split("A file with `security.admin_key`")[0]
     named = {key for key in re.findall(r"`([a-z]+\.[a-z_]+)`", section) if key in table()}
