@@ -10,7 +10,6 @@ import numpy as np
 from embedstack.bridge.cache.parts import Parts
 from embedstack.bridge.errors import BadRequest, DimensionsOutOfRange, EngineAnswerInvalid, TooLong, shown
 from embedstack.bridge.index.expectation import Expectation
-from embedstack.bridge.index.facts import IndexFacts
 from embedstack.bridge.observe.telemetry import Telemetry
 from embedstack.bridge.request import (
     Departure,
@@ -26,6 +25,7 @@ from embedstack.bridge.supply import Supply, WantedRows
 from embedstack.bridge.text.length import LengthGuard
 from embedstack.bridge.text.names import Alias, Names
 from embedstack.bridge.text.prompts import QUERY, Prompt, Prompts
+from embedstack.contract.answers import IndexFacts
 from embedstack.models.catalog import Model
 from embedstack.vectors.mrl import Vectors, cut
 

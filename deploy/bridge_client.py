@@ -3,20 +3,23 @@ of a stack's own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import requests
 from numpy.typing import NDArray
 from prometheus_client.parser import text_string_to_metric_families
 
-from embedstack.deploy import record, secrets, trace_record
+from embedstack.contract import wire
+from embedstack.contract.answers import CacheStats, IndexFacts, Readiness
+from embedstack.deploy import record, secrets
 from embedstack.deploy.errors import BridgeRefused, NotRunning, PartNotReady
 from embedstack.deploy.places import places
-from embedstack.deploy.trace_record import TraceRecord
+from embedstack.deploy.trace_record import TraceLine
 
 TIMEOUT = 120.0  # seconds
+T = TypeVar("T")
 
 
 class BridgeClient:
@@ -42,7 +45,8 @@ class BridgeClient:
         answer = self._ask("GET", "/readyz")
         if answer.ok:
             return True, ""
-        return False, "; ".join(str(backend["reason"]) for backend in _json(answer)["backends"])
+        told = _read(Readiness, answer)
+        return False, "; ".join(str(backend.reason) for backend in told.backends)
 
     def embed(
         self, texts: Sequence[str], *, model: str, dimensions: int, role: str | None = None
@@ -58,9 +62,9 @@ class BridgeClient:
         answer = self.post("/v1/render", {"model": model, "input": text, "input_type": role})
         return str(answer["texts"][0]["text"])
 
-    def cache(self) -> dict[str, Any]:
-        """What the cache holds, as /v1/cache tells it."""
-        return self._admin("GET")
+    def cache(self) -> CacheStats:
+        """What the cache holds."""
+        return _read(CacheStats, self._admin("GET"))
 
     def clear_cache(self) -> None:
         self._admin("DELETE")
@@ -84,7 +88,7 @@ class BridgeClient:
             return None
         return answer if isinstance(answer, dict) else None
 
-    def _admin(self, method: str) -> dict[str, Any]:
+    def _admin(self, method: str) -> requests.Response:
         response = self._ask(method, "/v1/cache")
         if response.status_code in (401, 403):
             raise BridgeRefused(
@@ -94,7 +98,7 @@ class BridgeClient:
             )
         if not response.ok:
             raise BridgeRefused(f"The bridge answered {response.status_code} to /v1/cache: {response.text}")
-        return _json(response)
+        return response
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
         try:
@@ -113,29 +117,15 @@ def _json(response: requests.Response) -> dict[str, Any]:
     return answer
 
 
+def _read(kind: type[T], response: requests.Response) -> T:
+    try:
+        return wire.read(kind, _json(response))
+    except ValueError as error:
+        raise BridgeRefused(f"What answers at {response.url} is no bridge: {error}") from error
+
+
 OWN_TIMEOUT = 10.0  # seconds: none of these routes waits for an engine
 _ROLE_TEXTS = "embed_bridge_role_texts_total"
-
-
-@dataclass(frozen=True)
-class IndexFacts:
-    """What documents that are embedded now would be an index of.
-
-    Attributes:
-        fingerprint: 16 hexadecimal digits over the three that decide: `served`, `dimensions` and `document_prefix`.
-        model: its id in the catalogue.
-        style: how instruction and text are joined, as `qwen3`.
-        document_prefix: what is put before a document; "" for nothing.
-        served: the X-Embed-Fingerprint of the vectors: model, precision, weights, style.
-    """
-
-    fingerprint: str
-    model: str
-    precision: str
-    dimensions: int
-    style: str
-    document_prefix: str
-    served: str
 
 
 class BridgeApi:
@@ -162,8 +152,7 @@ class BridgeApi:
 
     def index(self, model: str) -> IndexFacts:
         """What documents embedded under this model name would be an index of."""
-        told = self._ask("GET", "/v1/index", params={"model": model})
-        return IndexFacts(**{field.name: told[field.name] for field in fields(IndexFacts)})
+        return self._read(IndexFacts, self._ask("GET", "/v1/index", params={"model": model}))
 
     def expect(self, fingerprint: str | None, model: str | None) -> bool:
         """From now on refuse who would be answered in another index; None: expect nothing. Whether that outlives the
@@ -173,10 +162,10 @@ class BridgeApi:
         """
         return bool(self._ask("PUT", "/v1/index", json={"fingerprint": fingerprint, "model": model}).get("kept"))
 
-    def trace(self, after: int) -> list[TraceRecord]:
+    def trace(self, after: int) -> list[TraceLine]:
         """Its requests with a higher number than `after`, as far as it still has them, oldest first."""
         told = self._ask("GET", "/v1/trace", params={"after": after})
-        return [trace_record.read(record) for record in told["records"]]
+        return self._read(list[TraceLine], told.get("records"))
 
     def roles(self) -> dict[str, int]:
         """Texts that it has answered to Open WebUI since its start, by what said their role: `field`, `header`, `alias`
@@ -186,6 +175,12 @@ class BridgeApi:
         samples = [sample for family in families for sample in family.samples if sample.name == _ROLE_TEXTS]
         told = [sample for sample in samples if sample.labels["client"] == "open-webui"]
         return {sample.labels["origin"]: int(sample.value) for sample in told}
+
+    def _read(self, kind: type[T], said: object) -> T:
+        try:
+            return wire.read(kind, said)
+        except ValueError as error:
+            raise PartNotReady(f"What answers at {self.url} is no bridge: {error}.", "Look at its address.") from error
 
     def _ask(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
         return _object(self.url, self._response(method, path, **sent))

@@ -3,38 +3,21 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Group
 from rich.text import Text
 
+from embedstack.contract.answers import CacheStats
 from embedstack.deploy.bridge_client import Access, BridgeApi, BridgeClient
 from embedstack.deploy.console import Report
-from embedstack.deploy.trace_record import TraceRecord, head
+from embedstack.deploy.trace_record import TraceLine, head
 
 
 @dataclass(frozen=True)
-class Disk:
-    """`state`: on, read-only, full or off, and `reason` why. `bytes` of `most` in the files of `folder`."""
-
-    folder: str
-    state: str
-    reason: str
-    entries: int
-    bytes: int
-    most: int
-    damaged: int
-
-
-@dataclass(frozen=True)
-class CacheStats:
-    """What a bridge keeps; `disk` None where it keeps nothing there."""
+class KeptByBridge(CacheStats):
+    """What the bridge at `url` keeps."""
 
     url: str
-    memory_entries: int
-    memory_bytes: int
-    memory_most: int
-    disk: Disk | None
 
     def __rich__(self) -> Group:
         lines = [_line("memory", self.memory_entries, self.memory_bytes, self.memory_most)]
@@ -59,13 +42,10 @@ class Cleared:
         return f"{self.entries} vectors forgotten; {self.url} computes them anew"
 
 
-def cache_stats(url: str, key: str | None) -> CacheStats:
+def cache_stats(url: str, key: str | None) -> KeptByBridge:
     """BridgeRefused where no bridge answers there, or the key is no administrator's."""
     told = BridgeClient(url, key).cache()
-    disk = told["disk"]
-    return CacheStats(
-        url, told["memory_entries"], told["memory_bytes"], told["memory_most"], None if disk is None else _disk(disk)
-    )
+    return KeptByBridge(told.memory_entries, told.memory_bytes, told.memory_most, told.disk, url)
 
 
 def clear_cache(url: str, key: str | None) -> Cleared:
@@ -73,10 +53,6 @@ def clear_cache(url: str, key: str | None) -> Cleared:
     before = cache_stats(url, key)
     BridgeClient(url, key).clear_cache()
     return Cleared(url, max(before.memory_entries, before.disk.entries if before.disk else 0))
-
-
-def _disk(told: dict[str, Any]) -> Disk:
-    return Disk(**{name: told[name] for name in Disk.__dataclass_fields__})
 
 
 def _line(tier: str, entries: int, size: int, most: int) -> Text:
@@ -87,11 +63,11 @@ POLL = 0.5  # seconds between two looks
 
 
 @dataclass(frozen=True)
-class TraceLines:
+class Asked:
     """The requests of late, oldest first."""
 
     url: str
-    records: tuple[TraceRecord, ...]
+    records: tuple[TraceLine, ...]
 
     def __rich__(self) -> Group | str:
         if not self.records:
@@ -99,10 +75,10 @@ class TraceLines:
         return Group(head(), *(record.__rich__() for record in self.records))
 
 
-def trace(access: Access, last: int) -> TraceLines:
+def trace(access: Access, last: int) -> Asked:
     """The last so many. PartNotReady where no bridge answers there, or the key is no administrator's."""
     with BridgeApi(access.url, access.key) as api:
-        return TraceLines(access.url, tuple(_tail(api.trace(0), last)))
+        return Asked(access.url, tuple(_tail(api.trace(0), last)))
 
 
 def follow(access: Access, last: int, report: Report) -> None:
@@ -113,9 +89,7 @@ def follow(access: Access, last: int, report: Report) -> None:
             report.entry(record)
 
 
-def records(
-    ask: Callable[[int], list[TraceRecord]], last: int, *, pause: Callable[[float], None]
-) -> Iterator[TraceRecord]:
+def records(ask: Callable[[int], list[TraceLine]], last: int, *, pause: Callable[[float], None]) -> Iterator[TraceLine]:
     """The last so many, then what comes, without an end. A bridge that was started anew counts from 1 again."""
     found = ask(0)
     seen = found[-1].seq if found else 0
@@ -127,5 +101,5 @@ def records(
             yield record
 
 
-def _tail(found: list[TraceRecord], last: int) -> list[TraceRecord]:
+def _tail(found: list[TraceLine], last: int) -> list[TraceLine]:
     return found[-last:] if last else []

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from embedstack.contract import PORT
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Name = Annotated[str, Meta(min_length=1, extra={"allowed": "a name"})]
 Image = Annotated[str, Meta(min_length=1, extra={"allowed": "an image, as NAME:TAG or NAME@DIGEST"})]
@@ -173,7 +175,7 @@ class WebuiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class PortSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Ports on this machine."""
 
-    bridge: Annotated[Port, Meta(description="The bridge.")] = 11435
+    bridge: Annotated[Port, Meta(description="The bridge.")] = PORT
     bridge_bf16: Annotated[Port, Meta(description="The bridge before vLLM, where that stands beside Ollama.")] = 11436
     ollama: Annotated[Port, Meta(description="Ollama.")] = 11434
     vllm: Annotated[Port, Meta(description="vLLM.")] = 8000

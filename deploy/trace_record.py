@@ -1,11 +1,11 @@
-"""One request as the bridge's trace has it. Pure."""
+"""One request as the bridge's trace has it, on a line. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from rich.text import Text
+
+from embedstack.contract.answers import TraceRecord
 
 # One line a request, in columns that hold still while further ones come. A width below 0 is flush right.
 _COLUMNS = {
@@ -27,52 +27,9 @@ _COLUMNS = {
 _ROLES = {"query": "cyan", "document": "green"}
 
 
-@dataclass(frozen=True)
-class TraceRecord:
-    """A request for vectors, as GET /v1/trace tells it.
-
-    Attributes:
-        seq: counts the bridge's requests from 1 at its start.
-        time: seconds since 1970, when its answer was ready.
-        door: the API that was asked: ollama or openai.
-        client: the key's name, else the address.
-        user: whom the client named as its user, "" for nobody.
-        model: the name as sent.
-        source: what said the role: `body …`, `header X-Embed-Task`, `model alias`, `default`; "" where it never came
-            to that.
-        bytes: of the texts, in UTF-8; `answer_bytes` of the answer's body.
-        hit, joined, miss: of the texts, by where their vector came from.
-        queue_ms, engine_ms, encode_ms: milliseconds waiting, at an engine, and writing the answer.
-        truncated: texts that were cut; `corrected` those whose own prompt was put right.
-        code: of the error, "" for none.
-        input: the first characters of the texts as sent; None unless the bridge records them.
-    """
-
-    seq: int
-    time: float
-    door: str
-    client: str
-    user: str
-    model: str
-    role: str
-    task: str
-    source: str
-    texts: int
-    bytes: int
-    tokens: int
-    dimensions: int
-    hit: int
-    joined: int
-    miss: int
-    queue_ms: float
-    engine_ms: float
-    encode_ms: float
-    answer_bytes: int
-    truncated: int
-    status: int
-    code: str
-    input: tuple[str, ...] | None = None
-    corrected: int = 0  # an older bridge does not tell it
+@dataclass(frozen=True, kw_only=True)
+class TraceLine(TraceRecord):
+    """A request, as a line to be read."""
 
     def __rich__(self) -> Text:
         line = Text(no_wrap=True, overflow="ignore")
@@ -115,14 +72,6 @@ class TraceRecord:
         counts = {"hit": self.hit, "joined": self.joined, "miss": self.miss}
         some = [name for name, count in counts.items() if count]
         return some[0] if len(some) == 1 else f"{self.hit}/{self.texts}" if some else ""
-
-
-def read(told: Mapping[str, Any]) -> TraceRecord:
-    """A record out of the bridge's JSON; KeyError where it lacks something. What it has besides is left out."""
-    known = {field.name: told[field.name] for field in fields(TraceRecord) if field.default is MISSING}
-    texts = told.get("input")
-    kept = None if texts is None else tuple(map(str, texts))
-    return TraceRecord(**known, input=kept, corrected=told.get("corrected", 0))
 
 
 def head() -> Text:

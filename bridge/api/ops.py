@@ -2,7 +2,6 @@
 and what an index is made with.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -25,6 +24,8 @@ from embedstack.bridge.pipeline import Pipeline
 from embedstack.bridge.request import EmbedRequest, Lane
 from embedstack.bridge.settings.security import Security
 from embedstack.bridge.settings.structs import Settings
+from embedstack.contract.answers import EngineCheck, EngineReadiness, Readiness
+from embedstack.contract.wire import told
 
 
 class OpsDoor:
@@ -50,7 +51,7 @@ class OpsDoor:
         return json_answer({"status": "ok", "version": __version__})
 
     async def ready(self, _: Request) -> Response:
-        answer = json_answer(self._readiness())
+        answer = json_answer(told(self._readiness()))
         answer.status_code = 200 if self.pipeline.pool.is_ready else 503
         return answer
 
@@ -68,7 +69,7 @@ class OpsDoor:
 
     async def cache_stats(self, request: Request) -> Response:
         self._admins.check(request)
-        return json_answer(asdict(await self.pipeline.supply.cache.stats()))
+        return json_answer(told(await self.pipeline.supply.cache.stats()))
 
     async def cache_clear(self, request: Request) -> Response:
         """The vectors go, and what was kept to know the model again."""
@@ -110,33 +111,34 @@ class OpsDoor:
             }
         )
 
-    def _readiness(self) -> dict[str, Any]:
+    def _readiness(self) -> Readiness:
         pool = self.pipeline.pool
         fingerprint = pool.gate.fingerprint
-        return {
-            "ready": pool.is_ready,
-            "model": self.pipeline.model.id,
-            "precision": pool.precision,
-            "fingerprint": fingerprint.id if fingerprint else None,
-            "note": self.pipeline.model.note,
-            "backends": [_backend(engine) for engine in pool.engines],
-        }
+        return Readiness(
+            ready=pool.is_ready,
+            model=self.pipeline.model.id,
+            precision=pool.precision,
+            fingerprint=fingerprint.id if fingerprint else None,
+            note=self.pipeline.model.note,
+            backends=tuple(_backend(engine) for engine in pool.engines),
+        )
 
 
-def _backend(engine: Engine) -> dict[str, Any]:
+def _backend(engine: Engine) -> EngineReadiness:
     state, ready = engine.state, engine.ready
-    told: dict[str, Any] = {
-        "name": engine.name,
-        "ready": engine.serves,
-        "state": state.phase,
-        "reason": state.reason or None,
-        "next": state.advice or None,
-        "checks": [{"check": f.check, "ok": f.ok, "detail": f.detail} for f in state.findings],
-    }
-    if ready:
-        told |= {"engine": ready.facts.kind, "version": ready.facts.version, "engine_model": ready.facts.model}
-        told |= {"concurrency": ready.use.concurrency, "in_flight": engine.in_flight}
-    return told
+    return EngineReadiness(
+        name=engine.name,
+        ready=engine.serves,
+        state=state.phase,
+        reason=state.reason or None,
+        next=state.advice or None,
+        checks=tuple(EngineCheck(f.check, f.ok, f.detail) for f in state.findings),
+        engine=ready.facts.kind if ready else None,
+        version=ready.facts.version if ready else None,
+        engine_model=ready.facts.model if ready else None,
+        concurrency=ready.use.concurrency if ready else None,
+        in_flight=engine.in_flight if ready else None,
+    )
 
 
 class IndexDoor:
@@ -156,7 +158,7 @@ class IndexDoor:
     async def facts(self, request: Request) -> Response:
         """What documents embedded under ?model=NAME would be an index of, and what is expected."""
         name = request.query_params.get("model") or self.pipeline.names.listed[0]
-        return json_answer({**asdict(self.pipeline.index(name)), **self._expected()})
+        return json_answer({**told(self.pipeline.index(name)), **self._expected()})
 
     async def expect(self, request: Request) -> Response:
         self._admins.check(request)
@@ -201,7 +203,9 @@ class TraceDoor:
         self._admins.check(request)
         after, limit = _number(request, "after", 0), _number(request, "limit", _MOST)
         records = self._trace.after(after, limit)
-        return json_answer({"records": records, "next": records[-1]["seq"] if records else self._trace.last})
+        return json_answer(
+            {"records": [told(one) for one in records], "next": records[-1].seq if records else self._trace.last}
+        )
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -5,16 +5,16 @@ The vectors used last, in memory, within a bound of bytes.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 
 from embedstack.bridge.cache.disk import DiskStore
-from embedstack.bridge.cache.tier import DiskStats, DiskTier
+from embedstack.bridge.cache.tier import DiskTier
 from embedstack.bridge.request import Row
 from embedstack.bridge.settings.structs import CacheSettings
+from embedstack.contract.answers import CacheStats
 
 # What an entry takes besides its numbers: key, row, array and table, and what the allocator rounds up. Measured.
 ENTRY_OVERHEAD = 1536
@@ -68,16 +68,6 @@ def _own(row: Row) -> Row:
         return row
     vector.flags.writeable = False
     return Row(vector, row.tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class CacheStats:
-    """`disk` None: there is none, as configured."""
-
-    memory_entries: int
-    memory_bytes: int
-    memory_most: int
-    disk: DiskStats | None
 
 
 class Cache:

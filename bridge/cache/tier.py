@@ -11,7 +11,6 @@ import threading
 import time
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from embedstack.bridge.cache.disk import DiskStore
 from embedstack.bridge.cache.worker import Worker
 from embedstack.bridge.checks import UNIT
 from embedstack.bridge.request import Row
+from embedstack.contract.answers import DiskStats
 from embedstack.vectors.mrl import LITTLE_ENDIAN_F32
 
 # Ten bits and seven probes a key: one miss in a hundred looks in vain.
@@ -98,22 +98,6 @@ SYNC = 2.0
 PATIENCE = 2.0
 _KEYS_AT_ONCE = 2_000
 _LONG = 10.0  # seconds that somebody who clears or closes the cache waits
-
-
-@dataclass(frozen=True, slots=True)
-class DiskStats:
-    """`bytes` of the files; `dropped` rows came faster than the disk took them; `damaged` values were thrown away."""
-
-    folder: str
-    state: str
-    reason: str
-    entries: int
-    bytes: int
-    most: int
-    faults: int
-    evicted: int
-    dropped: int
-    damaged: int
 
 
 class DiskTier:

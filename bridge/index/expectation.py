@@ -11,6 +11,7 @@ from embedstack.bridge.errors import IndexMismatch, NotKept
 from embedstack.bridge.index import facts as index
 from embedstack.bridge.index.fingerprint import Fingerprint
 from embedstack.bridge.request import EmbedRequest
+from embedstack.contract.answers import IndexFacts
 from embedstack.host import files
 from embedstack.readers import json_file
 
@@ -69,7 +70,7 @@ class Expectation:
         log.info("an index is expected, %s" if fingerprint else "no index is expected any more%s", self._told())
         return kept
 
-    def facts(self, served: Fingerprint, dimensions: int) -> index.IndexFacts:
+    def facts(self, served: Fingerprint, dimensions: int) -> IndexFacts:
         return index.facts(served, dimensions, self._document_prefix)
 
     def _id(self, served: Fingerprint, dimensions: int) -> str:

@@ -3,31 +3,11 @@
 import hashlib
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
 from embedstack.bridge.index.fingerprint import Fingerprint
-
-
-@dataclass(frozen=True, slots=True)
-class IndexFacts:
-    """What documents embedded now would be an index of.
-
-    Attributes:
-        fingerprint: 16 hexadecimal digits over `served`, `dimensions` and `document_prefix`.
-        model: the catalogue's id.
-        document_prefix: what is put before a document; "" for nothing.
-        served: the X-Embed-Fingerprint of its vectors.
-    """
-
-    fingerprint: str
-    model: str
-    precision: str
-    dimensions: int
-    style: str
-    document_prefix: str
-    served: str
+from embedstack.contract.answers import IndexFacts
 
 
 def index_id(served: str, dimensions: int, document_prefix: str) -> str:

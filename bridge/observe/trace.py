@@ -3,9 +3,10 @@
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from embedstack.bridge.request import EmbedRequest, EmbedResult, Found, Meaning, Stages
+from embedstack.contract.answers import TraceRecord
 
 # Characters of a name that a client sends, of a text, and texts of one request: a record stays small.
 LONGEST_NAME, LONGEST_TEXT, MOST_TEXTS = 200, 500, 20
@@ -79,7 +80,7 @@ class Trace:
         told = (door, flow, _name(model), meaning, len(texts), _size(texts), 0, _NOTHING, _NO_STAGES)
         self._entries.append(TraceEntry(at, *told, 0.0, 0, 0, 0, status, code, kept))
 
-    def after(self, seq: int, limit: int) -> list[dict[str, Any]]:
+    def after(self, seq: int, limit: int) -> list[TraceRecord]:
         """The oldest `limit` records with a higher number; all of them where the number is of an earlier process."""
         first = self._last - len(self._entries) + 1
         begin = 0 if seq > self._last else max(0, seq + 1 - first)
@@ -104,32 +105,32 @@ def _clipped(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(text[:LONGEST_TEXT].encode("utf-8", "replace").decode() for text in texts[:MOST_TEXTS])
 
 
-def _record(seq: int, entry: TraceEntry) -> dict[str, Any]:
+def _record(seq: int, entry: TraceEntry) -> TraceRecord:
     meaning, found, stages = entry.meaning, entry.found, entry.stages
-    record = {
-        "seq": seq,
-        "time": round(entry.time, 3),
-        "door": entry.door,
-        "client": entry.flow[0].removeprefix("key "),
-        "user": entry.flow[1] if len(entry.flow) > 1 else "",
-        "model": entry.model,
-        "role": meaning.role if meaning else "",
-        "task": meaning.task if meaning else "",
-        "source": meaning.source if meaning else "",
-        "dimensions": meaning.dimensions if meaning else 0,
-        "texts": entry.texts,
-        "bytes": entry.bytes,
-        "tokens": entry.tokens,
-        "hit": found.hit,
-        "joined": found.joined,
-        "miss": found.miss,
-        "queue_ms": round(stages.queue * 1000, 3),
-        "engine_ms": round(stages.engine * 1000, 3),
-        "encode_ms": round(entry.encode * 1000, 3),
-        "answer_bytes": entry.answer_bytes,
-        "truncated": entry.truncated,
-        "corrected": entry.corrected,
-        "status": entry.status,
-        "code": entry.code,
-    }
-    return record if entry.input is None else {**record, "input": entry.input}
+    return TraceRecord(
+        seq=seq,
+        time=round(entry.time, 3),
+        door=entry.door,
+        client=entry.flow[0].removeprefix("key "),
+        user=entry.flow[1] if len(entry.flow) > 1 else "",
+        model=entry.model,
+        role=meaning.role if meaning else "",
+        task=meaning.task if meaning else "",
+        source=meaning.source if meaning else "",
+        dimensions=meaning.dimensions if meaning else 0,
+        texts=entry.texts,
+        bytes=entry.bytes,
+        tokens=entry.tokens,
+        hit=found.hit,
+        joined=found.joined,
+        miss=found.miss,
+        queue_ms=round(stages.queue * 1000, 3),
+        engine_ms=round(stages.engine * 1000, 3),
+        encode_ms=round(entry.encode * 1000, 3),
+        answer_bytes=entry.answer_bytes,
+        truncated=entry.truncated,
+        corrected=entry.corrected,
+        status=entry.status,
+        code=entry.code,
+        input=entry.input,
+    )

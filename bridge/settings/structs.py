@@ -36,6 +36,7 @@ from embedstack.bridge.settings.kinds import (
 )
 from embedstack.bridge.settings.security import Security
 from embedstack.configuration.validation import InvalidError
+from embedstack.contract import PORT
 from embedstack.host.addresses import is_loopback
 from embedstack.models.catalog import MIN_DIMENSIONS, Task
 
@@ -47,7 +48,7 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Host, Meta(description="Address to listen on. Anything but loopback should have security.api_keys.")
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")] = (
-        11435
+        PORT
     )
 
     def __post_init__(self) -> None:

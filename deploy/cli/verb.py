@@ -9,12 +9,14 @@ from typing import Annotated
 
 import typer
 
+from embedstack.contract import PORT
 from embedstack.deploy import advice
 from embedstack.deploy.config import SCHEMA, LoadedSettings, flag_of
 from embedstack.deploy.config import load as load_config
 from embedstack.deploy.config import stack_name as find_stack_name
 from embedstack.deploy.ollama.address import address
 from embedstack.deploy.settings import Settings
+from embedstack.host.addresses import LOOPBACK
 
 app = typer.Typer(
     name="embedstack",
@@ -28,7 +30,7 @@ app = typer.Typer(
 )
 
 
-BRIDGE_URL = "http://127.0.0.1:11435"  # where a bridge listens unless told otherwise
+BRIDGE_URL = f"http://{LOOPBACK}:{PORT}"  # where a bridge listens unless told otherwise
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for scripts.")]
 

@@ -14,6 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.text import Text
 
+from embedstack.contract import PORT
 from embedstack.deploy.bridge_client import BridgeClient
 from embedstack.deploy.console import Report
 from embedstack.deploy.demo import model as demo_model
@@ -107,7 +108,6 @@ def _cut(vectors: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]:
     return cut
 
 
-PORT = 11435
 SHOWN = 5  # paragraphs of the ranking that a person gets to see; the JSON has all of them
 PARAGRAPH, GROUP = 31, 24  # cells of the table's columns
 

@@ -14,14 +14,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 
+from embedstack.contract import PORT
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.plan import engines, environment
 from embedstack.deploy.plan.environment import BridgeSurroundings, WebuiSecrets
-from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
+from embedstack.deploy.plan.plan import BRIDGE_IN_DOCKER, Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.plan.stores import StoreServer
 from embedstack.host.addresses import FROM_CONTAINERS, is_here
 
-BRIDGE_PORT = 11435
 CACHE = "/var/cache/embed-bridge"
 GIVEN = "/etc/embedstack"
 KEY_FILE = f"{GIVEN}/bridge.key"
@@ -92,7 +92,7 @@ def webui(plan: Plan, secrets: WebuiSecrets) -> dict[str, str]:
         plan,
         secrets,
         data=WEBUI_DATA,
-        bridge_url=f"http://bridge:{BRIDGE_PORT}",
+        bridge_url=BRIDGE_IN_DOCKER,
         ollama_url=_ollama_url(plan),
         store=_store(plan, secrets),
     )
@@ -128,7 +128,7 @@ def _bridge(
 ) -> dict[str, str]:
     url = "http://vllm:8000" if engine.kind == "vllm" else _ollama_url(plan)
     around = BridgeSurroundings(
-        listen=("0.0.0.0", BRIDGE_PORT),  # noqa: S104 -- inside the container; what is published is another setting
+        listen=("0.0.0.0", PORT),  # noqa: S104 -- inside the container; what is published is another setting
         engine_url=url,
         gguf="/models/model.gguf",
         cache=CACHE,

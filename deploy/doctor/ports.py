@@ -13,6 +13,7 @@ import msgspec
 import psutil
 import requests
 
+from embedstack.contract.answers import is_bridge
 from embedstack.deploy.config import SCHEMA
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.neighbours import Neighbour, Owner, whose
@@ -172,7 +173,7 @@ def look(part: str, setting: str, port: int, neighbours: Sequence[Neighbour] = (
 
 def _ollama(told: object) -> str | None:
     """The version, where it is an Ollama that tells it: a bridge tells its own as well."""
-    if not isinstance(told, dict) or "bridge" in told:
+    if not isinstance(told, dict) or is_bridge(told):
         return None
     version = told.get("version")
     return version if isinstance(version, str) else None

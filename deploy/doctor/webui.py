@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from embedstack.deploy.bridge_client import BridgeApi, IndexFacts
+from embedstack.contract.answers import IndexFacts
+from embedstack.deploy.bridge_client import BridgeApi
 from embedstack.deploy.doctor import ports
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.seen import Machine
@@ -179,7 +180,6 @@ def check_exposure(plan: Plan, accounts: Accounts) -> Iterator[Finding]:
 
 
 PART = parts.WEBUI
-BRIDGE_IN_DOCKER = "http://bridge:11435"
 
 
 def look_at_accounts(plan: Plan, machine: Machine) -> Accounts:
@@ -214,8 +214,7 @@ def embedding_settings(plan: Plan, secrets: Secrets) -> tuple[dict[str, Any], di
         is_set = client.embedding()
     finally:
         client.close()
-    bridge = BRIDGE_IN_DOCKER if plan.mode == "docker" else plan.bridge_url
-    return is_set, put.embedding(plan, bridge, secrets.bridge_key if plan.keyed else "")
+    return is_set, put.embedding(plan, plan.bridge_for_webui, secrets.bridge_key if plan.keyed else "")
 
 
 def index_facts(plan: Plan, secrets: Secrets, places: Places) -> tuple[IndexRecord | None, IndexFacts, Indexed]:

@@ -17,6 +17,7 @@ import numpy as np
 import requests
 from numpy.typing import NDArray
 
+from embedstack.contract.answers import is_bridge
 from embedstack.deploy.errors import EngineNotUsable, EngineRefused
 from embedstack.host.addresses import is_loopback
 from embedstack.host.ollama import PROBE, uncounted, uncounted_by
@@ -166,11 +167,10 @@ class Ollama(AbstractContextManager["Ollama"]):
     def version(self) -> str:
         """What it calls itself. EngineNotUsable where a bridge answers in its place, which makes no models."""
         with asking(self.url, "say its version"):
-            answer = self.session.get(f"{self.url}/api/version", timeout=LOOK)
-            version = str(answer.json()["version"])
-            if '"backends"' in self.session.get(f"{self.url}/readyz", timeout=LOOK).text:
+            told = self.session.get(f"{self.url}/api/version", timeout=LOOK).json()
+            if is_bridge(told):
                 raise EngineNotUsable(f"At {self.url} is a bridge, not an Ollama.", "Name the Ollama behind it.")
-            return version
+            return str(told["version"])
 
     def models(self) -> tuple[Listed, ...]:
         with asking(self.url, "list its models"):

@@ -95,16 +95,16 @@ def _only_a_bridge(subject: Subject, ask: Callable[[Subject], SmokeVerdict]) -> 
 def _ready(subject: Subject) -> SmokeVerdict:
     """Also what no client can see through the bridge's cache: its own examination of each engine."""
     must = "every engine has passed the bridge's checks"
-    backends = subject.server.ready["backends"]
-    wrong = [f"{backend['name']}: {backend['reason']}" for backend in backends if not backend["ready"]]
+    backends = subject.server.ready.backends if subject.server.ready else ()
+    wrong = [f"{backend.name}: {backend.reason}" for backend in backends if not backend.ready]
     return SmokeVerdict(bool(backends) and not wrong, "; ".join(wrong) or f"{len(backends)} of {len(backends)}", must)
 
 
 def _model(subject: Subject) -> SmokeVerdict:
     server, wanted = subject.server, subject.model.id
-    if server.kind == "bridge":
-        told = f"{server.ready.get('model')} at {server.precision}, fingerprint {server.ready.get('fingerprint')}"
-        return SmokeVerdict(server.ready.get("model") == wanted, told, wanted)
+    if (ready := server.ready) is not None:
+        told = f"{ready.model} at {server.precision}, fingerprint {ready.fingerprint}"
+        return SmokeVerdict(ready.model == wanted, told, wanted)
     bare = server.model.removesuffix(":latest")
     here = any(name.removesuffix(":latest") == bare for name in server.names)
     return SmokeVerdict(here, ", ".join(server.names) or "none", f"a list with {server.model}")

@@ -2,12 +2,14 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedstack.contract import wire
+from embedstack.contract.answers import Readiness, is_bridge
 from embedstack.deploy.bridge_client import BridgeClient
 from embedstack.deploy.errors import BridgeRefused
 from embedstack.host.ollama import PROBE, uncounted, uncounted_by
@@ -32,7 +34,7 @@ class EmbeddingServer:
     Attributes:
         names: every name that it lists.
         precision: of its weights, where it says so.
-        ready: what a bridge tells of itself at /readyz; {} at any other.
+        ready: what a bridge tells of itself at /readyz; None at any other.
         uncounted: tokens of each text that its counts leave out; they are added.
         native: the model's own size, said in each request to a bridge, which may expect another of who says none.
     """
@@ -43,7 +45,7 @@ class EmbeddingServer:
     version: str
     names: tuple[str, ...]
     precision: str | None = None
-    ready: dict[str, Any] = field(default_factory=dict)
+    ready: Readiness | None = None
     native: int | None = None
     uncounted: int = 0
 
@@ -74,10 +76,10 @@ class EmbeddingServer:
 
 def find(client: BridgeClient, model: str) -> EmbeddingServer:
     """Who answers there. BridgeRefused where nobody does, or nobody who embeds."""
-    ready = client.page("/readyz")
-    if ready is not None and "backends" in ready:
+    if is_bridge(said := client.page("/readyz")):
+        ready = _readiness(client, said)
         version = (client.page("/healthz") or {}).get("version", "")
-        return EmbeddingServer("bridge", client, model, str(version), _listed(client), ready.get("precision"), ready)
+        return EmbeddingServer("bridge", client, model, str(version), _listed(client), ready.precision, ready)
     told = client.page("/api/version")
     if told is not None and "version" in told:
         version = str(told["version"])
@@ -90,6 +92,13 @@ def find(client: BridgeClient, model: str) -> EmbeddingServer:
         f"What answers at {client.url} is neither a bridge nor Ollama nor a server of OpenAI's shape.",
         "Name the address of one of these with --url.",
     )
+
+
+def _readiness(client: BridgeClient, said: object) -> Readiness:
+    try:
+        return wire.read(Readiness, said)
+    except ValueError as error:
+        raise BridgeRefused(f"What answers at {client.url} is no bridge: {error}") from error
 
 
 def _uncounted(server: EmbeddingServer, version: str) -> int:

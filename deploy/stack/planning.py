@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from embedstack.contract.answers import is_bridge
 from embedstack.deploy import config
 from embedstack.deploy.console import Report
 from embedstack.deploy.docker import daemon as daemons
@@ -77,25 +78,14 @@ def _ask(url: str) -> tuple[str | None, bool]:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(f"{url}/api/version", timeout=TIMEOUT) as answer:
-            found = str(json.load(answer)["version"])
+            told = json.load(answer)
+            found = str(told["version"])
     except urllib.error.HTTPError as refusal:
         refusal.close()  # an answer, too, with a connection that is open
         return None, False
     except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
         return None, False
-    # The bridge answers as Ollama does, but for what only it has.
-    return (None, True) if _answers(direct, f"{url}/healthz") else (found, False)
-
-
-def _answers(direct: urllib.request.OpenerDirector, url: str) -> bool:
-    try:
-        with direct.open(url, timeout=TIMEOUT):
-            return True
-    except urllib.error.HTTPError as refusal:
-        refusal.close()
-        return False
-    except (urllib.error.URLError, OSError):
-        return False
+    return (None, True) if is_bridge(told) else (found, False)
 
 
 BF16 = "bf16"

@@ -189,7 +189,7 @@ def _start(stack: Stack, made: Plan) -> None:
     _part(stack, runner, "Open WebUI", [WEBUI])
     with stack.steps.step("Open WebUI's settings") as doing:
         doing.was_done("as they should be")
-        url = _bridge_for_webui(made)
+        url = made.bridge_for_webui
         webui_step.settle(made, stack.secrets, stack.places, url, stack.report, doing, reindex=stack.reindex)
 
 
@@ -244,10 +244,6 @@ def _smoke(stack: Stack, served: PlannedModel, url: str, key: str | None, own: P
 def _bridges(made: Plan) -> list[tuple[PlannedModel, str]]:
     beside = [(made.beside, made.beside_url)] if made.beside else []
     return [(made.served, made.bridge_url), *beside]
-
-
-def _bridge_for_webui(made: Plan) -> str:
-    return "http://bridge:11435" if made.mode == "docker" else made.bridge_url
 
 
 def _next(made: Plan) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from embedstack.deploy.bridge_client import BridgeApi, IndexFacts
+from embedstack.contract.answers import IndexFacts
+from embedstack.deploy.bridge_client import BridgeApi
 from embedstack.deploy.errors import PartNotReady
 from tests.bridge_process import Bridge, bridge
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from embedstack.deploy.bridge_client import IndexFacts
+from embedstack.contract.answers import IndexFacts
 from embedstack.deploy.errors import IndexWouldBreak
 from embedstack.deploy.webui.index.record import IndexRecord
 from embedstack.deploy.webui.library import Library

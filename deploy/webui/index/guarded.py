@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from embedstack.deploy.bridge_client import BridgeApi, BridgeClient, IndexFacts
+from embedstack.contract.answers import IndexFacts
+from embedstack.deploy.bridge_client import BridgeApi, BridgeClient
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import BridgeRefused, PartNotReady
 from embedstack.deploy.webui import library

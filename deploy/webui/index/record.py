@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from embedstack.deploy.bridge_client import IndexFacts
+from embedstack.contract.answers import IndexFacts
 from embedstack.deploy.errors import FileDamaged, FolderNotUsable
 from embedstack.deploy.places import Places, home
 from embedstack.host import files

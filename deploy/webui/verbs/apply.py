@@ -13,13 +13,13 @@ from typing import Literal
 from rich.console import Group
 from rich.text import Text
 
+from embedstack.contract.answers import TraceRecord
 from embedstack.deploy.bridge_client import BridgeApi
 from embedstack.deploy.config import LoadedSettings
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import Blocked, PartNotReady
 from embedstack.deploy.plan import stores
 from embedstack.deploy.stack import store_step, webui_step
-from embedstack.deploy.trace_record import TraceRecord
 from embedstack.deploy.webui import library, pgvector_table, version
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import guarded, record

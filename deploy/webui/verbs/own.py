@@ -34,8 +34,6 @@ from embedstack.deploy.webui.client import WRONG_PASSWORD, Webui
 from embedstack.deploy.webui.settings import put as wanted
 from embedstack.deploy.webui.settings import shown
 
-IN_DOCKER = "http://bridge:11435"
-
 
 @dataclass(frozen=True)
 class Own:
@@ -51,7 +49,7 @@ class Own:
     @property
     def bridge_url(self) -> str:
         """As Open WebUI reaches it."""
-        return IN_DOCKER if self.plan.mode == "docker" else self.plan.bridge_url
+        return self.plan.bridge_for_webui
 
     @property
     def key(self) -> str:

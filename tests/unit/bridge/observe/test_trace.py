@@ -11,9 +11,11 @@ import pytest
 
 from embedstack.bridge.observe.trace import LONGEST_NAME, LONGEST_TEXT, MOST_TEXTS, Trace
 from embedstack.bridge.request import Caller, EmbedRequest, EmbedResult, Found, Meaning, Stages
+from embedstack.contract import wire
+from embedstack.contract.answers import TraceRecord
 from embedstack.deploy import bridge_verbs as command
 from embedstack.deploy import trace_record
-from embedstack.deploy.trace_record import TraceRecord
+from embedstack.deploy.trace_record import TraceLine
 
 ASKED = EmbedRequest("demo", ("年假", "abc"), caller=Caller(("key laptop", "user-7")))
 MEANING = Meaning("query", "query", "body input_type", 64)
@@ -36,8 +38,18 @@ def _filled(count: int, records: int, *, text: bool = False) -> Trace:
     return trace
 
 
-def _numbers(records: list[dict[str, Any]]) -> list[int]:
-    return [record["seq"] for record in records]
+def _numbers(records: list[TraceRecord]) -> list[int]:
+    return [record.seq for record in records]
+
+
+def _sent(trace: Trace) -> dict[str, Any]:
+    """Its first record, as a client gets it."""
+    sent: dict[str, Any] = orjson.loads(orjson.dumps(wire.told(trace.after(0, 1)[0])))
+    return sent
+
+
+def _line(trace: Trace) -> TraceLine:
+    return wire.read(TraceLine, _sent(trace))
 
 
 def test_a_models_name_is_short_and_text_whatever_a_client_sends() -> None:
@@ -47,13 +59,13 @@ def test_a_models_name_is_short_and_text_whatever_a_client_sends() -> None:
     trace.answered(1e9, "ollama", odd, RESULT, 0.0, 0)
     trace.refused(1e9, "ollama", odd, None, 404, "model_not_found")
     for record in trace.after(0, 10):
-        assert len(record["model"]) == LONGEST_NAME
-        assert orjson.dumps(record)
+        assert len(record.model) == LONGEST_NAME
+        assert orjson.dumps(wire.told(record))
 
 
 def test_a_record_says_all_but_the_text() -> None:
     """Who, what, how it was understood, where the vectors came from, how long it took."""
-    assert _filled(1, 8).after(0, 10) == [
+    assert list(_sent(_filled(1, 8)).items()) == list(
         {
             "seq": 1,
             "time": 1e9,
@@ -79,8 +91,8 @@ def test_a_record_says_all_but_the_text() -> None:
             "corrected": 0,
             "status": 200,
             "code": "",
-        }
-    ]
+        }.items()
+    )
 
 
 def test_only_the_last_are_kept() -> None:
@@ -102,11 +114,12 @@ def test_texts_are_kept_on_demand_and_only_their_beginning() -> None:
     trace.refused(1e9, "openai", long, None, 404, "model_not_found")
 
     [record] = trace.after(0, 1)
-    assert [len(text) for text in record["input"]] == [LONGEST_TEXT] * MOST_TEXTS
-    assert "".join(record["input"]).encode()
-    assert len(record["model"]) == LONGEST_NAME
-    assert "input" not in _filled(1, 4).after(0, 1)[0]
-    assert _filled(1, 4, text=True).after(0, 1)[0]["input"] == ("年假", "abc")
+    assert record.input is not None
+    assert [len(text) for text in record.input] == [LONGEST_TEXT] * MOST_TEXTS
+    assert "".join(record.input).encode()
+    assert len(record.model) == LONGEST_NAME
+    assert "input" not in _sent(_filled(1, 4))
+    assert _sent(_filled(1, 4, text=True))["input"] == ["年假", "abc"]
 
 
 def test_what_could_not_be_read_is_told_too() -> None:
@@ -115,23 +128,23 @@ def test_what_could_not_be_read_is_told_too() -> None:
     trace.refused(1e9, "openai", None, None, 400, "invalid_json")
 
     [record] = trace.after(0, 1)
-    assert (record["status"], record["code"], record["texts"], record["role"]) == (400, "invalid_json", 0, "")
+    assert (record.status, record.code, record.texts, record.role) == (400, "invalid_json", 0, "")
 
 
 def test_the_toolkit_reads_what_the_bridge_writes() -> None:
     """Field by field; what a newer bridge adds does no harm, and a text is there only where it was kept."""
-    [told] = _filled(1, 4, text=True).after(0, 1)
-    record = trace_record.read({**told, "new": 1})
+    sent = _sent(_filled(1, 4, text=True))
+    record = wire.read(TraceLine, {**sent, "new": 1})
 
-    assert {name: getattr(record, name) for name in told} == told
-    assert trace_record.read(_filled(1, 4).after(0, 1)[0]).input is None
-    del told["corrected"]  # as an older one writes it
-    assert trace_record.read(told).corrected == 0
+    assert wire.told(record) == {**sent, "input": ("年假", "abc")}
+    assert _line(_filled(1, 4)).input is None
+    del sent["corrected"]  # as an older one writes it
+    assert wire.read(TraceLine, sent).corrected == 0
 
 
 def test_a_line_obeys_nothing_that_a_client_has_sent() -> None:
     """Names are cut to their column, and the codes of a terminal are no codes any more."""
-    record = trace_record.read(_filled(1, 4).after(0, 1)[0])
+    record = _line(_filled(1, 4))
     line = str(replace(record, model="\x1b[31mred\n" * 9, user="u" * 99, code="queue_full", status=503).__rich__())
 
     assert line.isprintable()
@@ -142,10 +155,10 @@ def test_a_line_obeys_nothing_that_a_client_has_sent() -> None:
 
 def test_following_goes_on_where_it_was() -> None:
     """First the last so many, then what is new, each once; after a new start the count from 1."""
-    record = trace_record.read(_filled(1, 4).after(0, 1)[0])
+    record = _line(_filled(1, 4))
     bridge: Iterator[tuple[int, list[int]]] = iter([(0, [1, 2, 3]), (3, []), (3, [4, 5]), (5, [1])])
 
-    def ask(after: int) -> list[TraceRecord]:
+    def ask(after: int) -> list[TraceLine]:
         expected, numbers = next(bridge)
         assert expected == after
         return [replace(record, seq=number) for number in numbers]
@@ -157,11 +170,11 @@ def test_following_goes_on_where_it_was() -> None:
 @pytest.mark.parametrize(("last", "told"), [(0, 0), (2, 2), (99, 5)])
 def test_as_many_as_are_wanted_begin(last: int, told: int) -> None:
     """None, some, or all that there are."""
-    record = trace_record.read(_filled(1, 4).after(0, 1)[0])
+    record = _line(_filled(1, 4))
 
     paused: list[float] = []
 
-    def ask(_: int) -> list[TraceRecord]:
+    def ask(_: int) -> list[TraceLine]:
         return [replace(record, seq=99)] if paused else [record] * 5
 
     followed = command.records(ask, last, pause=paused.append)

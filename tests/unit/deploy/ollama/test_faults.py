@@ -108,7 +108,7 @@ def test_no_ollama() -> None:
 
 def test_a_bridge_is_no_ollama() -> None:
     """It answers /api/version too, and would refuse every model."""
-    pages = {"/api/version": {"version": "0.34.4"}, "/readyz": {"backends": []}}
+    pages = {"/api/version": {"version": "0.34.4", "bridge": "0.1.0"}}
     with serve(ollama(pages)) as url, Ollama(url) as server, pytest.raises(EngineNotUsable, match="is a bridge"):
         server.version()
 

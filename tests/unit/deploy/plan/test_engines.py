@@ -1,5 +1,6 @@
 """Which engine a native stack uses, and why; over every combination of what may be there."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -139,14 +140,14 @@ def test_the_vllm_of_the_settings_comes_before_the_one_on_path() -> None:
 
 
 @contextmanager
-def serving(*paths: str) -> Iterator[str]:
-    """An address where these paths are answered as an Ollama's version is, and others with 404."""
+def serving(**told: str) -> Iterator[str]:
+    """An address where /api/version tells this, and every other path is answered with 404."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path in paths else 404)
+            self.send_response(200 if self.path == "/api/version" else 404)
             self.end_headers()
-            self.wfile.write(b'{"version": "0.34.4"}')
+            self.wfile.write(json.dumps(told).encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -163,7 +164,7 @@ def serving(*paths: str) -> Iterator[str]:
 
 def test_an_ollama_is_found_at_the_address_of_the_environment(tmp_path: Path) -> None:
     """OLLAMA_HOST as Ollama reads it; engine.url comes before it."""
-    with serving("/api/version") as url:
+    with serving(version="0.34.4") as url:
         found = planning.look_at_engine(Settings(), Places(tmp_path), {"OLLAMA_HOST": url.partition("//")[2]}, gpu=None)
         assert (url, "0.34.4", False) == (found.url, found.version, found.ours)
         port = int(url.rpartition(":")[2])
@@ -179,7 +180,7 @@ def test_an_ollama_is_found_at_the_address_of_the_environment(tmp_path: Path) ->
 
 def test_a_bridge_is_not_taken_for_an_ollama(tmp_path: Path) -> None:
     """It answers as one, and would be put before itself: a fact, and no error for who wants another engine."""
-    with serving("/api/version", "/healthz") as url:
+    with serving(version="0.34.4", bridge="0.1.0") as url:
         named = planning.look_at_engine(Settings(engine=EngineSettings(url=url)), Places(tmp_path), {}, gpu=None)
         hosted = planning.look_at_engine(Settings(), Places(tmp_path), {"OLLAMA_HOST": url}, gpu=None)
 

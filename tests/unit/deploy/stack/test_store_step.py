@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from embedstack.deploy.bridge_client import IndexFacts
+from embedstack.contract.answers import IndexFacts
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import IndexWouldBreak, PartNotReady
 from embedstack.deploy.stack import store_step

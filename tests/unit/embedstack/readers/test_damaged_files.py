@@ -20,9 +20,9 @@ from embedstack.bridge.index.expectation import Expectation
 from embedstack.bridge.listen import serve
 from embedstack.bridge.parity.golden import GoldenStore
 from embedstack.configuration.layers import ConfigError
+from embedstack.contract.answers import IndexFacts
 from embedstack.deploy import config as bridge_file
 from embedstack.deploy import places, record, secrets
-from embedstack.deploy.bridge_client import IndexFacts
 from embedstack.deploy.cli import app
 from embedstack.deploy.errors import DeployError
 from embedstack.deploy.hub import cache

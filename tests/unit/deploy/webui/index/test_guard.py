@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from embedstack.deploy.bridge_client import IndexFacts
+from embedstack.contract.answers import IndexFacts
 from embedstack.deploy.webui.index import guard
 from embedstack.deploy.webui.index.guard import Cost, Indexed, Judgement, Verdict
 from embedstack.deploy.webui.index.record import IndexRecord

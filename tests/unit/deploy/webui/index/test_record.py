@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedstack.deploy.bridge_client import IndexFacts
+from embedstack.contract.answers import IndexFacts
 from embedstack.deploy.errors import FileDamaged
 from embedstack.deploy.places import Places
 from embedstack.deploy.webui.index import record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from embedstack.deploy.trace_record import TraceRecord
+from embedstack.contract.answers import TraceRecord
 from embedstack.deploy.webui.verbs.apply import Arrival, RoleProof, arrival
 
 TEXT = "And a question? 公司年假"

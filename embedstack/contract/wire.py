@@ -1,0 +1,55 @@
+"""A record as JSON has it, and back.
+
+A field marked `LEFT_OUT` is not written while it is None; any other None is null. A field with a default may be missing
+in what an older bridge says, and what a newer one adds is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import msgspec
+
+LEFT_OUT: Mapping[str, bool] = MappingProxyType({"left out": True})
+
+T = TypeVar("T")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+def told(record: object) -> dict[str, Any]:
+    """A dataclass as plain values, in the order of its fields."""
+    kind: Any = type(record)
+    names, left_out = _fields(kind)
+    values = {name: getattr(record, name) for name in names}
+    for name, value in values.items():
+        if type(value) not in _PLAIN:
+            values[name] = _plain(value)
+    for name in left_out:
+        if values[name] is None:
+            del values[name]
+    return values
+
+
+def read(kind: type[T], said: object) -> T:
+    """ValueError, with the field, for what is not of this kind."""
+    try:
+        return msgspec.convert(said, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """All, and those that are left out; looked up once, since a trace may have 100,000 records."""
+    names = tuple(field.name for field in fields(kind))
+    return names, tuple(field.name for field in fields(kind) if "left out" in field.metadata)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple) and value and is_dataclass(value[0]):
+        return [told(part) for part in value]
+    return told(value) if is_dataclass(value) else value
