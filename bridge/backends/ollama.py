@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineFacts, EngineKilled
+from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.backends.http import Answer, EngineClient, most_of
 from embedstack.bridge.backends.wire import to_matrix
-from embedstack.bridge.checks import BrokenVectors
 from embedstack.bridge.errors import (
     BridgeError,
     EngineAnswerInvalid,

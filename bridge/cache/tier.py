@@ -16,9 +16,9 @@ import numpy as np
 
 from embedstack.bridge.cache.disk import DiskStore
 from embedstack.bridge.cache.worker import Worker
-from embedstack.bridge.checks import UNIT
 from embedstack.bridge.request import Row
 from embedstack.contract.answers import DiskStats
+from embedstack.vectors.checks import UNIT
 from embedstack.vectors.mrl import LITTLE_ENDIAN_F32
 
 # Ten bits and seven probes a key: one miss in a hundred looks in vain.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from embedstack.bridge.backends.base import Backend, EngineDied, EngineDown, EngineFacts
-from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.engines.retry import Outcome, Resilient
 from embedstack.bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady
 from embedstack.bridge.index.fingerprint import Fingerprint

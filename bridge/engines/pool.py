@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from embedstack.bridge.backends.base import Backend, EngineBusy, EngineDied, EngineDown
-from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.engines.engine import Engine, EngineLimits, not_ready
 from embedstack.bridge.engines.outage import Outage
 from embedstack.bridge.engines.quarantine import Quarantine, guilty

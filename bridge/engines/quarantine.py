@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.errors import BridgeError, TextKillsEngine
 
 # Deaths alone at an engine after which a text is guilty. Before each the engine had embedded the golden texts.

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from embedstack.bridge.backends.base import Backend, EngineBusy, EngineDown
-from embedstack.bridge.checks import BrokenVectors, check
+from embedstack.bridge.backends.checks import BrokenVectors, check
 from embedstack.bridge.errors import BridgeError, EngineError, EngineTimeout, EngineUnavailable
 from embedstack.bridge.request import KeepAlive, Row
 from embedstack.vectors.mrl import cut

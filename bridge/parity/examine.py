@@ -11,13 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedstack.bridge.backends.base import Backend, Embedded, EngineFacts
-from embedstack.bridge.checks import UNIT, check
+from embedstack.bridge.backends.checks import check
 from embedstack.bridge.errors import EngineAnswerInvalid, EngineError
-from embedstack.models.catalog import Model, Scores
-from embedstack.vectors.mrl import Vectors, cut
-
-SAME = 0.999  # cosine of one text embedded twice, at any precision (Ollama's own integration tests ask as much)
-DISTINCT = 0.9999  # above this two different texts have been answered with one vector
+from embedstack.models.model import Model, Reference, Scores
+from embedstack.vectors import checks
+from embedstack.vectors.mrl import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +72,11 @@ async def examine(
     ]
     if backend.offers_base64:
         findings.append(_identical(together, as_floats))
-    findings += [_scores(vectors, reference.queries, reference.documents, s) for s in reference.scores_for(precision)]
+    findings += [_scores(vectors, reference, s) for s in reference.scores_for(precision)]
     if beside is not None:
         findings.append(beside)
     if reference.margin is not None and reference.compares:
-        findings.append(_margin(vectors, reference.queries, reference.documents, reference.margin))
+        findings.append(_margin(vectors, reference, reference.margin))
     if reference.traps:
         findings.append(await _traps(backend, model))
     examined = Examined(tuple(findings), vectors)
@@ -168,16 +166,12 @@ def _quantisation(facts: EngineFacts, precision: str) -> ParityFinding:
 
 
 def _norms(vectors: Vectors) -> ParityFinding:
-    worst = float(np.abs(np.linalg.norm(vectors, axis=1) - 1).max())
-    return ParityFinding("unit norm", worst <= UNIT, f"off by {worst:.1e} at most")
+    worst = checks.off_unit(vectors)
+    return ParityFinding("unit norm", worst <= checks.UNIT, f"off by {worst:.1e} at most")
 
 
 def _tokens(expected: Sequence[int], single: Sequence[int], batch: int) -> ParityFinding:
-    wrong = [
-        f"text {i}: {got}, not {want}"
-        for i, (want, got) in enumerate(zip(expected, single, strict=True))
-        if got != want
-    ]
+    wrong = checks.wrong_counts(expected, single)
     if batch != sum(expected):
         wrong.append(f"batch: {batch}, not {sum(expected)}")
     detail = "; ".join(wrong) or f"{sum(expected)} in all, EOS once a text"
@@ -185,14 +179,13 @@ def _tokens(expected: Sequence[int], single: Sequence[int], batch: int) -> Parit
 
 
 def _agreement(name: str, one: Vectors, other: Vectors) -> ParityFinding:
-    worst = float(np.einsum("ij,ij->i", _unit(one), _unit(other)).min())
-    return ParityFinding(name, worst >= SAME, f"cosine {worst:.6f} at least")
+    worst = float(checks.cosines(one, other).min())
+    return ParityFinding(name, worst >= checks.SAME, f"cosine {worst:.6f} at least")
 
 
 def _distinct(vectors: Vectors) -> ParityFinding:
-    unit = _unit(vectors)
-    closest = float((unit @ unit.T - 2 * np.eye(len(unit), dtype=np.float32)).max())
-    return ParityFinding("distinct texts", closest <= DISTINCT, f"closest pair at cosine {closest:.6f}")
+    closest = checks.closest_pair(vectors)
+    return ParityFinding("distinct texts", closest <= checks.DISTINCT, f"closest pair at cosine {closest:.6f}")
 
 
 def _identical(base64: Vectors, floats: Vectors) -> ParityFinding:
@@ -202,22 +195,13 @@ def _identical(base64: Vectors, floats: Vectors) -> ParityFinding:
     return _agreement("base64 = float", base64, floats)
 
 
-def _scores(vectors: Vectors, queries: Sequence[int], documents: Sequence[int], scores: Scores) -> ParityFinding:
-    unit = cut(vectors, scores.dimensions)
-    got = unit[list(queries)] @ unit[list(documents)].T
-    worst = float(np.abs(got - np.array(scores.matrix, dtype=np.float32)).max())
+def _scores(vectors: Vectors, reference: Reference, scores: Scores) -> ParityFinding:
+    table = checks.table(vectors[:, : scores.dimensions], reference.queries, reference.documents)
+    worst = checks.off_scores(table, scores.matrix)
     name = f"reference scores at {scores.dimensions}"
     return ParityFinding(name, worst <= (scores.tolerance or 0.0), f"off by {worst:.4f}, allowed {scores.tolerance}")
 
 
-def _margin(vectors: Vectors, queries: Sequence[int], documents: Sequence[int], margin: float) -> ParityFinding:
-    """How far each query's own document, the one at the same place, lies above every other."""
-    unit = _unit(vectors)
-    scores = unit[list(queries)] @ unit[list(documents)].T
-    others = np.where(np.eye(len(queries), dtype=bool), -1.0, scores)
-    smallest = float((scores.diagonal() - others.max(axis=1)).min())
+def _margin(vectors: Vectors, reference: Reference, margin: float) -> ParityFinding:
+    smallest = checks.margin(checks.table(vectors, reference.queries, reference.documents))
     return ParityFinding("margin of the right document", smallest >= margin, f"{smallest:.3f}, at least {margin}")
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    return cut(vectors, vectors.shape[1])

@@ -8,8 +8,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.text import Text
@@ -22,6 +20,7 @@ from embedstack.deploy.demo.child import BridgeChild, demo_bridge
 from embedstack.deploy.errors import WrongRanking
 from embedstack.deploy.machine import ports
 from embedstack.models.demo.lexicon import read
+from embedstack.vectors.mrl import cut
 
 DIMENSIONS = (2560, 1024, 256, 32)
 
@@ -82,7 +81,7 @@ def ask(client: BridgeClient, model: str, question: Question, passages: Sequence
     documents = client.embed([p.text for p in passages], model=model, dimensions=DIMENSIONS[0], role="document")
     cosines = {
         k: [
-            _cut(documents, k) @ client.embed([question.text], model=model, dimensions=k, role=role)[0]
+            cut(documents, k) @ client.embed([question.text], model=model, dimensions=k, role=role)[0]
             for role in ("query", None)
         ]
         for k in DIMENSIONS
@@ -99,13 +98,6 @@ def ask(client: BridgeClient, model: str, question: Question, passages: Sequence
     scored.sort(key=lambda s: s.instructed[DIMENSIONS[0]], reverse=True)
     rendered = client.render(question.text, model=model, role="query")
     return Guided(question.text, rendered, question.answer, tuple(scored))
-
-
-def _cut(vectors: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]:
-    """Documents are stored once, at full length, and cut later: the first components, normalised again."""
-    head = vectors[:, :dimensions]
-    cut: NDArray[np.float32] = head / np.linalg.norm(head, axis=1, keepdims=True)
-    return cut
 
 
 SHOWN = 5  # paragraphs of the ranking that a person gets to see; the JSON has all of them

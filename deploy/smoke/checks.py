@@ -11,8 +11,9 @@ from embedstack.deploy.errors import BridgeRefused
 from embedstack.deploy.smoke import verdicts
 from embedstack.deploy.smoke.result import Check
 from embedstack.deploy.smoke.server import CALLED, Answered, EmbeddingServer
-from embedstack.deploy.smoke.verdicts import SmokeVerdict, Vectors
+from embedstack.deploy.smoke.verdicts import SmokeVerdict
 from embedstack.models.model import Model, Reference, Scores
+from embedstack.vectors.mrl import Vectors
 
 CUTS = (32, 1024)
 QUESTION = "What is the capital of China?"

@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedstack.contract import wire
 from embedstack.contract.answers import Readiness, is_bridge
 from embedstack.deploy.bridge_client import BridgeClient
 from embedstack.deploy.errors import BridgeRefused
 from embedstack.host.ollama import PROBE, uncounted, uncounted_by
+from embedstack.vectors.mrl import Vectors
 
-Vectors = NDArray[np.float32]
 Kind = Literal["bridge", "ollama", "openai"]
 CALLED: dict[Kind, str] = {"bridge": "the bridge", "ollama": "Ollama", "openai": "OpenAI-shaped server"}
 

@@ -38,10 +38,10 @@ from embedstack.deploy.stack.runner import Runner
 from embedstack.deploy.stack.steps import Steps
 from embedstack.deploy.state import PartState
 from embedstack.deploy.webui import install
+from embedstack.vectors.checks import UNIT
 
 ENGINES, BRIDGES, WEBUI = ("ollama", "vllm"), ("bridge", "bridge-bf16"), "open-webui"
 STORES = ("pgvector", "weaviate", "qdrant")
-UNIT = 1e-3  # how far from 1 a vector's length may lie
 
 
 @dataclass(frozen=True)

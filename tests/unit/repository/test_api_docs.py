@@ -18,7 +18,7 @@ from embedstack.bridge.api.ollama import OllamaDoor
 from embedstack.bridge.api.openai import OpenAIDoor
 from embedstack.bridge.api.ops import IndexDoor, OpsDoor, TraceDoor
 from embedstack.bridge.backends import base
-from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.request import PromptHints
 from embedstack.bridge.settings.security import Security
 from embedstack.bridge.settings.structs import Settings

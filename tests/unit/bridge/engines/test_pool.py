@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineGarbled, EngineKilled
-from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.engines import engine as engine_module
 from embedstack.bridge.engines import outage as outage_module
 from embedstack.bridge.engines.engine import EngineLimits

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown
-from embedstack.bridge.checks import BrokenVectors
+from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.engines import retry
 from embedstack.bridge.engines.retry import Outcome, Resilient
 from embedstack.bridge.errors import BridgeError, EngineAnswerInvalid, EngineRefused, EngineTimeout, TooLong

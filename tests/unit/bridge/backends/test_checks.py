@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embedstack.bridge.checks import BrokenVectors, check
+from embedstack.bridge.backends.checks import BrokenVectors, check
 from embedstack.bridge.errors import EngineAnswerInvalid
 from embedstack.vectors.mrl import Vectors
 

@@ -1,15 +1,8 @@
-"""Is what an engine answered a set of vectors at all? Pure."""
-
-import numpy as np
+"""Is what an engine answered a set of vectors at all? Refused with the bridge's errors where it is not. Pure."""
 
 from embedstack.bridge.errors import EngineAnswerInvalid
+from embedstack.vectors.checks import broken
 from embedstack.vectors.mrl import Vectors
-
-# Below this a "vector" is a zero vector with rounding noise: Ollama turns NaN into zeros (llama.cpp #14812).
-SMALLEST_NORM = 1e-6
-# How far from 1 the length of a vector may lie. Engines that pass the gate normalise, so another length means numbers
-# that were never written: Ollama turns the NaN of a part, too, into zeros.
-UNIT = 1e-3
 
 
 class BrokenVectors(EngineAnswerInvalid):
@@ -34,20 +27,11 @@ def check(vectors: Vectors, *, count: int, dimensions: int, unit: bool = False) 
             f"The engine answered vectors of {vectors.shape[1]} numbers; the model has {dimensions}.",
             "Check that the engine serves the configured model, and no other dimension.",
         )
-    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    least, most = ((1 - UNIT) ** 2, (1 + UNIT) ** 2) if unit else (SMALLEST_NORM**2, np.inf)
-    good = (squares > least) & (squares < most)
-    if good.all():
+    if (found := broken(vectors, unit=unit)) is None:
         return vectors
-    index = int(np.argmin(good))
+    index, fault = found
     which = "vector" if count == 1 else f"vector for text {index}"
-    raise BrokenVectors(f"The engine's {which} is {_fault(float(squares[index]))}.", _ADVICE)
-
-
-def _fault(square: float) -> str:
-    if not np.isfinite(square):
-        return "not finite (NaN, null or infinity)"
-    return "zero" if square <= SMALLEST_NORM**2 else f"of length {square**0.5:.3g}, not 1"
+    raise BrokenVectors(f"The engine's {which} is {fault}.", _ADVICE)
 
 
 _ADVICE = "Look at the engine's log; a restart, another GPU driver or another quantisation may mend it."
