@@ -18,10 +18,11 @@ from embedstack.contract import PORT
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.plan import engines, environment
 from embedstack.deploy.plan.environment import BridgeSurroundings, WebuiSecrets
-from embedstack.deploy.plan.plan import BRIDGE_IN_DOCKER, Plan, PlannedEngine, PlannedModel
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.plan.stores import StoreServer
 from embedstack.host.addresses import FROM_CONTAINERS, is_here
 
+BRIDGE = f"http://bridge:{PORT}"  # as the other containers reach it
 CACHE = "/var/cache/embed-bridge"
 GIVEN = "/etc/embedstack"
 KEY_FILE = f"{GIVEN}/bridge.key"
@@ -92,7 +93,7 @@ def webui(plan: Plan, secrets: WebuiSecrets) -> dict[str, str]:
         plan,
         secrets,
         data=WEBUI_DATA,
-        bridge_url=BRIDGE_IN_DOCKER,
+        bridge_url=BRIDGE,
         ollama_url=_ollama_url(plan),
         store=_store(plan, secrets),
     )

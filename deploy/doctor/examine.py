@@ -14,6 +14,7 @@ from embedstack.deploy.doctor.finding import Finding, blockers, worst_first
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.errors import Blocked, DeployError
 from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.sites.found import site
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,16 @@ def _memory(plan: Plan, machine: Machine) -> Iterator[Finding]:
 
 
 def _ports(plan: Plan, machine: Machine) -> Iterator[Finding]:
+    place = site(plan.mode)
     pids = [part.pid for part in machine.parts if part.pid]
     published = [_port(part.address) for part in machine.parts if part.address and part.state != "stopped"]
     # A container's port is the daemon's, for all that can be seen from here; a process is known by its number.
-    own = [port for port in published if port is not None] if plan.mode == "docker" else []
+    own = [port for port in published if port is not None] if not place.holds_ports else []
     others = neighbours.look(machine.places)
     looked = [ports.look(part, setting, port, others) for part, setting, port in ports.wanted(plan)]
     held = [one for one in looked if one is not None and not ports.own(one, pids, own)]
     for one in ports.with_free(held, plan, others):
-        yield from ports.check(one, mode=plan.mode)
+        yield from ports.check(one, place)
 
 
 def _gpu(plan: Plan, machine: Machine) -> Iterator[Finding]:
@@ -89,10 +91,10 @@ def _gpu(plan: Plan, machine: Machine) -> Iterator[Finding]:
     yield from gpu.check_plan(plan, machine.gpus)
 
 
-def _engines(plan: Plan, machine: Machine) -> Iterator[Finding]:
+def _engines(_: Plan, machine: Machine) -> Iterator[Finding]:
     if machine.ollama is not None:
         yield from engines.check_ollama(machine.ollama)
-    if plan.mode == "docker" and machine.daemon is not None:
+    if machine.daemon is not None:
         yield from engines.check_docker(machine.daemon)
 
 
@@ -113,7 +115,7 @@ def _store(plan: Plan, _: Machine) -> Iterable[Finding]:
 
 
 def _limits(plan: Plan, _: Machine) -> Iterable[Finding]:
-    return network.check_limits(network.look()) if plan.mode == "native" else ()
+    return network.check_limits(network.look()) if site(plan.mode).inherits else ()
 
 
 def _exposure(plan: Plan, machine: Machine) -> Iterable[Finding]:

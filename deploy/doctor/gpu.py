@@ -22,7 +22,7 @@ def check(plan: Plan, gpus: Gpus, daemon: Daemon | None) -> Iterator[Finding]:
             "Engines cannot use the GPU and take the CPU without a word.",
             "Run `nvidia-smi` yourself: after an update of the driver the machine wants a restart.",
         )
-    if plan.mode == "docker" and daemon is not None and not daemon.why_not and not plan.settings.engine.cpu:
+    if daemon is not None and not daemon.why_not and not plan.settings.engine.cpu:
         yield from _containers(plan, gpus, daemon)
 
 

@@ -13,6 +13,7 @@ from embedstack.deploy import record
 from embedstack.deploy.errors import DeployError
 from embedstack.deploy.native import protocol as native_record
 from embedstack.deploy.places import Places, home
+from embedstack.deploy.sites.found import site
 
 SUPERVISORS = {"embedstack.deploy.native", "deploy.native"}
 """What `-m` runs; the second in a stack that was brought up before the package was called embedstack."""
@@ -67,7 +68,7 @@ def _neighbour(places: Places) -> Neighbour:
     containers = False
     try:
         up = record.read(places)
-        containers = up.mode == "docker"
+        containers = not site(up.mode).holds_ports
         urls += [up.bridge_url, up.webui_url, up.ollama_url if up.managed else None]
     except DeployError:
         pass  # it was never up, or nobody can tell how

@@ -7,7 +7,7 @@ from pathlib import Path
 from embedstack.deploy.errors import DeployError, EngineNotUsable
 from embedstack.deploy.ollama import locate, server
 from embedstack.deploy.ollama.server import RunningModel
-from embedstack.deploy.plan.plan import Mode, PlannedEngine
+from embedstack.deploy.plan.plan import PlannedEngine
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class OllamaFacts:
         return self.program and (self.program.resolve().parent / locate.HELPER_PLACES[0]).resolve()
 
 
-def find(engine: PlannedEngine, mode: Mode, *, runs: bool) -> OllamaFacts | None:
+def find(engine: PlannedEngine, *, runs: bool) -> OllamaFacts | None:
     """The Ollama that the stack uses. `runs`: the stack's own does already."""
     if engine.kind != "ollama" or engine.url is None:
         return None
     there = running(engine.url) if runs or not engine.managed else None
-    if mode == "docker" or not engine.managed or engine.program is None:
+    if not engine.managed or engine.program is None:
         return there
     program = installed(engine.program)
     return program if there is None else replace(program, models=there.models, loaded=there.loaded)

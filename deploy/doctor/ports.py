@@ -18,7 +18,8 @@ from embedstack.deploy.config import SCHEMA
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.neighbours import Neighbour, Owner, whose
 from embedstack.deploy.machine import ports
-from embedstack.deploy.plan.plan import Mode, Plan
+from embedstack.deploy.plan.plan import Plan
+from embedstack.deploy.sites.site import Site
 from embedstack.host.addresses import LOOPBACK
 
 TIMEOUT = 3.0
@@ -65,7 +66,7 @@ class Held:
 
 
 def check(
-    held: Held, own_pids: Collection[int] = (), own_ports: Collection[int] = (), mode: Mode = "native"
+    held: Held, place: Site, own_pids: Collection[int] = (), own_ports: Collection[int] = ()
 ) -> Iterator[Finding]:
     """`own_pids`, `own_ports`: of the stack itself, if it runs; in containers the daemon has the port for it."""
     if own(held, own_pids, own_ports):
@@ -80,7 +81,7 @@ def check(
             f"Choose another, from 1024 on: `embedstack up {held.free}`.",
         )
     elif held.ollama is not None:
-        yield _offer(held, mode)
+        yield _offer(held, place)
     else:
         yield _taken(held)
 
@@ -89,20 +90,14 @@ def own(held: Held, own_pids: Collection[int], own_ports: Collection[int]) -> bo
     return held.port in own_ports or not set(held.pids).isdisjoint(own_pids)
 
 
-def _offer(held: Held, mode: Mode) -> Finding:
-    url, other = f"http://{LOOPBACK}:{held.port}", f"`embedstack up {held.free}`"
-    native = (
-        f"To use it: unset OLLAMA_HOST, or let it or engine.url name it (`embedstack up --set engine.url={url}`); the "
-        f"stack then leaves it alone when it goes down. Or {other} starts another."
-    )
-    docker = f"{other} starts another in a container; this one, on {LOOPBACK}, cannot be reached from containers."
+def _offer(held: Held, place: Site) -> Finding:
     return Finding(
         "PORT-OLLAMA",
         "blocker",
         "An Ollama runs here already",
         f"Ollama {held.ollama} answers on port {held.port}.",
         f"{held.part} cannot be started on that port.",
-        native if mode == "native" else docker,
+        place.use_ollama(f"http://{LOOPBACK}:{held.port}", f"`embedstack up {held.free}`"),
     )
 
 

@@ -14,6 +14,7 @@ from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.machine import ports
 from embedstack.deploy.plan.plan import Plan, local
+from embedstack.deploy.sites.found import site
 
 VARIABLES = ("OLLAMA_KV_CACHE_TYPE", "LLAMA_ARG_CACHE_TYPE_K", "LLAMA_ARG_CACHE_TYPE_V")
 FLAGS = ("--cache-type-k", "-ctk", "--cache-type-v", "-ctv")
@@ -63,7 +64,7 @@ def look(plan: Plan, machine: Machine) -> tuple[CacheType, ...]:
     """Where it can be read: what the stack's own Ollama would inherit, and what runs at the engine's address here."""
     engine = plan.engine
     found: list[CacheType] = []
-    if engine.managed and plan.mode == "native" and engine.kind == "ollama":
+    if engine.own_ollama and site(plan.mode).inherits:
         found += of_environment(machine.environ, "the environment that the stack's own Ollama is started in")
     if engine.url and local(engine.url) and (port := urlsplit(engine.url).port):
         holder = ports.holder(port)

@@ -53,4 +53,4 @@ def look(plan: Plan, where: Places, gpus: Gpus, daemon: Daemon | None, parts: tu
     """`gpus` and `daemon` as they were seen for the plan, `parts` as they are now."""
     runs = any(part.name == "ollama" and part.state == "running" for part in parts)
     asked = daemon if plan.mode == "docker" else None
-    return Machine(where, gpus, asked, ollama.find(plan.engine, plan.mode, runs=runs), parts, os.environ)
+    return Machine(where, gpus, asked, ollama.find(plan.engine, runs=runs), parts, os.environ)

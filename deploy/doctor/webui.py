@@ -26,7 +26,8 @@ from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.secrets import Secrets
-from embedstack.deploy.webui import at_rest, library
+from embedstack.deploy.sites.found import site
+from embedstack.deploy.webui import library
 from embedstack.deploy.webui import version as versions
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import guard
@@ -128,7 +129,7 @@ def check_stores(plan: Plan, answers: bool | None) -> Iterator[Finding]:
         yield Finding(
             "STORE-UNREACHABLE",
             # A container may know names that this machine does not.
-            "blocker" if plan.mode == "native" else "warning",
+            "blocker" if site(plan.mode).shares_network else "warning",
             f"Nothing answers as {name}",
             f"webui.vector_store_url is {plan.store.url}, and no connection came about.",
             "Open WebUI ends at its start without the store of its vectors.",
@@ -186,7 +187,7 @@ def look_at_accounts(plan: Plan, machine: Machine) -> Accounts:
     """As it answers without an account."""
     told = ports.get_json(f"{plan.webui_url}/api/config") if machine.runs(PART) else None
     if not isinstance(told, dict):
-        return Accounts(_started_before(plan, machine) or None, None)
+        return Accounts(site(plan.mode).webui_ran(machine.places) or None, None)
     # `onboarding` stands there, and is true, while there is no account at all.
     features = told.get("features") or {}
     return Accounts(not told.get("onboarding", False), bool(features.get("enable_signup")))
@@ -194,16 +195,9 @@ def look_at_accounts(plan: Plan, machine: Machine) -> Accounts:
 
 def running_version(plan: Plan, machine: Machine) -> str | None:
     """Of the one that runs as it is planned, else of the one that is planned."""
-    to_be = versions.planned(plan.settings, plan.mode)
+    to_be = site(plan.mode).webui_version(plan.settings)
     told = ports.get_json(f"{plan.webui_url}/api/version") if machine.runs(PART) and to_be is None else None
     return str(told["version"]) if isinstance(told, dict) and "version" in told else to_be
-
-
-def _started_before(plan: Plan, machine: Machine) -> bool:
-    """Whether it ran once: its first start makes the administrator, and switches sign-up off with that."""
-    if plan.mode == "docker":
-        return machine.places.plan.exists()
-    return (parts.webui_data(machine.places) / at_rest.DATABASE).exists()
 
 
 def embedding_settings(plan: Plan, secrets: Secrets) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -214,7 +208,7 @@ def embedding_settings(plan: Plan, secrets: Secrets) -> tuple[dict[str, Any], di
         is_set = client.embedding()
     finally:
         client.close()
-    return is_set, put.embedding(plan, plan.bridge_for_webui, secrets.bridge_key if plan.keyed else "")
+    return is_set, put.embedding(plan, site(plan.mode).bridge_url(plan), secrets.bridge_key if plan.keyed else "")
 
 
 def index_facts(plan: Plan, secrets: Secrets, places: Places) -> tuple[IndexRecord | None, IndexFacts, Indexed]:

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from embedstack.contract import PORT
 from embedstack.deploy.plan.stores import StoreServer
 from embedstack.deploy.settings import Settings
 from embedstack.host.addresses import EVERYWHERE, FROM_CONTAINERS, LOOPBACK, is_here
 from embedstack.models.model import Model, ModelFile
 
 Mode = Literal["docker", "native"]
-BRIDGE_IN_DOCKER = f"http://bridge:{PORT}"
 LIGHT = 1_000_000_000  # parameters: the 0.6B is usable on a CPU, the 4B (seconds for a page) is not
 BF16_BYTES = 2
 
@@ -157,11 +155,6 @@ class Plan:
     @property
     def bridge_url(self) -> str:
         return f"http://{LOOPBACK}:{self.settings.ports.bridge}"
-
-    @property
-    def bridge_for_webui(self) -> str:
-        """As Open WebUI reaches it."""
-        return BRIDGE_IN_DOCKER if self.mode == "docker" else self.bridge_url
 
     @property
     def beside_url(self) -> str:

@@ -27,15 +27,14 @@ from embedstack.deploy.native import client, parts
 from embedstack.deploy.ollama import locate
 from embedstack.deploy.ollama.address import address, from_environment
 from embedstack.deploy.places import Places
-from embedstack.deploy.plan import decide, engines
+from embedstack.deploy.plan import decide
 from embedstack.deploy.plan.decide import Chosen, fit
-from embedstack.deploy.plan.engines import Blocker, Facts
+from embedstack.deploy.plan.engines import Facts
 from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel, local, name_in_engine
 from embedstack.deploy.settings import Settings
-from embedstack.deploy.stack import runner as before
+from embedstack.deploy.sites.found import Before, look_before, site
 from embedstack.deploy.stack import store_step
-from embedstack.deploy.stack.runner import Before
-from embedstack.host.addresses import LOOPBACK, is_loopback
+from embedstack.host.addresses import is_loopback
 
 TIMEOUT = 3.0  # seconds
 
@@ -103,7 +102,7 @@ class Looked:
 
 def look(settings: Settings, places: Places, report: Report) -> Looked:
     """Ask Docker only where it may be wanted."""
-    there = before.look_before(places, report)
+    there = look_before(places, report)
     found = gpus.look()
     facts = look_at_engine(settings, places, os.environ, gpu=found.largest)
     if there.has("ollama", facts.url):  # a container of this stack; one that is a process has been found already
@@ -124,45 +123,18 @@ def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan
             f"The stack {up.stack!r} runs, as {up.mode}; what is asked for is {mode}.",
             "Stop it first: `embedstack down`. Its data stay. Or give the other one a name: `--stack NAME`.",
         )
-    engine = _in_docker(settings) if mode == "docker" else _native(settings, chosen, looked.facts)
+    place = site(mode)
+    engine = place.engine(settings, chosen.model, looked.facts)
     config.check(settings.bridge.config, engine)
     served = _served(settings, chosen, engine, looked.gpus, say)
     check_dimensions(settings, served)
     beside = _beside(chosen, served) if settings.vllm.beside else None
-    if beside is not None and mode == "native":
-        _vllm_beside(settings, looked)
+    if beside is not None:
+        place.ensure_vllm(settings, looked.facts)
     if settings.bridge.passthrough and engine.kind != "ollama":
         say(f"bridge.passthrough has no effect: the engine is {engine.kind}, which does not chat")
     made = Plan(settings, mode, reason, engine, served, beside, settings.vllm.program or looked.facts.vllm)
-    return replace(made, store=store_step.store_server(settings, mode, made.dimensions))
-
-
-def _native(settings: Settings, chosen: Chosen, facts: Facts) -> PlannedEngine:
-    engine = engines.choose(settings, chosen.model, facts)
-    if isinstance(engine, Blocker):
-        raise Blocked(engine.message, engine.advice)
-    return engine
-
-
-def _vllm_beside(settings: Settings, looked: Looked) -> None:
-    """Blocked where there is no vLLM that could be started, or no GPU for it."""
-    engine = engines.vllm(settings, looked.facts)
-    if isinstance(engine, Blocker):
-        raise Blocked(engine.message, engine.advice)
-
-
-def _in_docker(settings: Settings) -> PlannedEngine:
-    match settings.engine.kind:
-        case "embedded":
-            return PlannedEngine("embedded", True, "as asked for: llama.cpp inside the bridge's container")
-        case "vllm":
-            return PlannedEngine("vllm", True, "as asked for", f"http://{LOOPBACK}:{settings.ports.vllm}")
-        case "ollama" | "auto":
-            if settings.engine.url is not None:
-                return PlannedEngine("ollama", False, "engine.url names it", settings.engine.url)
-            return PlannedEngine(
-                "ollama", True, "in a container of its own", f"http://{LOOPBACK}:{settings.ports.ollama}"
-            )
+    return replace(made, store=store_step.store_server(settings, place, made.dimensions))
 
 
 def _served(

@@ -6,7 +6,8 @@ from embedstack.deploy import record
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import Blocked, EngineNotUsable, FileDamaged, NotRunning
 from embedstack.deploy.places import Places, places
-from embedstack.deploy.stack import going, runner
+from embedstack.deploy.sites import found
+from embedstack.deploy.stack import going
 from embedstack.deploy.stack.result import Down, Status
 from embedstack.deploy.state import NOT_WELL, exit_code
 from embedstack.deploy.webui import install
@@ -24,7 +25,7 @@ def down(stack: str, report: Report, *, volumes: bool, sure: Callable[[], bool])
         return _without_record(where, report, error, volumes=volumes, sure=sure)
     _ask(volumes=volumes, sure=sure)
     with report.step(f"stopping {stack}"):
-        stopped = runner.of_record(known, where, report).stop(volumes=volumes)
+        stopped = found.of_record(known, where, report).stop(volumes=volumes)
     left = _left(where, volumes=volumes)
     if known.engine == "ollama" and not known.managed:
         left += f"; the Ollama at {known.ollama_url} was there before and goes on"
@@ -35,19 +36,19 @@ def _without_record(
     where: Places, report: Report, error: FileDamaged, *, volumes: bool, sure: Callable[[], bool]
 ) -> Down:
     """What runs is found without its record; the error where nothing does."""
-    running = runner.of_folder(where, report)
+    running = found.of_folder(where, report)
     try:
-        found = running.states()
+        parts = running.states()
     except EngineNotUsable:
         if volumes:  # there may be containers, whose volumes would be left
             raise
-        found = ()
-    if not found and not volumes:
+        parts = ()
+    if not parts and not volumes:
         raise error
     report.warn(error.message)
     _ask(volumes=volumes, sure=sure)
     with report.step(f"stopping {where.root.name}"):
-        stopped = running.stop(volumes=volumes) if found else ()
+        stopped = running.stop(volumes=volumes) if parts else ()
     return Down(where.root.name, stopped, _left(where, volumes=volumes))
 
 
@@ -68,7 +69,7 @@ def _left(where: Places, *, volumes: bool) -> str:
 def logs(stack: str, names: Sequence[str], report: Report, *, lines: int, follow: bool) -> None:
     """NotRunning where there is no such stack, or no such part of it."""
     where = places(stack)
-    for line in runner.of_record(record.read(where), where, report).logs(names, lines=lines, follow=follow):
+    for line in found.of_record(record.read(where), where, report).logs(names, lines=lines, follow=follow):
         report.line(line)
 
 
@@ -76,7 +77,7 @@ def restart(stack: str, names: Sequence[str], report: Report) -> Status:
     """NotRunning where there is no such stack, or no such part of it."""
     where = places(stack)
     known = record.read(where)
-    parts = runner.of_record(known, where, report).restart(names)
+    parts = found.of_record(known, where, report).restart(names)
     return Status(known.stack, known.mode, known.model, parts, exit_code(parts))
 
 
@@ -90,5 +91,5 @@ def status(stack: str, report: Report) -> Status:
         if up is None:
             raise
         return Status(up.stack, up.mode, up.model, (), NOT_WELL, up)
-    parts = runner.of_record(known, where, report).states()
+    parts = found.of_record(known, where, report).states()
     return Status(known.stack, known.mode, known.model, parts, exit_code(parts), up)

@@ -12,10 +12,10 @@ from typing import Any
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import InvalidSettings, PartNotReady
 from embedstack.deploy.plan import stores
-from embedstack.deploy.plan.plan import Mode, Plan
+from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.plan.stores import StoreServer
 from embedstack.deploy.settings import Settings
-from embedstack.deploy.stack.runner import Runner
+from embedstack.deploy.sites.site import Runner, Site
 from embedstack.deploy.stack.steps import Doing
 from embedstack.deploy.webui import pgvector_table
 from embedstack.deploy.webui.index.guarded import GuardedIndex
@@ -75,7 +75,7 @@ def asked_by(runner: Runner) -> Ask:
     return ask
 
 
-def store_server(settings: Settings, mode: Mode, dimensions: int) -> StoreServer | None:
+def store_server(settings: Settings, place: Site, dimensions: int) -> StoreServer | None:
     """None where Open WebUI needs none, or the stack runs it itself. InvalidSettings."""
     webui = settings.webui
     if not webui.enabled:
@@ -84,13 +84,8 @@ def store_server(settings: Settings, mode: Mode, dimensions: int) -> StoreServer
     if webui.vector_store_url is not None:
         key = _read(webui.vector_store_key_file) if webui.vector_store_key_file else None
         return StoreServer(webui.vector_store_url, key, webui.vector_store_grpc_port)
-    if mode == "native" and webui.vector_store != "chroma":
-        raise InvalidSettings(
-            f"webui.vector_store is {webui.vector_store}, which is a server of its own; as processes, the stack starts "
-            "none.",
-            "Name one that runs in webui.vector_store_url (its password in webui.vector_store_key_file); or take "
-            "`--mode docker`, which starts one; or leave webui.vector_store as it is.",
-        )
+    if webui.vector_store != "chroma":
+        place.ensure_store(webui.vector_store)
     return None
 
 

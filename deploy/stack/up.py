@@ -28,13 +28,13 @@ from embedstack.deploy.places import Places, places
 from embedstack.deploy.plan.plan import Plan, PlannedModel
 from embedstack.deploy.secrets import Secrets
 from embedstack.deploy.settings import Settings
+from embedstack.deploy.sites.found import site
+from embedstack.deploy.sites.site import Runner
 from embedstack.deploy.smoke import run as smoke_run
 from embedstack.deploy.smoke.proof import Proof, proof
 from embedstack.deploy.stack import going, models, planning, store_step, webui_step
-from embedstack.deploy.stack import runner as runners
 from embedstack.deploy.stack.planning import Looked
 from embedstack.deploy.stack.result import Planned, Up
-from embedstack.deploy.stack.runner import Runner
 from embedstack.deploy.stack.steps import Steps
 from embedstack.deploy.state import PartState
 from embedstack.deploy.webui import install
@@ -57,7 +57,8 @@ class Stack:
 
     def runner(self, plan: Plan) -> Runner:
         gpu = self.looked.gpus.roomiest is not None
-        return runners.of_plan(plan, self.secrets, self.places, self.report, daemon=self.looked.daemon, gpu=gpu)
+        found = site(plan.mode)
+        return found.runner(plan, self.secrets, self.places, self.report, daemon=self.looked.daemon, gpu=gpu)
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _foreseen(settings: Settings, where: Places, report: Report, *, reindex: boo
     looked = planning.look(settings, where, report)
     made = planning.make(settings, looked, report.warn)
     check_machine(made, looked, where, report.warn)
-    if made.mode == "native" and made.settings.webui.enabled:
+    if site(made.mode).webui_environment(made.settings) is not None:
         install.ensure_possible(made.settings.webui)
     if made.settings.webui.enabled and not reindex:
         webui_step.foresee(made, where, looked.before)
@@ -157,9 +158,8 @@ def _external(made: Plan) -> tuple[PartState, ...]:
 def _files(stack: Stack, made: Plan) -> Plan:
     with stack.steps.step("model file") as doing:
         made = models.prepare(made, stack.report, doing)
-    if made.mode == "native" and made.settings.webui.enabled:
+    if (wanted := site(made.mode).webui_environment(made.settings)) is not None:
         with stack.steps.step("Open WebUI's environment") as doing:
-            wanted = install.environment(made.settings.webui)
             if wanted.complete:
                 doing.was_done(f"Open WebUI {wanted.version}")
             else:
@@ -189,8 +189,7 @@ def _start(stack: Stack, made: Plan) -> None:
     _part(stack, runner, "Open WebUI", [WEBUI])
     with stack.steps.step("Open WebUI's settings") as doing:
         doing.was_done("as they should be")
-        url = made.bridge_for_webui
-        webui_step.settle(made, stack.secrets, stack.places, url, stack.report, doing, reindex=stack.reindex)
+        webui_step.settle(made, stack.secrets, stack.places, stack.report, doing, reindex=stack.reindex)
 
 
 def _part(stack: Stack, runner: Runner, name: str, parts: list[str]) -> None:

@@ -10,7 +10,7 @@ from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.secrets import Secrets
-from embedstack.deploy.stack.runner import Before
+from embedstack.deploy.sites.found import Before, site
 from embedstack.deploy.stack.steps import Doing
 from embedstack.deploy.webui import at_rest, library
 from embedstack.deploy.webui import version as versions
@@ -35,7 +35,6 @@ def settle(
     plan: Plan,
     secrets: Secrets,
     places: Places,
-    bridge_url: str,
     report: Report,
     doing: Doing,
     *,
@@ -50,7 +49,7 @@ def settle(
         _say_version(webui, plan, report)
         if not _signed_in(webui, plan, secrets, report, needed=reindex):
             return
-        must = put.embedding(plan, bridge_url, secrets.bridge_key if plan.keyed else "")
+        must = put.embedding(plan, site(plan.mode).bridge_url(plan), secrets.bridge_key if plan.keyed else "")
         done = guarded.settle(webui, must, index(plan, secrets, places), report, anew=ANEW, reindex=reindex)
         if done.changed:
             doing.did(f"{len(done.changed)} settings put right")
@@ -103,7 +102,7 @@ def forget(plan: Plan, secrets: Secrets, places: Places) -> None:
 
 def _say_version(webui: Webui, plan: Plan, report: Report) -> None:
     """Where it was not said before, since only the one that runs tells."""
-    if versions.planned(plan.settings, plan.mode) is None and not versions.known(told := webui.version()):
+    if site(plan.mode).webui_version(plan.settings) is None and not versions.known(told := webui.version()):
         report.warn(joined("This version of Open WebUI is not known", *versions.doubt(told)))
 
 

@@ -3,8 +3,6 @@
 import re
 
 from embedstack.deploy.errors import WebuiUnsupported
-from embedstack.deploy.plan.plan import Mode
-from embedstack.deploy.settings import Settings
 
 KNOWN = "0.12"
 
@@ -12,15 +10,6 @@ KNOWN = "0.12"
 def known(version: str) -> bool:
     """Whether its API and its database are as they were read and run for this version: 0.12.4, and so all of 0.12."""
     return re.match(rf"{re.escape(KNOWN)}(\.|$)", version) is not None
-
-
-def planned(settings: Settings, mode: Mode) -> str | None:
-    """The version that a stack is to have; None for an image whose tag does not name one."""
-    if mode == "native":
-        return settings.webui.version
-    tag = settings.images.webui.partition("@")[0].rpartition("/")[2].partition(":")[2]
-    found = re.match(r"v?(\d+\.\d+[\w.]*)", tag)
-    return found[1] if found else None
 
 
 def doubt(version: str) -> tuple[str, str, str]:

@@ -12,6 +12,7 @@ import requests
 from embedstack.deploy.doctor import engines, gpu, ollama, ports
 from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.plan.plan import PlannedEngine
+from embedstack.deploy.sites.native import Native
 from embedstack.models.demo.build import DemoFiles
 from tests.engines.locate import locate
 from tests.engines.process import Running
@@ -41,7 +42,7 @@ def test_a_running_ollama_is_an_offer_with_its_version(served: Running) -> None:
     held = ports.look("ollama", "ports.ollama", int(served.url.rpartition(":")[2]))
 
     assert held is not None
-    (found,) = ports.check(held)
+    (found,) = ports.check(held, Native())
     assert (found.id, found.severity) == ("PORT-OLLAMA", "blocker")
     assert f"Ollama {ollama.installed(_program()).version} answers" in found.evidence
 
@@ -49,7 +50,7 @@ def test_a_running_ollama_is_an_offer_with_its_version(served: Running) -> None:
 @pytest.mark.needs("ollama")
 def test_a_model_on_the_cpu_is_seen_where_there_is_a_gpu(served: Running) -> None:
     """Ollama without a GPU has all of it on the CPU: with a card in the machine that is a fall-back."""
-    seen = ollama.find(PlannedEngine("ollama", False, "a test", served.url), "native", runs=False)
+    seen = ollama.find(PlannedEngine("ollama", False, "a test", served.url), runs=False)
 
     assert seen is not None
     assert [model.name for model in seen.loaded] == ["demo:latest"]
@@ -78,10 +79,10 @@ def test_an_ollama_that_was_built_alone_is_incomplete(tmp_path: Path) -> None:
 def test_a_bridge_is_taken_for_no_ollama(stacks: Stacks) -> None:
     """Neither as the engine nor as an offer on Ollama's port."""
     url = stacks[EMBEDDED].bridge.url
-    seen = ollama.find(PlannedEngine("ollama", False, "a test", url), "native", runs=False)
+    seen = ollama.find(PlannedEngine("ollama", False, "a test", url), runs=False)
     held = ports.look("ollama", "ports.ollama", int(url.rpartition(":")[2]))
 
     assert seen is not None
     assert told(engines.check_ollama(seen)) == [("OLLAMA-IS-BRIDGE", "blocker")]
     assert held is not None
-    assert told(ports.check(held)) == [("PORT-TAKEN", "blocker")]
+    assert told(ports.check(held, Native())) == [("PORT-TAKEN", "blocker")]

@@ -13,7 +13,7 @@ from embedstack.deploy.advice import followable
 from embedstack.deploy.console import Report
 from embedstack.deploy.places import places
 from embedstack.deploy.settings import Settings
-from embedstack.deploy.stack import runner
+from embedstack.deploy.sites import found
 from embedstack.deploy.webui.verbs import own
 from embedstack.host.addresses import LOOPBACK
 
@@ -34,7 +34,7 @@ class WebuiOpen:
 def open_(settings: Settings, report: Report, *, browse: bool) -> WebuiOpen:
     """NotRunning where it does not run."""
     where = places(settings.stack.name)
-    running = own.part(runner.of_record(record.read(where), where, report).states())
+    running = own.part(found.of_record(record.read(where), where, report).states())
     url = running.address or f"http://{LOOPBACK}:{settings.ports.webui}"
     return WebuiOpen(url, settings.webui.admin_email, browse and _opened(url))
 

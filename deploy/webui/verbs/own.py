@@ -10,25 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import psutil
-
 from embedstack.deploy import record
 from embedstack.deploy import secrets as stack_secrets
 from embedstack.deploy.console import Report
-from embedstack.deploy.docker import cli, containers
 from embedstack.deploy.errors import NotRunning, PartNotReady, WebuiRefused
 from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places, places
 from embedstack.deploy.plan import stores
-from embedstack.deploy.plan.plan import Mode, Plan
+from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.record import Record
 from embedstack.deploy.secrets import Secrets
 from embedstack.deploy.settings import Settings
+from embedstack.deploy.sites.found import look_before, site
+from embedstack.deploy.sites.site import Runner
 from embedstack.deploy.stack import planning
-from embedstack.deploy.stack import runner as before
-from embedstack.deploy.stack import runner as runners
 from embedstack.deploy.stack.planning import Looked
-from embedstack.deploy.stack.runner import Runner
 from embedstack.deploy.state import PartState
 from embedstack.deploy.webui.client import WRONG_PASSWORD, Webui
 from embedstack.deploy.webui.settings import put as wanted
@@ -49,7 +45,7 @@ class Own:
     @property
     def bridge_url(self) -> str:
         """As Open WebUI reaches it."""
-        return self.plan.bridge_for_webui
+        return site(self.plan.mode).bridge_url(self.plan)
 
     @property
     def key(self) -> str:
@@ -62,14 +58,15 @@ class Own:
 
     def runner(self, report: Report) -> Runner:
         gpu = self.looked.gpus.roomiest is not None
-        return runners.of_plan(self.plan, self.secrets, self.places, report, daemon=self.looked.daemon, gpu=gpu)
+        place = site(self.plan.mode)
+        return place.runner(self.plan, self.secrets, self.places, report, daemon=self.looked.daemon, gpu=gpu)
 
 
 def find(settings: Settings, report: Report) -> Own:
     """NotRunning where there is no such stack, or none of its parts is an Open WebUI that runs; else as `up` raises."""
     where = places(settings.stack.name)
     known = record.read(where)
-    running = part(before.look_before(where, report).parts)
+    running = part(look_before(where, report).parts)
     looked = planning.look(settings, where, report)
     plan = planning.make(settings, looked, report.warn)
     return Own(plan, known, where, stack_secrets.read(where, report.warn), looked, running)
@@ -123,26 +120,10 @@ SEEN = (
 """What of it is looked at: the rest is nobody's business here."""
 
 
-def running_environment(stack: str, mode: Mode, running: PartState) -> Mapping[str, str] | None:
+def variables_seen(own: Own, running: PartState) -> Mapping[str, str] | None:
     """What it was started with, as far as it is SEEN; None where the system does not show it."""
-    whole = _of_container(stack) if mode == "docker" else _of_process(running.pid)
+    whole = site(own.plan.mode).webui_variables(own.record.stack, running)
     return None if whole is None else {name: value for name, value in whole.items() if name in SEEN}
-
-
-def _of_process(pid: int | None) -> Mapping[str, str] | None:
-    try:
-        return None if pid is None else psutil.Process(pid).environ()
-    except psutil.Error:
-        return None
-
-
-def _of_container(project: str) -> Mapping[str, str] | None:
-    with cli.client() as connected:
-        for container in containers.look(connected, project):
-            if containers.service(container) == parts.WEBUI:
-                given = (entry.partition("=") for entry in container["Config"].get("Env") or ())
-                return {name: value for name, _, value in given}
-    return None
 
 
 def ensure_role(own: Own, report: Report) -> bool:
@@ -165,5 +146,5 @@ def ensure_role(own: Own, report: Report) -> bool:
 
 def _sent(own: Own, running: PartState) -> bool:
     """True too where the system does not show its environment: then it is as the stack has started it."""
-    environ = running_environment(own.record.stack, own.plan.mode, running)
+    environ = variables_seen(own, running)
     return environ is None or stores.sent(environ)

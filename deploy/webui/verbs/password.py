@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import secrets as random
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -19,24 +18,21 @@ from rich.text import Text
 from embedstack.deploy import record, secrets
 from embedstack.deploy.advice import followable
 from embedstack.deploy.console import Report
-from embedstack.deploy.docker import argv as docker_argv
-from embedstack.deploy.docker import cli, variables
+from embedstack.deploy.docker import cli
 from embedstack.deploy.errors import (
     CommandFailed,
     DeployError,
     InvalidSettings,
-    NotRunning,
     PartNotReady,
     WebuiRefused,
     WebuiUnsupported,
 )
-from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places, places
 from embedstack.deploy.record import Record
 from embedstack.deploy.settings import Settings
-from embedstack.deploy.stack import runner
+from embedstack.deploy.sites import found
+from embedstack.deploy.sites.site import WebuiPython
 from embedstack.deploy.state import PartState
-from embedstack.deploy.webui import at_rest, install
 from embedstack.deploy.webui.client import Webui
 from embedstack.readers import json_file
 from embedstack.readers.content import Damaged
@@ -52,31 +48,20 @@ def change(record: Record, settings: Settings, places: Places, email: str, passw
     """
     if not password or len(password.encode()) > LONGEST:
         raise InvalidSettings(f"A password has 1 to {LONGEST} bytes, not {len(password.encode())}.", "Take another.")
-    if record.mode == "docker":
-        python = docker_argv.python(record.stack, parts.WEBUI)
-        database = f"{variables.WEBUI_DATA}/{at_rest.DATABASE}"
-    else:
-        python, database = _native(settings, places)
-    told = _run(python, {"database": database, "email": email, "password": password}, report)
+    at = found.site(record.mode).webui_python(record.stack, settings, places)
+    told = _run(at, {"database": at.database, "email": email, "password": password}, report)
     if "error" in told:
-        raise _refusal(told, email, database)
+        raise _refusal(told, email, at.database)
     return bool(told.get("second_factor"))
 
 
-def _native(settings: Settings, places: Places) -> tuple[list[str], str]:
-    installed, database = install.environment(settings.webui), parts.webui_data(places) / at_rest.DATABASE
-    if not installed.complete or not database.exists():
-        raise NotRunning("Open WebUI has never run in this stack.", "`embedstack up --webui` brings it up.")
-    return [str(installed.python), "-I"], str(database)
-
-
-def _run(python: Sequence[str], told: dict[str, str], report: Report) -> dict[str, Any]:
+def _run(at: WebuiPython, told: dict[str, str], report: Report) -> dict[str, Any]:
     """The password goes over standard input: others on this machine see a command line."""
     script = (files("embedstack.deploy.webui") / "new_password.py").read_text(encoding="utf-8")
-    report.command([*python, "-c", "…"])
+    report.command([*at.argv, "-c", "…"])
     try:
         done = subprocess.run(
-            [*python, "-c", script],
+            [*at.argv, "-c", script],
             env=cli.environment(),
             input=json.dumps(told),
             capture_output=True,
@@ -87,10 +72,10 @@ def _run(python: Sequence[str], told: dict[str, str], report: Report) -> dict[st
         )
         answer = json_file.decode(done.stdout, dict[str, Any])
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CommandFailed(f"{python[0]} could not be run: {error}") from error
+        raise CommandFailed(f"{at.argv[0]} could not be run: {error}") from error
     except Damaged as error:
         last = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise CommandFailed(f"`{' '.join(python[:3])}` ended with {done.returncode}.", last) from error
+        raise CommandFailed(f"`{' '.join(at.argv[:3])}` ended with {done.returncode}.", last) from error
     return answer
 
 
@@ -143,7 +128,7 @@ def password(settings: Settings, report: Report, *, email: str | None, typed: st
     kept = account == settings.webui.admin_email.lower()
     if kept:
         secrets.change(where, "webui_admin_password", new, report.warn)
-    for part in runner.of_record(known, where, report).states():
+    for part in found.of_record(known, where, report).states():
         _check(part, account, new, report)
     return WebuiPassword(account, None if typed is not None else new, kept, factor)
 

@@ -16,7 +16,6 @@ from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.settings import shown as setting
 from embedstack.deploy.webui.settings.shown import WebuiSetting
 from embedstack.deploy.webui.verbs import own as webui_own
-from embedstack.deploy.webui.verbs import own as webui_process
 from embedstack.deploy.webui.verbs import theirs
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 from embedstack.words import joined
@@ -82,7 +81,7 @@ def status(loaded: LoadedSettings, there: Elsewhere | None, report: Report) -> W
 
 def _own(loaded: LoadedSettings, report: Report) -> WebuiStatus:
     own = webui_own.find(loaded.settings, report)
-    environ = webui_process.running_environment(own.record.stack, own.plan.mode, own.running)
+    environ = webui_own.variables_seen(own, own.running)
     with Webui(own.plan.webui_url) as webui:
         told = webui.version()
         webui_own.signed_in(own, webui)

@@ -15,9 +15,9 @@ from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.plan.engines import Facts
 from embedstack.deploy.plan.plan import PlannedEngine
 from embedstack.deploy.settings import Settings
+from embedstack.deploy.sites.found import Before
 from embedstack.deploy.stack import planning
 from embedstack.deploy.stack.planning import Looked
-from embedstack.deploy.stack.runner import Before
 
 OLLAMA = PlannedEngine("ollama", True, "a test", "http://127.0.0.1:11434")
 EMBEDDED = PlannedEngine("embedded", True, "a test")

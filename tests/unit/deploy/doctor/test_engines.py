@@ -66,7 +66,7 @@ def test_a_program_that_was_installed(
 ) -> None:
     """From 0.30 on it wants llama-server in ../lib/ollama; before, it has none."""
     program = _program(tmp_path, version, whole=whole)
-    found = ollama.find(PlannedEngine("ollama", True, "a test", OLLAMA, program), "native", runs=False)
+    found = ollama.find(PlannedEngine("ollama", True, "a test", OLLAMA, program), runs=False)
 
     assert found is not None
     assert told(engines.check_ollama(found)) == expected
@@ -83,7 +83,7 @@ def test_a_missing_llama_server_is_told_with_its_place(tmp_path: Path) -> None:
 
 def test_nobody_at_the_address_is_no_ollama() -> None:
     """Nothing answers there: nothing is known, and nothing raised."""
-    assert ollama.find(PlannedEngine("ollama", False, "a test", "http://127.0.0.1:1"), "native", runs=False) is None
+    assert ollama.find(PlannedEngine("ollama", False, "a test", "http://127.0.0.1:1"), runs=False) is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from embedstack.deploy.doctor.webui import Accounts
 from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Mode
-from embedstack.deploy.webui import version as versions
+from embedstack.deploy.sites.found import site
 from tests.unit.deploy.doctor.stacks import planned, told
 
 WANTED: dict[str, Any] = {
@@ -90,7 +90,7 @@ def test_one_that_does_not_run_is_known_by_its_database(tmp_path: Path) -> None:
 )
 def test_the_version_that_is_planned(given: dict[str, Any], mode: Mode, version: str | None) -> None:
     """From PyPI as it is set; of an image by its tag, where that is a version."""
-    assert versions.planned(planned(given).settings, mode) == version
+    assert site(mode).webui_version(planned(given).settings) == version
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from embedstack.deploy.doctor import ports
 from embedstack.deploy.doctor.neighbours import Neighbour, Owner, whose
 from embedstack.deploy.doctor.ports import Held
 from embedstack.deploy.machine.ports import free_port
+from embedstack.deploy.sites.docker import Docker
+from embedstack.deploy.sites.native import Native
 from tests.unit.deploy.doctor.stacks import planned, told
 
 LISTEN = """
@@ -54,7 +56,7 @@ def test_a_taken_port_names_the_process_and_the_setting(listener: tuple[subproce
     held = ports.look("open-webui", "ports.webui", port)
 
     assert held is not None
-    (found,) = ports.check(held)
+    (found,) = ports.check(held, Native())
     assert (found.id, found.severity) == ("PORT-TAKEN", "blocker")
     assert f"Port {port} is held by python" in found.evidence
     assert f"(process {process.pid})" in found.evidence
@@ -90,7 +92,7 @@ def test_another_stack_is_named_and_never_killed() -> None:
     )
     near, far = replace(held, owner=Owner("one")), replace(held, owner=Owner("one", "/srv/home"))
 
-    (found,), (other,) = ports.check(near), ports.check(far)
+    (found,), (other,) = ports.check(near, Native()), ports.check(far, Native())
 
     assert found.evidence == "Port 11435 is held by the stack one: python -m embedstack.bridge (process 7)."
     assert "`embedstack up --set ports.bridge=11500`" in found.next_step
@@ -119,9 +121,9 @@ def test_a_process_of_the_stack_is_in_nobodys_way(listener: tuple[subprocess.Pop
     held = ports.look("bridge", "ports.bridge", port)
 
     assert held is not None
-    assert told(ports.check(held, own_pids=[process.pid])) == []
-    assert told(ports.check(held, own_pids=[os.getpid()])) == []
-    assert told(ports.check(held, own_ports=[port])) == []
+    assert told(ports.check(held, Native(), own_pids=[process.pid])) == []
+    assert told(ports.check(held, Native(), own_pids=[os.getpid()])) == []
+    assert told(ports.check(held, Native(), own_ports=[port])) == []
 
 
 @pytest.mark.parametrize(
@@ -139,14 +141,14 @@ def test_an_ollama_is_an_offer_and_a_bridge_is_none(
     held = ports.look("ollama", "ports.ollama", listener[1])
 
     assert held is not None
-    assert [expected] == told(ports.check(held))
+    assert [expected] == told(ports.check(held, Native()))
 
 
 def test_containers_get_another_port_and_processes_the_offer() -> None:
     """A container cannot reach an Ollama on loopback; natively it can be used as it is."""
     held = Held("ollama", "ports.ollama", 11434, ollama="0.34.4", free="--set ports.ollama=11500")
-    (docker,) = ports.check(held, mode="docker")
-    (native,) = ports.check(held)
+    (docker,) = ports.check(held, Docker())
+    (native,) = ports.check(held, Native())
 
     assert docker.next_step.startswith("`embedstack up --set ports.ollama=11500`")
     assert "engine.url" not in docker.next_step
@@ -160,12 +162,12 @@ def test_an_ollama_on_another_parts_port_is_in_the_way(listener: tuple[subproces
     held = ports.look("open-webui", "ports.webui", listener[1])
 
     assert held is not None
-    assert told(ports.check(held)) == [("PORT-TAKEN", "blocker")]
+    assert told(ports.check(held, Native())) == [("PORT-TAKEN", "blocker")]
 
 
 def test_a_port_that_the_system_refuses() -> None:
     """What it says is told."""
-    (found,) = ports.check(Held("bridge", "ports.bridge", 80, refused="Permission denied"))
+    (found,) = ports.check(Held("bridge", "ports.bridge", 80, refused="Permission denied"), Native())
     assert (found.id, found.severity, found.evidence) == ("PORT-REFUSED", "blocker", "Port 80: Permission denied.")
 
 
@@ -173,7 +175,7 @@ def test_a_holder_that_nobody_tells() -> None:
     """Another user's process is told as one, with the command that finds it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        (found,) = ports.check(Held("bridge", "ports.bridge", port))
+        (found,) = ports.check(Held("bridge", "ports.bridge", port), Native())
     assert f"sport = :{port}" in found.next_step
 
 

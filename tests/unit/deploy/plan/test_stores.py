@@ -18,6 +18,8 @@ from embedstack.deploy.plan import stores
 from embedstack.deploy.plan.plan import Mode
 from embedstack.deploy.plan.stores import Store, StoreServer
 from embedstack.deploy.settings import Settings, WebuiSettings
+from embedstack.deploy.sites.docker import Docker
+from embedstack.deploy.sites.native import Native
 from embedstack.deploy.stack import store_step
 from embedstack.deploy.webui import install
 from embedstack.deploy.webui.pgvector_table import SCRIPT
@@ -120,10 +122,10 @@ class TestRefused:
         """The two ways on are named; in containers the stack has one of its own."""
         wanted = settings(webui={"vector_store": store})
         with pytest.raises(InvalidSettings, match="the stack starts none") as refused:
-            store_step.store_server(wanted, "native", 1024)
+            store_step.store_server(wanted, Native(), 1024)
         assert "webui.vector_store_url" in refused.value.advice
         assert "--mode docker" in refused.value.advice
-        assert store_step.store_server(wanted, "docker", 1024) is None
+        assert store_step.store_server(wanted, Docker(), 1024) is None
 
     @pytest.mark.parametrize(
         ("content", "problem"), [(None, "cannot be read"), ("", "holds no key"), ("a\nb", "one line")]
@@ -134,7 +136,7 @@ class TestRefused:
             (tmp_path / "key").write_text(content)
         wanted = _external(tmp_path / "key")
         with pytest.raises(InvalidSettings, match=problem):
-            store_step.store_server(wanted, "native", 1024)
+            store_step.store_server(wanted, Native(), 1024)
 
 
 def _external(key_file: Path) -> Settings:
@@ -148,7 +150,7 @@ def test_a_native_open_webui_is_given_the_server_and_its_password(tmp_path: Path
     (tmp_path / "key").write_text("word\n")
     wanted = _external(tmp_path / "key")
     made = replace(plan(webui={"vector_store": "pgvector", "vector_store_url": POSTGRES}), mode="native")
-    made = replace(made, store=store_step.store_server(wanted, "native", 2560))
+    made = replace(made, store=store_step.store_server(wanted, Native(), 2560))
     specs = parts.specs(made, FixedSecrets(), Places(Path("/stack")), Surroundings(webui=Path("/w/bin/open-webui")))
     (webui,) = [spec for spec in specs if spec.name == "open-webui"]
     assert webui.environment["PGVECTOR_DB_URL"] == "postgresql://me:word@db:5432/webui"

@@ -12,8 +12,8 @@ import pytest
 from embedstack.contract.answers import IndexFacts
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import IndexWouldBreak, PartNotReady
+from embedstack.deploy.sites.site import Runner
 from embedstack.deploy.stack import store_step
-from embedstack.deploy.stack.runner import Runner
 from embedstack.deploy.stack.steps import Doing
 from embedstack.deploy.webui.index.guarded import GuardedIndex
 from tests.docker.plans import plan

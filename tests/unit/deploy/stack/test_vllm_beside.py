@@ -12,9 +12,9 @@ from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.plan.engines import Facts
 from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.settings import Settings
+from embedstack.deploy.sites.found import Before
 from embedstack.deploy.stack import planning
 from embedstack.deploy.stack.planning import Looked
-from embedstack.deploy.stack.runner import Before
 
 VLLM = Path("/opt/vllm/bin/vllm")
 
