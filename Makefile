@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-all test-e2e engines lint types format bench soak fuzz kill constraints clean
+.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-all test-e2e test-upgrade engines lint types picture format bench soak fuzz kill constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,6 +62,9 @@ test-e2e: engines ## Run Open WebUI end to end: a real one, its vector stores, a
 	$(BIN)/python -m tests.e2e.install
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
+test-upgrade: setup-dev ## Install an earlier version, bring its stack up, and upgrade it (wants the repository's history)
+	$(BIN)/python -m pytest tests/upgrade $(ARGS)
+
 engines: setup-dev ## Build or install the engines that test-all needs (once; 20 minutes; .ci/run has the packages)
 	$(BIN)/python -m tests.engines
 
@@ -72,6 +75,9 @@ lint: setup-dev ## Check style, and which way imports run
 
 types: setup-dev ## Check types
 	$(BIN)/mypy
+
+picture: setup-dev ## Draw docs/house.svg: the rooms of the sources, and which way imports run
+	@$(BIN)/python -m tests.house
 
 format: setup-dev ## Put style right where a program can
 	$(BIN)/ruff check --fix .

@@ -16,7 +16,8 @@ from tests.random_fixture import RandomFixture, make
 from tests.stacks import EMBEDDED, Served, Stacks
 
 ALL = (EMBEDDED, *ENGINES)
-E2E = ROOT / "tests" / "e2e"
+ASIDE = (ROOT / "tests" / "e2e", ROOT / "tests" / "upgrade")
+"""What runs when it is asked for by name: `make test-e2e`, `make test-upgrade`."""
 BESIDE = tuple(name for name in RECIPES if name not in ENGINES)
 """What is built like an engine and embeds nothing: what the tests of containers need."""
 
@@ -48,11 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Open WebUI and a browser run when they are asked for by name: `make test-e2e`."""
-    named = any(
-        E2E in (path := Path(argument.split("::")[0]).absolute()).parents or path == E2E for argument in config.args
-    )
-    return True if collection_path == E2E and not named else None
+    """Open WebUI and a browser, or an earlier version of the stack, run when they are asked for by name."""
+    if collection_path not in ASIDE:
+        return None
+    named = [Path(argument.split("::")[0]).absolute() for argument in config.args]
+    return None if any(path.is_relative_to(collection_path) for path in named) else True
 
 
 def selected(config: pytest.Config) -> tuple[str, ...]:

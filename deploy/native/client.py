@@ -15,7 +15,7 @@ from embedstack.deploy.errors import Blocked, FolderNotUsable, PartNotReady
 from embedstack.deploy.native import logs, protocol
 from embedstack.deploy.native import process as identity
 from embedstack.deploy.native.logs import opened
-from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.native.part import PartSpec, as_now_named
 from embedstack.deploy.native.protocol import Request, call
 from embedstack.deploy.places import Places
 from embedstack.deploy.state import PartState
@@ -129,9 +129,22 @@ def apply(places: Places, specs: Sequence[PartSpec], report: Report, *, keep: Se
 
 def restart(places: Places, names: Sequence[str]) -> None:
     """Stop these parts and start them again. PartNotReady for a name that is none, or without a supervisor."""
-    before = {part.pid for part in _ask(places, Request("status")).parts if part.name in names and part.pid}
-    _ask(places, Request("restart", names=tuple(names)))
+    parts = _ask(places, Request("status")).parts
+    before = {part.pid for part in parts if part.name in names and part.pid}
+    renamed = _renamed(places, names)
+    if renamed:  # a supervisor from before an upgrade knows them by the old name alone
+        others = (part.name for part in parts if part.name not in renamed)
+        _ask(places, Request("apply", specs=tuple(renamed.values()), names=tuple(others)))
+    if rest := [name for name in names if name not in renamed]:
+        _ask(places, Request("restart", names=tuple(rest)))
     _wait(places, lambda parts: not before & {part.pid for part in parts}, _stop_timeout(places))
+
+
+def _renamed(places: Places, names: Sequence[str]) -> dict[str, PartSpec]:
+    """Those of these parts that run by a name which the bridge's module has no more, each by the name that it has."""
+    left = protocol.read_record(places)
+    specs = [part.spec for part in left.parts if part.spec.name in names] if left else []
+    return {spec.name: now for spec in specs if (now := as_now_named(spec)) != spec}
 
 
 def stop(places: Places) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -52,6 +52,17 @@ class PartSpec:
     def shown(self) -> dict[str, str]:
         """Its environment without secrets."""
         return {name: "***" if name in self.secrets else value for name, value in self.environment.items()}
+
+
+def as_now_named(spec: PartSpec) -> PartSpec:
+    """A spec that names the bridge's module as it was before the package was called embedstack, with today's name.
+
+    A stack that was brought up before an upgrade has such specs until its next `up`.
+    """
+    match spec.argv:
+        case (python, *flags, "-m", "bridge", "--config", config):
+            return replace(spec, argv=(python, *flags, "-m", "embedstack.bridge", "--config", config))
+    return spec
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from embedstack.deploy.native.part import PartSpec
+from embedstack.deploy.native.part import PartSpec, as_now_named
 from embedstack.deploy.native.process import Run
 from embedstack.deploy.state import PartState
 
@@ -133,7 +133,7 @@ class Watched:
             run.terminate()
 
     def _start(self) -> None:
-        self.spec, self._next = self.to_be, None
+        self.spec, self._next = as_now_named(self.to_be), None
         self.ready = False
         try:
             self.run = Run.start(self.spec, self.log_file, self._environ)

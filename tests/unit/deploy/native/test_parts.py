@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from embedstack.deploy.native import parts
-from embedstack.deploy.native.part import PartSpec, inherited
+from embedstack.deploy.native.part import PartSpec, as_now_named, inherited
 from embedstack.deploy.native.parts import Surroundings
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
@@ -170,3 +170,13 @@ def test_parts_reach_each_other_past_the_proxy() -> None:
     assert kept["NO_PROXY"] == "corp.example,localhost,127.0.0.1,::1"
     assert kept["HTTP_PROXY"] == "http://proxy:3128"
     assert "AWS_SECRET_ACCESS_KEY" not in kept
+
+
+def test_a_bridge_that_was_brought_up_by_an_older_name_gets_todays() -> None:
+    """Everything else stays, and so does every other part."""
+    now = specs(plan(EMBEDDED))["bridge"]
+    older = replace(now, argv=("/usr/bin/python3", "-P", "-m", "bridge", *now.argv[4:]))
+
+    assert now.argv[2:4] == ("-m", "embedstack.bridge")
+    assert as_now_named(older) == now
+    assert {as_now_named(spec) == spec for spec in specs(plan(VLLM)).values()} == {True}
