@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
 import grimp
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
 PACKAGE = "embedstack"
 # Python counts these as files too, and nobody looks into them: a package's docstring alone.
 EMPTY = 5
@@ -80,25 +81,23 @@ def arrows() -> set[tuple[str, str]]:
     return {(importer, source.name) for source in sources().values() for importer in source.importers}
 
 
-def circles(arrows: Iterable[tuple[str, str]]) -> list[Set[str]]:
+def circles(arrows: Set[tuple[str, str]]) -> list[frozenset[str]]:
     """The sets of names of which each reaches each of the others."""
-    ahead: dict[str, set[str]] = defaultdict(set)
-    for start, end in arrows:
-        ahead[start].add(end)
-    reached = {start: _reached(start, ahead) for start in ahead}
-    together = {
-        frozenset(other for other in ends if start in reached.get(other, ()))
-        for start, ends in reached.items()
-        if start in ends
-    }
+    ends = {start: reached(start, arrows) for start, _ in arrows}
+    on_circle = {start for start, found in ends.items() if start in found}
+    together = {frozenset(other for other in ends[start] & on_circle if start in ends[other]) for start in on_circle}
     return sorted(together, key=sorted)
 
 
-def _reached(start: str, ahead: Mapping[str, set[str]]) -> set[str]:
+def reached(start: str, arrows: Set[tuple[str, str]]) -> set[str]:
+    """Where the arrows lead from there; `start` itself only by a circle."""
+    ahead: dict[str, set[str]] = defaultdict(set)
+    for one, other in arrows:
+        ahead[one].add(other)
     seen: set[str] = set()
-    waiting = list(ahead[start])
+    waiting = [start]
     while waiting:
-        if (name := waiting.pop()) not in seen:
-            seen.add(name)
-            waiting.extend(ahead.get(name, ()))
+        new = ahead[waiting.pop()] - seen
+        seen |= new
+        waiting.extend(new)
     return seen

@@ -71,9 +71,9 @@ def _within(inner: str, outer: str) -> bool:
 
 def test_a_circle_is_seen() -> None:
     """Of two or of more; what leads to one is not part of it."""
-    assert circles([("a", "b"), ("b", "c")]) == []
-    assert circles([("d", "a"), ("a", "b"), ("b", "c"), ("c", "b"), ("c", "e")]) == [{"b", "c"}]
-    assert circles([("a", "b"), ("b", "c"), ("c", "a"), ("d", "d")]) == [{"a", "b", "c"}, {"d"}]
+    assert circles({("a", "b"), ("b", "c")}) == []
+    assert circles({("d", "a"), ("a", "b"), ("b", "c"), ("c", "b"), ("c", "e")}) == [{"b", "c"}]
+    assert circles({("a", "b"), ("b", "c"), ("c", "a"), ("d", "d")}) == [{"a", "b", "c"}, {"d"}]
 
 
 def _renames(node: ast.AST) -> bool:

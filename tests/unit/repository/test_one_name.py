@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT
+from tests.paths import ROOT
 
 CODE = sorted(
     path
@@ -25,7 +25,7 @@ SCRIPTS = sorted(
     path
     for pattern in (
         "*.md",
-        "docs/*.md",
+        "docs/**/*.md",
         "Makefile",
         ".ci/*",
         ".github/**/*.yml",
