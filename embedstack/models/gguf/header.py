@@ -1,7 +1,7 @@
 """The header of a GGUF file, key by key. Pure but for the file.
 
-The `gguf` package's own reader makes a NumPy view of every string: ten seconds and hundreds of megabytes for Qwen's
-vocabulary, against some hundredths of a second here. The tensors' data are never touched.
+The `gguf` package's own reader makes a NumPy view of every string, which takes minutes for Qwen's vocabulary
+(docs/decisions/0002-own-reader-of-gguf-headers.md). The tensors' data are never touched.
 """
 
 from collections.abc import Collection, Iterator

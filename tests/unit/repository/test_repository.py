@@ -25,7 +25,7 @@ from embedstack.deploy.cli import app
 from tests.engines.machine import PACKAGE_OF
 from tests.paths import ROOT
 
-DOCUMENTS = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+DOCUMENTS = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 # What lies in a checkout but is not part of it.
 FOREIGN = {
     ".git",
@@ -202,6 +202,16 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", _read(document))
 
     assert [target for target in targets if not (ROOT / document).parent.joinpath(target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_paths_in_the_documents_are_there(document: Path) -> None:
+    """A file or folder of this repository that is named in code is found under that name; NAME stands for any."""
+    named = re.findall(
+        r"`((?:benchmarks|bridge|compose|deploy|docs|embedstack|modelfiles|tests)/[\w./-]*)`", _read(document)
+    )
+
+    assert [path for path in named if "NAME" not in path and not (ROOT / path).exists()] == []
 
 
 def test_the_readme_names_both_ways_in() -> None:
