@@ -292,7 +292,6 @@ PARSED: dict[str, tuple[str, ...]] = {
         "To use it: unset OLLAMA_HOST, or let it or engine.url name it",
         "Choose another, from 1024 on: `embedstack up 77`.",
         "`unset OLLAMA_KV_CACHE_TYPE`, then `embedstack restart`",
-        "`embedstack model modelfile FILE.gguf` prints one that is right.",
         "`embedstack doctor` looks further; Ollama's own log says more.",
         "Start it (`ollama serve`), or name another: `--set",
         "`embedstack model verify 77` reads it again, `embedstack model",
