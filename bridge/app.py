@@ -26,7 +26,8 @@ from embedstack.bridge.api.witness import Witness
 from embedstack.bridge.cache.cache import Cache, open_cache
 from embedstack.bridge.cache.parts import open_parts
 from embedstack.bridge.engines.chat import ChatUpstream
-from embedstack.bridge.engines.pool import Member, Pool
+from embedstack.bridge.engines.engine import Member
+from embedstack.bridge.engines.pool import Pool
 from embedstack.bridge.engines.quarantine import Quarantine
 from embedstack.bridge.errors import BridgeError, MethodNotAllowed
 from embedstack.bridge.index.expectation import Expectation
@@ -34,11 +35,12 @@ from embedstack.bridge.observe.telemetry import Telemetry
 from embedstack.bridge.observe.trace import Trace
 from embedstack.bridge.parity.gate import Gate
 from embedstack.bridge.parity.golden import GoldenStore
-from embedstack.bridge.pipeline import Defaults, Pipeline
+from embedstack.bridge.pipeline import Defaults, Pipeline, Reading
 from embedstack.bridge.settings.served import Served
 from embedstack.bridge.settings.structs import Settings
 from embedstack.bridge.supply import Supply
 from embedstack.bridge.text.prompts import Prompts
+from embedstack.bridge.traffic.pace import Patience
 from embedstack.bridge.traffic.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -51,31 +53,31 @@ class Bridge:
         self._members = members
         self.started = asyncio.Event()  # its engines are there, though none need be ready
         self._telemetry = Telemetry()
-        self.cache = open_cache(settings.cache, what.model.dimensions)
-        self.pool, self.pipeline = _road(settings, what, self.cache, self._telemetry)
+        self._cache = open_cache(settings.cache, what.model.dimensions)
+        self._pool, self._pipeline = _road(settings, what, self._cache, self._telemetry)
         self._chat = _chat(settings)
         self.app = self._application(settings)
 
     def reconfigure(self, members: Sequence[Member]) -> None:
         """Engines that are new are brought up, those that are gone finish what they have, the others stay untouched."""
         asked = {member.backend.name: member for member in members}
-        for engine in [engine for engine in self.pool.engines if engine.name not in asked]:
+        for engine in [engine for engine in self._pool.fleet.engines if engine.name not in asked]:
             log.info("%s is taken out", engine.name)
-            self.pool.remove(engine)
-        here = {engine.name for engine in self.pool.engines}
+            self._pool.remove(engine)
+        here = {engine.name for engine in self._pool.fleet.engines}
         for name, member in asked.items():
             if name not in here:
                 log.info("%s is added", name)
-                self.pool.add(member).open()
+                self._pool.add(member).open()
 
     def _application(self, settings: Settings) -> ASGIApp:
         trace = Trace(settings.trace.records, text=settings.trace.text)
-        witness = Witness(self.pipeline, self._telemetry, trace if settings.trace.records else None)
+        witness = Witness(self._pipeline, self._telemetry, trace if settings.trace.records else None)
         routes = [
-            *OllamaDoor(self.pipeline, settings.limits, witness, self._chat).routes(),
-            *OpenAIDoor(self.pipeline, settings.limits, witness, self._chat).routes(),
-            *OpsDoor(self.pipeline, settings, self._telemetry).routes(),
-            *IndexDoor(self.pipeline, settings).routes(),
+            *OllamaDoor(self._pipeline, settings.limits, witness, self._chat).routes(),
+            *OpenAIDoor(self._pipeline, settings.limits, witness, self._chat).routes(),
+            *OpsDoor(self._pipeline, self._cache, settings, self._telemetry).routes(),
+            *IndexDoor(self._pipeline, settings).routes(),
             *TraceDoor(trace, settings.security).routes(),
             *(PassthroughDoor(self._chat, settings.limits).routes() if self._chat else ()),
         ]
@@ -90,13 +92,13 @@ class Bridge:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         _spare_the_collector()
         for member in self._members:
-            self.pool.add(member).open()
+            self._pool.add(member).open()
         self.started.set()
         try:
             yield
         finally:
-            await self.pool.close()
-            await self.cache.close()
+            await self._pool.close()
+            await self._cache.close()
             if self._chat:
                 await self._chat.close()
 
@@ -108,7 +110,6 @@ def _chat(settings: Settings) -> ChatUpstream | None:
 
 def _road(settings: Settings, what: Served, cache: Cache, telemetry: Telemetry) -> tuple[Pool, Pipeline]:
     quarantine = Quarantine(settings.engine.quarantine)
-    supply = Supply(cache, quarantine)
     gate = Gate(
         what.model,
         what.precision,
@@ -124,11 +125,10 @@ def _road(settings: Settings, what: Served, cache: Cache, telemetry: Telemetry) 
         scheduler,
         quarantine,
         telemetry,
-        patience=settings.engine.patience,
-        done=supply.landed,
-        forget=supply.forget,
+        patience=Patience(settings.engine.patience),
+        forget=cache.forget,
     )
-    supply.pool = pool
+    supply = Supply(cache, quarantine, pool)
     prompts = Prompts(
         what.tasks,
         what.style,
@@ -150,7 +150,8 @@ def _road(settings: Settings, what: Served, cache: Cache, telemetry: Telemetry) 
     )
     keys = accepted(settings.security) if settings.cache.scope == "key" else ()
     parts = open_parts(keys, cache.folder)
-    return pool, Pipeline(what.model, settings.model.aliases, prompts, supply, defaults, expectation, telemetry, parts)
+    reading = Reading(what.model, settings.model.aliases, prompts, defaults)
+    return pool, Pipeline(reading, parts, pool, supply, expectation, telemetry)
 
 
 def _direct(routes: Sequence[Route], app: ASGIApp, witness: Witness, intake: Intake) -> ASGIApp:

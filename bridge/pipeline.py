@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedstack.bridge.cache.parts import Parts
+from embedstack.bridge.engines.pool import Pool
 from embedstack.bridge.errors import BadRequest, DimensionsOutOfRange, EngineAnswerInvalid, TooLong, shown
 from embedstack.bridge.index.expectation import Expectation
 from embedstack.bridge.observe.telemetry import Telemetry
@@ -45,6 +46,16 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How requests are read: the model, other names for it, its prompts, and the defaults."""
+
+    model: Model
+    aliases: Mapping[str, str]
+    prompts: Prompts
+    defaults: Defaults
+
+
+@dataclass(frozen=True, slots=True)
 class RequestPlan:
     """What a request means, before anything is embedded. `corrected`: places of texts whose own prompt is put right."""
 
@@ -59,34 +70,33 @@ class RequestPlan:
 
 
 class Pipeline:
-    """One model, its prompts and names, and the engines that serve it."""
+    """One model, its prompts and names, and the engines that serve it. Doors see those through `fleet`, read only."""
 
     def __init__(
         self,
-        model: Model,
-        aliases: Mapping[str, str],
-        prompts: Prompts,
+        reading: Reading,
+        parts: Parts,
+        pool: Pool,
         supply: Supply,
-        defaults: Defaults,
         expectation: Expectation,
         telemetry: Telemetry,
-        parts: Parts,
     ) -> None:
-        self.model = model
+        self.model = reading.model
         self.expectation = expectation
-        self.supply = supply
-        self.pool = supply.pool
-        self._aliases = aliases
-        self._prompts = prompts
-        self._defaults = defaults
-        self._telemetry = telemetry
+        self.fleet = pool.fleet
+        self._aliases = reading.aliases
+        self._prompts = reading.prompts
+        self._defaults = reading.defaults
         self._parts = parts
+        self._pool = pool
+        self._supply = supply
+        self._telemetry = telemetry
         self._names: dict[str, Names] = {}
 
     @property
     def names(self) -> Names:
         """A tag of one precision means the model only while that precision is served."""
-        precision = self.pool.precision
+        precision = self.fleet.precision
         if precision not in self._names:
             names = self.model.names_for(precision)
             self._names = {
@@ -99,7 +109,7 @@ class Pipeline:
         await _others_first(request)
         plan = self.plan(request)
         await _others_first(request)
-        length, fingerprint = self.pool.length(), self.pool.fingerprint
+        length, fingerprint = self.fleet.length(), self.fleet.fingerprint
         self.expectation.check(request, plan.dimensions, fingerprint)
         texts, truncated = await _fit(length, plan, request.on_too_long or self._defaults.on_too_long)
         lane = request.caller.lane or ("interactive" if plan.prompt.role == QUERY else "bulk")
@@ -107,7 +117,7 @@ class Pipeline:
         await _others_first(request)
         own = self._parts.keys(request.caller.key, keys)
         wanted = WantedRows(texts, keys, lane, request.caller, self._keep_alive(request), own)
-        supplied = await self.supply.rows(wanted, departure)
+        supplied = await self._supply.rows(wanted, departure)
         if truncated:
             self._telemetry.observe_truncated(len(truncated))
             log.info("%d of %d texts were cut to %d tokens", len(truncated), len(texts), length.limit)
@@ -137,12 +147,12 @@ class Pipeline:
     async def preload(self, request: EmbedRequest, departure: Departure | None = None) -> None:
         """What a request without input asks for, as in Ollama: load the model, and set how long it stays."""
         self.plan(request)
-        self.pool.length()
-        self.pool.admit()
+        self.fleet.length()
+        self._pool.admit()
         await unless_gone(self._preloaded(self._keep_alive(request)), departure)
 
     async def _preloaded(self, keep_alive: KeepAlive) -> None:
-        await asyncio.gather(*(e.backend.preload(keep_alive) for e in self.pool.engines if e.serves))
+        await asyncio.gather(*(e.backend.preload(keep_alive) for e in self.fleet.engines if e.serves))
 
     def plan(self, request: EmbedRequest) -> RequestPlan:
         """UnknownModel, DimensionsOutOfRange, or BadRequest for roles."""
@@ -161,7 +171,15 @@ class Pipeline:
         EngineNotReady.
         """
         size = self._dimensions(EmbedRequest(name, ()), self.names.resolve(name))
-        return self.expectation.facts(self.pool.fingerprint, size)
+        return self.expectation.facts(self.fleet.fingerprint, size)
+
+    def observe(self) -> None:
+        """Bring the gauges of the queue and of the gate up to date."""
+        self._pool.observe()
+
+    def forget_model(self) -> None:
+        """Take the next engine that passes the gate for the model, whatever an earlier one answered."""
+        self._pool.forget_model()
 
     def _dimensions(self, request: EmbedRequest, alias: Alias) -> int:
         native, lowest = self.model.dimensions, self.model.min_dimensions

@@ -10,7 +10,7 @@ from embedstack.bridge.engines.pool import Pool
 from embedstack.bridge.engines.quarantine import Quarantine, kept_back
 from embedstack.bridge.errors import ClientGone, DeadlineMissed
 from embedstack.bridge.request import Caller, Departure, Found, KeepAlive, Lane, Row, Stages
-from embedstack.bridge.traffic.item import Item, Ticket
+from embedstack.bridge.traffic.item import Errand, Item, Ticket
 from embedstack.bridge.traffic.pace import retry_after
 
 
@@ -42,21 +42,19 @@ class Supplied:
 
 
 class Supply:
-    """Identical texts in flight are computed once, whoever asks. `pool` is set by whoever makes the two."""
+    """Identical texts in flight are computed once, whoever asks."""
 
-    pool: Pool
-
-    def __init__(self, cache: Cache, quarantine: Quarantine) -> None:
-        self.cache = cache
+    def __init__(self, cache: Cache, quarantine: Quarantine, pool: Pool) -> None:
+        self._cache = cache
         self._quarantine = quarantine
+        self._pool = pool
         self._flights: dict[bytes, Item] = {}
-        self._forgetting: set[asyncio.Task[None]] = set()
         self._requests = 0
 
     async def rows(self, wanted: WantedRows, departure: Departure | None) -> Supplied:
         """EngineNotReady, QueueFull, DeadlineMissed, ClientGone, TextKillsEngine, or the engine's own error."""
         began = time.perf_counter()
-        rows = [self.cache.get(key) for key in wanted.cache_keys]
+        rows = [self._cache.get(key) for key in wanted.cache_keys]
         if None in rows:
             await self._from_disk(wanted.cache_keys, rows)
         looked = time.perf_counter() - began
@@ -68,60 +66,50 @@ class Supply:
         found = Found(hit=hits, joined=len(rows) - hits - fresh, miss=fresh)
         return Supplied(_whole(ticket.rows), found, _stages(looked, ticket))
 
-    def landed(self, item: Item, row: Row | None) -> None:
-        """For the pool: a text is done, with its row or without."""
-        if self._flights.get(item.cache_key) is item:
-            del self._flights[item.cache_key]
-        if row is not None:
-            self.cache.put(item.cache_key, row)
-
-    def forget(self, keys: Sequence[bytes]) -> None:
-        """For the pool: these rows may have been another model's."""
-        if keys:
-            task = asyncio.create_task(self.cache.discard(keys))
-            self._forgetting.add(task)
-            task.add_done_callback(self._forgetting.discard)
-
     async def _from_disk(self, keys: Sequence[bytes], rows: list[Row | None]) -> None:
-        missing = [key for key, row in zip(keys, rows, strict=True) if row is None and self.cache.maybe_on_disk(key)]
+        missing = [key for key, row in zip(keys, rows, strict=True) if row is None and self._cache.maybe_on_disk(key)]
         if not missing:
             return
-        found = await self.cache.find(missing)
+        found = await self._cache.find(missing)
         for index, key in enumerate(keys):
             if rows[index] is None:
-                rows[index] = found.get(key) or self.cache.get(key)
+                rows[index] = found.get(key) or self._cache.get(key)
 
     def _board(self, wanted: WantedRows, rows: list[Row | None]) -> tuple[Ticket, int]:
         """A ticket for what is missing, and how many texts had to be sent on their way for it."""
         missing = [index for index, row in enumerate(rows) if row is None]
         self._check(wanted, missing)
-        ticket = Ticket(rows, asyncio.get_running_loop().create_future(), self._taken_back)
+        ticket = Ticket(rows, asyncio.get_running_loop().create_future(), self._pool.drop)
         self._requests += 1
         flow = (*wanted.caller.flow, str(self._requests))
+        errand = Errand(wanted.lane, flow, wanted.keep_alive, self._landed)
         fresh = []
         for index in missing:
             key = wanted.cache_keys[index]
             item = self._flights.get(key)
             if item is None:
-                item = Item(wanted.keys[index], wanted.texts[index], wanted.lane, flow, wanted.keep_alive, key)
+                item = Item(wanted.keys[index], wanted.texts[index], errand, key)
                 self._flights[key] = item
                 fresh.append(item)
             elif wanted.lane == "interactive":
-                self.pool.scheduler.promote(item)
+                self._pool.promote(item)
             ticket.wait_for(item, index)
-        self.pool.submit(fresh)
+        self._pool.submit(fresh)
         return ticket, len(fresh)
+
+    def _landed(self, item: Item, row: Row | None) -> None:
+        if self._flights.get(item.cache_key) is item:
+            del self._flights[item.cache_key]
+        if row is not None:
+            self._cache.put(item.cache_key, row)
 
     def _check(self, wanted: WantedRows, missing: Sequence[int]) -> None:
         """Everything for which a request is turned away before it waits."""
         for index in missing:
             if (error := kept_back(self._quarantine, wanted.keys[index])) is not None:
                 raise error if len(wanted.keys) == 1 else error.at(index)
-        self.pool.admit()
-        slots, scheduler = self.pool.slots, self.pool.scheduler
-        size = sum(len(wanted.texts[index]) for index in missing)
-        scheduler.check_room(len(missing), size, slots)
-        ahead = scheduler.seconds_ahead(wanted.lane, slots)
+        self._pool.admit()
+        ahead = self._pool.room(wanted.lane, len(missing), sum(len(wanted.texts[index]) for index in missing))
         timeout = wanted.caller.timeout
         if timeout is not None and ahead is not None and ahead > timeout:
             raise _missed(timeout, f"about {ahead:.1f} s of work is ahead of it", retry_after(ahead - timeout))
@@ -136,11 +124,11 @@ class Supply:
             departure.on_gone = lambda: ticket.fail(ClientGone("The client went away."))
             if departure.gone:
                 departure.on_gone()
-        self.pool.outage.patience.begin(ticket)
+        self._pool.patience.begin(ticket)
         try:
             await ticket.done
         finally:
-            self.pool.outage.patience.end(ticket)
+            self._pool.patience.end(ticket)
             ticket.leave()
             if timer:
                 timer.cancel()
@@ -148,12 +136,8 @@ class Supply:
                 departure.on_gone = None
 
     def _expire(self, ticket: Ticket, wanted: WantedRows) -> None:
-        ahead = self.pool.scheduler.seconds_ahead(wanted.lane, self.pool.slots)
+        ahead = self._pool.seconds_ahead(wanted.lane)
         ticket.fail(_missed(wanted.caller.timeout or 0.0, "it was not done by then", retry_after(ahead)))
-
-    def _taken_back(self, item: Item) -> None:
-        self.pool.scheduler.drop(item)
-        self.landed(item, None)
 
 
 def _missed(timeout: float, why: str, seconds: int) -> DeadlineMissed:

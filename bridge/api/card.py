@@ -21,6 +21,7 @@ class ModelCard:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self._fleet = pipeline.fleet
         self._started = datetime.now(UTC).isoformat()
 
     def listed(self, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -28,9 +29,9 @@ class ModelCard:
 
     async def running(self) -> list[dict[str, Any]]:
         """The one model, while it is loaded, with the engine's own word on memory and expiry where it has one."""
-        if not self._pipeline.pool.is_ready:
+        if not self._fleet.is_ready:
             return []
-        engine_says = await self._pipeline.pool.main.backend.loaded()
+        engine_says = await self._fleet.main.backend.loaded()
         if engine_says is not None and not engine_says:
             return []
         name = self._pipeline.names.listed[0]
@@ -52,7 +53,7 @@ class ModelCard:
         model = self._pipeline.model
         return {
             "license": "apache-2.0",
-            "modelfile": f"# {model.id} at {self._pipeline.pool.precision}\n",
+            "modelfile": f"# {model.id} at {self._fleet.precision}\n",
             "parameters": "".join(f"{'num_ctx':<30} {value}" for value in self._context().values()),
             "template": "{{ .Prompt }}",
             "details": self._details(name),
@@ -94,7 +95,7 @@ class ModelCard:
             "family": "qwen3",
             "families": ["qwen3"],
             "parameter_size": _parameters(model.parameters),
-            "quantization_level": self._pipeline.pool.precision.upper(),  # Ollama writes F16
+            "quantization_level": self._fleet.precision.upper(),  # Ollama writes F16
             **self._context(),
             **self._size(name),
         }
@@ -104,7 +105,7 @@ class ModelCard:
 
     def _context(self) -> dict[str, int]:
         """Nothing before the engine has said it."""
-        ready = self._pipeline.pool.main.ready
+        ready = self._fleet.main.ready
         return {"context_length": ready.context} if ready else {}
 
     def _corrected(self, name: str, details: Any) -> dict[str, Any]:
@@ -121,12 +122,12 @@ class ModelCard:
 
     def _facts(self) -> EngineFacts | None:
         """What the engine that speaks for all said of itself; None before it was ready."""
-        ready = self._pipeline.pool.main.ready
+        ready = self._fleet.main.ready
         return ready.facts if ready else None
 
     def _digest(self) -> str:
         """The catalogue's sha256 of the weights at the served precision; zeros where it has none (a Hub folder)."""
-        model, precision = self._pipeline.model, self._pipeline.pool.precision
+        model, precision = self._pipeline.model, self._fleet.precision
         digests = [file.sha256 for file in model.files if file.quantisation == precision]
         return next((digest for digest in digests if digest), "0" * 64)
 

@@ -15,13 +15,14 @@ from embedstack.bridge.api.answers import json_answer
 from embedstack.bridge.api.body import read_object, read_sent
 from embedstack.bridge.api.dialects import understood
 from embedstack.bridge.api.guard import Admins
+from embedstack.bridge.cache.cache import Cache
 from embedstack.bridge.engines.engine import Engine
 from embedstack.bridge.errors import BadRequest, IndexMismatch, shown
 from embedstack.bridge.index.expectation import FINGERPRINT
 from embedstack.bridge.observe.telemetry import Telemetry
 from embedstack.bridge.observe.trace import Trace
 from embedstack.bridge.pipeline import Pipeline
-from embedstack.bridge.request import EmbedRequest, Lane
+from embedstack.bridge.request import EmbedRequest
 from embedstack.bridge.settings.security import Security
 from embedstack.bridge.settings.structs import Settings
 from embedstack.contract.answers import EngineCheck, EngineReadiness, Readiness
@@ -31,8 +32,9 @@ from embedstack.contract.wire import told
 class OpsDoor:
     """Probes, metrics and /v1/render."""
 
-    def __init__(self, pipeline: Pipeline, settings: Settings, telemetry: Telemetry) -> None:
+    def __init__(self, pipeline: Pipeline, cache: Cache, settings: Settings, telemetry: Telemetry) -> None:
         self.pipeline = pipeline
+        self._cache = cache
         self.limits = settings.limits
         self._admins = Admins(settings.security)
         self._telemetry = telemetry
@@ -52,16 +54,12 @@ class OpsDoor:
 
     async def ready(self, _: Request) -> Response:
         answer = json_answer(told(self._readiness()))
-        answer.status_code = 200 if self.pipeline.pool.is_ready else 503
+        answer.status_code = 200 if self.pipeline.fleet.is_ready else 503
         return answer
 
     async def metrics(self, _: Request) -> Response:
-        scheduler = self.pipeline.pool.scheduler
-        waiting: dict[Lane, int] = {lane: scheduler.waiting(lane) for lane in ("interactive", "bulk")}
-        self._telemetry.observe_queue(waiting, scheduler.waiting_bytes)
-        for engine in self.pipeline.pool.engines:
-            self._telemetry.observe_gate(engine.name, {f.check: f.ok for f in engine.state.findings})
-        stats = await self.pipeline.supply.cache.stats()
+        self.pipeline.observe()
+        stats = await self._cache.stats()
         self._telemetry.observe_cache("memory", stats.memory_entries, stats.memory_bytes)
         if stats.disk:
             self._telemetry.observe_cache("disk", stats.disk.entries, stats.disk.bytes)
@@ -69,13 +67,13 @@ class OpsDoor:
 
     async def cache_stats(self, request: Request) -> Response:
         self._admins.check(request)
-        return json_answer(told(await self.pipeline.supply.cache.stats()))
+        return json_answer(told(await self._cache.stats()))
 
     async def cache_clear(self, request: Request) -> Response:
         """The vectors go, and what was kept to know the model again."""
         self._admins.check(request)
-        await self.pipeline.supply.cache.clear()
-        self.pipeline.pool.gate.forget()
+        await self._cache.clear()
+        self.pipeline.forget_model()
         return json_answer({"cleared": True})
 
     async def render(self, request: Request) -> Response:
@@ -89,7 +87,7 @@ class OpsDoor:
         )
         plan = self.pipeline.plan(wanted)
         corrected = set(plan.corrected)
-        length = self.pipeline.pool.length() if self.pipeline.pool.main.ready else None
+        length = self.pipeline.fleet.length() if self.pipeline.fleet.main.ready else None
         return json_answer(
             {
                 "model": wanted.model,
@@ -112,15 +110,14 @@ class OpsDoor:
         )
 
     def _readiness(self) -> Readiness:
-        pool = self.pipeline.pool
-        fingerprint = pool.gate.fingerprint
+        fleet = self.pipeline.fleet
         return Readiness(
-            ready=pool.is_ready,
+            ready=fleet.is_ready,
             model=self.pipeline.model.id,
-            precision=pool.precision,
-            fingerprint=fingerprint.id if fingerprint else None,
+            precision=fleet.precision,
+            fingerprint=fleet.known.id if fleet.known else None,
             note=self.pipeline.model.note,
-            backends=tuple(_backend(engine) for engine in pool.engines),
+            backends=tuple(_backend(engine) for engine in fleet.engines),
         )
 
 
@@ -174,7 +171,7 @@ class IndexDoor:
             raise IndexMismatch(
                 "The expected index is set in the configuration.", "Change index.fingerprint.", code="index_configured"
             )
-        kept = expectation.expect(fingerprint, fields.model_of(body), self.pipeline.pool.gate.fingerprint)
+        kept = expectation.expect(fingerprint, fields.model_of(body), self.pipeline.fleet.known)
         return json_answer({**self._expected(), "kept": kept})
 
     def _expected(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 The vectors used last, in memory, within a bound of bytes.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,6 +77,7 @@ class Cache:
     def __init__(self, memory_bytes: int, disk: DiskTier | None) -> None:
         self._memory = MemoryTier(memory_bytes)
         self._disk = disk
+        self._forgetting: set[asyncio.Task[None]] = set()
         self.get = self._memory.get  # on the road of every request: one call less
 
     @property
@@ -103,6 +105,13 @@ class Cache:
             self._memory.discard(key)
         if self._disk:
             await self._disk.discard(keys)
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """`discard`, without a wait for its end."""
+        if keys:
+            task = asyncio.create_task(self.discard(keys))
+            self._forgetting.add(task)
+            task.add_done_callback(self._forgetting.discard)
 
     async def clear(self) -> None:
         self._memory.clear()

@@ -10,8 +10,7 @@ from embedstack.bridge.backends.embedded import EmbeddedBackend
 from embedstack.bridge.backends.http import EngineClient, without_password
 from embedstack.bridge.backends.ollama import OllamaBackend
 from embedstack.bridge.backends.openai import OpenAIBackend
-from embedstack.bridge.engines.engine import EngineLimits
-from embedstack.bridge.engines.pool import Member
+from embedstack.bridge.engines.engine import EngineLimits, Member
 from embedstack.bridge.errors import BridgeError
 from embedstack.bridge.settings.engines import EngineSettings
 from embedstack.bridge.settings.load import ConfigError

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from embedstack.bridge.backends.base import Backend, EngineDied, EngineDown, EngineFacts
+from embedstack.bridge.backends.base import Backend, EngineBusy, EngineDied, EngineDown, EngineFacts
 from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.engines.retry import Outcome, Resilient
 from embedstack.bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady
@@ -48,6 +48,14 @@ class EngineLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """An engine as the configuration asks for it."""
+
+    backend: Backend
+    limits: EngineLimits
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """The limits for the kind of engine it turned out to be."""
 
@@ -77,47 +85,45 @@ class State:
     findings: tuple[ParityFinding, ...] = field(default=())
 
 
-class Engine:
-    """`changed` is called whenever it begins or ceases to serve, `forget` with the keys of vectors that may have been
-    made by another model, `absolve` with the key of a text under which it ended where it ends under harmless ones as
-    well; `others` tells whether another engine serves.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the engines of a pool tell it, and ask. `changed` is called whenever one begins or ceases to serve, `forget`
+    with the keys of vectors that may have been made by another model, `absolve` with the key of a text under which one
+    ended where it ends under harmless ones as well; `serves_beside` tells whether an engine serves besides this one.
     """
 
-    def __init__(
-        self,
-        backend: Backend,
-        gate: Gate,
-        limits: EngineLimits,
-        *,
-        changed: Callable[[], None],
-        forget: Callable[[Sequence[bytes]], None],
-        absolve: Callable[[bytes], None],
-        others: Callable[[], bool],
-    ) -> None:
-        self.backend = backend
-        self.name = backend.name
+    changed: Callable[[], None]
+    forget: Callable[[Sequence[bytes]], None]
+    absolve: Callable[[bytes], None]
+    serves_beside: Callable[["Engine"], bool]
+
+
+class Engine:
+    """Its state is changed by its own methods alone. `settled` is set at the first verdict of the gate."""
+
+    def __init__(self, member: Member, gate: Gate, around: Surroundings) -> None:
+        self.backend = member.backend
+        self.limits = member.limits
+        self.name = self.backend.name
         self.state = State()
         self.ready: Ready | None = None  # kept while it is away
-        self.in_flight = 0
-        self.idle = asyncio.Event()
-        self.alone = False  # a suspect is with it, and nothing else may be
-        self.draining = False
-        self.ended_under: bytes | None = None  # the key of a text that was alone with it when it last ended
-        self.faltering = False  # its last call failed, and none has succeeded since
-        # Keys of what it has made since it was last seen to serve the right model.
-        self.unconfirmed: list[bytes] = []
+        self.settled = asyncio.Event()
         self._gate = gate
-        self.limits = limits
-        self._changed = changed
-        self._forget = forget
-        self._absolve = absolve
-        self._others = others
-        self._resilient = Resilient(backend, dimensions=gate.model.dimensions, attempts=limits.attempts)
+        self._around = around
+        self._resilient = Resilient(self.backend, dimensions=gate.model.dimensions, attempts=self.limits.attempts)
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._alone = False
+        self._draining = False
+        self._faltering = False
+        self._ended_under: bytes | None = None  # the key of a text that was alone with it when it last ended
+        # Keys of what it has made since it was last seen to serve the right model.
+        self._unconfirmed: list[bytes] = []
         self._identity = ""
         self._looked = 0.0
         self._lost = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
-        self.settled = asyncio.Event()
 
     @property
     def is_ready(self) -> bool:
@@ -125,14 +131,24 @@ class Engine:
 
     @property
     def serves(self) -> bool:
-        return self.is_ready and not self.draining
+        return self.state.phase == "ready" and not self._draining
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that it has."""
+        return self._in_flight
 
     @property
     def free(self) -> int:
         """Calls that it could take now."""
-        if self.ready is None or not self.serves or self.alone:
+        if self.ready is None or not self.serves or self._alone:
             return 0
-        return max(0, self.ready.use.concurrency - self.in_flight)
+        return max(0, self.ready.use.concurrency - self._in_flight)
+
+    @property
+    def gets_on(self) -> bool:
+        """Whether it serves, and its last call has not failed."""
+        return self.serves and not self._faltering
 
     def open(self) -> None:
         """Begin to bring the engine up; `settled` is set at the first verdict, good or bad."""
@@ -144,6 +160,38 @@ class Engine:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._life
         await self.backend.close()
+
+    def retire(self) -> None:
+        """It is to be given nothing more."""
+        self._draining = True
+
+    async def drained(self) -> None:
+        """Close it, when what it has is done."""
+        await self._idle.wait()
+        await self.close()
+
+    def call_begins(self, *, alone: bool) -> None:
+        """`alone`: a suspect is with it, and nothing else may be."""
+        self._in_flight += 1
+        self._alone = alone
+        self._idle.clear()
+
+    def call_ends(self) -> None:
+        self._in_flight -= 1
+        self._alone = False
+        if not self._in_flight:
+            self._idle.set()
+
+    def succeeded(self, keys: Sequence[bytes]) -> None:
+        """A call has: what it has made is the right model's, unless the next look shows another."""
+        self._faltering = False
+        self._unconfirmed += keys
+
+    def failed(self, error: BridgeError, *, under: bytes | None) -> None:
+        """A call has; `under`: the key of the text that was alone with it when it ended."""
+        self._ended_under = under
+        if not isinstance(error, EngineBusy):
+            self._faltering = True
 
     async def embed(
         self, texts: Sequence[str], keep_alive: KeepAlive, *, may_reset: bool = True, patience: float = math.inf
@@ -184,14 +232,14 @@ class Engine:
         if self.is_ready:
             self._out("away", error.message, error.advice)
             self._lost.set()
-            self._changed()
+            self._around.changed()
 
     async def _live(self) -> None:
         while True:
             await self._bring_up()
             while self.is_ready:
                 self._lost.clear()
-                self._changed()
+                self._around.changed()
                 await self._lost.wait()
                 await self._bring_back()
 
@@ -208,7 +256,7 @@ class Engine:
                 self._out("refused", "its start-up failed unexpectedly", "See the bridge's log.")
             self.settled.set()
             if not self.is_ready:
-                self._changed()
+                self._around.changed()
                 # A verdict does not change by the second, and each examination loads the model of an idle engine.
                 delay = min(delay * 2, LONGEST_RETRY) if self.state.phase == "refused" else FIRST_RETRY
                 await asyncio.sleep(delay)
@@ -227,8 +275,8 @@ class Engine:
                     self._serve()
                 return
             except BridgeError as error:
-                if isinstance(error, EngineDied) and self.ended_under is not None:
-                    self._absolve(self.ended_under)
+                if isinstance(error, EngineDied) and self._ended_under is not None:
+                    self._around.absolve(self._ended_under)
                 self._out("away", error.message, error.advice)
             except Exception:
                 log.exception("%s: the reconnect failed", self.name)
@@ -240,7 +288,9 @@ class Engine:
         # Before the examination: a model that is replaced while it runs shows at the next look.
         identity, self._looked = await self.backend.identity(), asyncio.get_running_loop().time()
         use = self._use(facts)
-        verdict = await self._gate.examine(self.backend, facts, use.concurrency, others=self._others)
+        verdict = await self._gate.examine(
+            self.backend, facts, use.concurrency, others=lambda: self._around.serves_beside(self)
+        )
         # No wait from here to `_serve`: the gate judges the next engine by those that serve.
         self.state.findings = verdict.findings
         if verdict.failed:
@@ -276,15 +326,15 @@ class Engine:
             return
         self._looked = now
         if await self.backend.identity() == self._identity:
-            self.unconfirmed.clear()
+            self._unconfirmed.clear()
         else:
             self._distrust()
             raise EngineDown(f"{self.name} serves another model now.", "It is examined before anything is sent to it.")
 
     def _distrust(self) -> None:
         """Some of what it made since the last look may be another model's."""
-        keys, self.unconfirmed = self.unconfirmed, []
-        self._forget(keys)
+        keys, self._unconfirmed = self._unconfirmed, []
+        self._around.forget(keys)
 
     def _serve(self) -> None:
         self.state.phase, self.state.reason, self.state.advice = "ready", "", ""

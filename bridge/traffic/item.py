@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from embedstack.bridge.errors import BridgeError
@@ -12,32 +13,38 @@ from embedstack.bridge.request import KeepAlive, Lane, Row
 State = Literal["waiting", "running", "done"]
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What the texts that a request sends on their way have in common. `flow` names whose turn it is; `landed` is told
+    of each text that is done, with its row or without.
+    """
+
+    lane: Lane
+    flow: Sequence[str]
+    keep_alive: KeepAlive
+    landed: Callable[[Item, Row | None], None]
+
+
 class Item:
-    """One final text on its way, however many requests wait for it. `size` in bytes; `flow` names whose turn it is. By
-    `key` it is known to have ended engines, whoever sends it, by `cache_key` in its owner's part of the cache.
+    """One final text on its way, however many requests wait for it. `size` in bytes. By `key` it is known to have ended
+    engines, whoever sends it, by `cache_key` in its owner's part of the cache. `state` is changed by its own methods
+    alone.
     """
 
     __slots__ = (
-        *("cache_key", "died_at", "flow", "keep_alive", "key", "lane"),
+        *("_landed", "cache_key", "died_at", "flow", "keep_alive", "key", "lane"),
         *("rounds", "size", "state", "text", "tickets", "tried"),
     )
 
-    def __init__(
-        self,
-        key: bytes,
-        text: str,
-        lane: Lane,
-        flow: Sequence[str],
-        keep_alive: KeepAlive,
-        cache_key: bytes | None = None,
-    ) -> None:
+    def __init__(self, key: bytes, text: str, errand: Errand, cache_key: bytes | None = None) -> None:
         self.key = key
         self.cache_key = key if cache_key is None else cache_key
         self.text = text
         self.size = len(text) if text.isascii() else len(text.encode())
-        self.lane: Lane = lane
-        self.flow = flow
-        self.keep_alive = keep_alive
+        self.lane: Lane = errand.lane
+        self.flow = errand.flow
+        self.keep_alive = errand.keep_alive
+        self._landed = errand.landed
         self.state: State = "waiting"
         self.tickets: list[tuple[Ticket, int]] = []
         self.died_at = -1  # the pool's count of good calls when an engine last ended under it alone
@@ -48,20 +55,43 @@ class Item:
     def waits(self) -> bool:
         return self.state == "waiting"
 
+    def take(self) -> None:
+        """Out of the queue, for an engine."""
+        self.state = "running"
+
     def starts(self, now: float) -> None:
         """An engine has it now; the first of a request's texts ends its wait."""
         for ticket, _ in self.tickets:
             ticket.started = ticket.started or now
 
+    def failed_at(self, engine: str) -> None:
+        """An engine failed under it; it may be tried again."""
+        self.rounds += 1
+        self.tried.add(engine)
+
     def deliver(self, row: Row) -> None:
         self.state = "done"
+        self._landed(self, row)
         for ticket, index in self.tickets:
             ticket.put(index, row)
 
     def fail(self, error: BridgeError) -> None:
         self.state = "done"
+        self._landed(self, None)
         for ticket, index in tuple(self.tickets):
             ticket.fail(error if not error.about_text or ticket.count == 1 else error.at(index))
+
+    def drop(self) -> None:
+        """Nobody waits for it: it is not run, or not run again."""
+        self.state = "done"
+        self._landed(self, None)
+
+    def forsaken(self) -> bool:
+        """Whether nobody waits for it any more; then it is dropped."""
+        if self.tickets:
+            return False
+        self.drop()
+        return True
 
 
 class Ticket:

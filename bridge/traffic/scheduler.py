@@ -175,7 +175,7 @@ class Scheduler:
 
     def drop(self, item: Item) -> None:
         """Nobody waits for it any more: it will not be run."""
-        item.state = "done"
+        item.drop()
         self._count(item, -1)
         self._bury()
 
@@ -202,7 +202,7 @@ class Scheduler:
             item = turns.pop(_fits(items[0].keep_alive, size - total) if items else None)
             if item is None:
                 break
-            item.state = "running"
+            item.take()
             self._count(item, -1)
             items.append(item)
             total += item.size

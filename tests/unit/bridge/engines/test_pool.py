@@ -150,7 +150,7 @@ def test_a_client_that_left_is_not_computed_for() -> None:
         departure.happen()
         with pytest.raises(ClientGone):
             await left
-        assert toys.pool.scheduler.waiting_texts == 1
+        assert toys.scheduler.waiting_texts == 1
         engine.gate.set()
         assert_right(await other, "shared")
         await first
@@ -170,7 +170,7 @@ def test_a_client_that_left_before_it_waited_is_not_queued() -> None:
         await until(lambda: toys.engines[0].calls)
         with pytest.raises(ClientGone):
             await toys.ask("nobody reads this", departure=departure)
-        assert toys.pool.scheduler.waiting_texts == 0
+        assert toys.scheduler.waiting_texts == 0
         toys.engines[0].gate.set()
         await first
 
@@ -201,7 +201,7 @@ def test_a_deadline_that_cannot_be_met_is_refused_at_once() -> None:
     async def scenario(toys: Toys) -> None:
         engine = toys.engines[0]
         engine.gate = asyncio.Event()
-        toys.pool.scheduler.pace.measure(100, 100.0)
+        toys.scheduler.pace.measure(100, 100.0)
         documents = [asyncio.create_task(toys.ask("d" * 600 + str(n))) for n in range(10)]
         await until(lambda: engine.calls)
         with pytest.raises(DeadlineMissed, match="ahead of it"):
@@ -278,7 +278,7 @@ def test_a_part_that_fails_goes_to_another_engine() -> None:
         assert_right(await toys.ask("after it"), "after it")
         assert len(broken.calls) == calls
         broken.down = False
-        await until(lambda: all(engine.serves for engine in toys.pool.engines))
+        await until(lambda: all(engine.serves for engine in toys.fleet.engines))
 
     run(scenario, ToyEngine(name="broken"), ToyEngine(name="well"))
 
@@ -409,10 +409,10 @@ def test_patience_holds_over_all_waits_together(monkeypatch: pytest.MonkeyPatch)
         errors = await asyncio.gather(*asked, return_exceptions=True)
         assert all(isinstance(error, EngineUnavailable) for error in errors)
         assert asyncio.get_running_loop().time() - began < 5  # 300 texts, three calls each of 20 ms: 18 s
-        assert toys.pool.scheduler.waiting_texts == 0
+        assert toys.scheduler.waiting_texts == 0
         assert any("comes and goes" in str(error) for error in errors)
         engine.killers = frozenset()
-        await until(lambda: toys.pool.is_ready)
+        await until(lambda: toys.fleet.is_ready)
         for text in batch(300)[::50]:
             assert_right(await toys.ask(text), text)
 
@@ -499,9 +499,9 @@ def test_an_engine_that_makes_nothing_right_blames_no_text() -> None:
         engine.wedged = True
         with pytest.raises(BrokenVectors):
             await toys.ask("text")
-        assert not toys.pool.is_ready
+        assert not toys.fleet.is_ready
         engine.wedged = False
-        await until(lambda: toys.pool.is_ready)
+        await until(lambda: toys.fleet.is_ready)
         assert_right(await toys.ask("text"), "text")
 
     run(scenario, Wedged())
@@ -536,7 +536,7 @@ def test_waiting_texts_outlast_an_engine_that_comes_back() -> None:
         await until(lambda: engine.calls)
         engine.down = True
         engine.gate.set()
-        await until(lambda: toys.pool.engines[0].state.phase == "away")
+        await until(lambda: toys.fleet.engines[0].state.phase == "away")
         late = asyncio.create_task(toys.ask("came while it was away"))
         await asyncio.sleep(0.02)
         assert not late.done()
@@ -572,8 +572,8 @@ def test_a_changed_model_is_examined_before_anything_is_sent_to_it(monkeypatch: 
         with pytest.raises(BridgeError):
             await toys.ask("after")
         assert "after" not in engine.texts
-        await until(lambda: toys.pool.engines[0].state.phase == "refused")
-        assert "stored vectors" in toys.pool.engines[0].state.reason
+        await until(lambda: toys.fleet.engines[0].state.phase == "refused")
+        assert "stored vectors" in toys.fleet.engines[0].state.reason
 
     run(scenario, ToyEngine(), patience=1.0)
 
@@ -593,7 +593,7 @@ def test_what_was_made_since_the_last_look_is_not_kept(monkeypatch: pytest.Monke
         with pytest.raises(BridgeError):
             await toys.ask("after")
         engine.weights = ""
-        await until(lambda: toys.pool.is_ready)
+        await until(lambda: toys.fleet.is_ready)
         assert_right(await toys.ask("between"), "between")
         assert_right(again := await toys.ask("before"), "before")
         assert again.found.hit == 1
@@ -607,10 +607,10 @@ def test_a_new_digest_with_the_same_vectors_goes_on(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(engine_module, "LOOK", 0)
 
     async def scenario(toys: Toys) -> None:
-        before = toys.pool.fingerprint.id
+        before = toys.fleet.fingerprint.id
         toys.engines[0].digest = "e"
         assert_right(await toys.ask("text"), "text")
-        assert toys.pool.fingerprint.id == before
+        assert toys.fleet.fingerprint.id == before
 
     run(scenario, ToyEngine())
 
@@ -619,7 +619,7 @@ def test_an_engine_with_other_weights_does_not_join() -> None:
     """However well it does alone: a pool's vectors are one model's."""
 
     async def scenario(toys: Toys) -> None:
-        states = {engine.name: engine.state for engine in toys.pool.engines}
+        states = {engine.name: engine.state for engine in toys.fleet.engines}
         assert [states["first"].phase, states["other"].phase] == ["ready", "refused"]
         assert "stored vectors" in states["other"].reason
         assert_right(await toys.ask(*batch(10)), *batch(10))
@@ -632,11 +632,11 @@ def test_the_next_start_knows_the_model_again(tmp_path: Path) -> None:
     """What passed is kept with its fingerprint; other weights are refused until the cache is cleared."""
 
     async def well(toys: Toys) -> None:
-        assert toys.pool.is_ready
+        assert toys.fleet.is_ready
 
     async def refused(toys: Toys) -> None:
-        assert not toys.pool.is_ready
-        assert "cache clear" in toys.pool.engines[0].state.reason
+        assert not toys.fleet.is_ready
+        assert "cache clear" in toys.fleet.engines[0].state.reason
 
     run(well, ToyEngine(), store=GoldenStore(tmp_path))
     run(well, ToyEngine(), store=GoldenStore(tmp_path))
@@ -652,7 +652,7 @@ def test_an_engine_is_taken_out_when_its_work_is_done() -> None:
         asked = asyncio.create_task(toys.ask(*batch(8)))
         await until(lambda: leaving.calls and staying.calls)
         given = len(leaving.texts)
-        toys.pool.remove(toys.pool.engines[0])
+        toys.pool.remove(toys.fleet.engines[0])
         assert not leaving.closed
         leaving.gate.set()
         assert_right(await asked, *batch(8))

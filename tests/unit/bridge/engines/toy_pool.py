@@ -10,8 +10,9 @@ import numpy as np
 
 from embedstack.bridge.backends.base import Backend, Embedded, EngineDied, EngineDown, EngineFacts
 from embedstack.bridge.cache.cache import Cache
-from embedstack.bridge.engines.engine import EngineLimits
-from embedstack.bridge.engines.pool import Member, Pool
+from embedstack.bridge.engines.engine import EngineLimits, Member
+from embedstack.bridge.engines.fleet import Fleet
+from embedstack.bridge.engines.pool import Pool
 from embedstack.bridge.engines.quarantine import Quarantine
 from embedstack.bridge.errors import BridgeError
 from embedstack.bridge.observe.telemetry import Telemetry
@@ -19,6 +20,7 @@ from embedstack.bridge.parity.gate import Gate
 from embedstack.bridge.parity.golden import GoldenStore
 from embedstack.bridge.request import Caller, Departure, KeepAlive, Lane, Row
 from embedstack.bridge.supply import Supplied, Supply, WantedRows
+from embedstack.bridge.traffic.pace import Patience
 from embedstack.bridge.traffic.scheduler import Scheduler
 from embedstack.models import catalog
 from embedstack.vectors.mrl import Vectors
@@ -136,7 +138,12 @@ class Toys:
 
     engines: list[ToyEngine]
     pool: Pool
+    scheduler: Scheduler
     supply: Supply
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.pool.fleet
 
     async def ask(
         self,
@@ -148,7 +155,7 @@ class Toys:
         part: str = "",
     ) -> Supplied:
         """`part`: whose of the cache."""
-        keys = [self.pool.fingerprint.key(text) for text in texts]
+        keys = [self.fleet.fingerprint.key(text) for text in texts]
         own = [part.encode() + key for key in keys] if part else None
         wanted = WantedRows(texts, keys, lane, Caller(("a", user), lane, timeout), None, own)
         return await self.supply.rows(wanted, departure)
@@ -167,7 +174,7 @@ def run(
 
     async def go() -> None:
         quarantine = Quarantine(600)
-        supply = Supply(Cache(memory, None), quarantine)
+        cache = Cache(memory, None)
         gate = Gate(MODEL, WANTED, store or GoldenStore(None), style="qwen3", special_tokens="keep")
         scheduler = Scheduler(texts=texts, size=1 << 30, bulk_share=0.1)
         pool = Pool(
@@ -175,21 +182,20 @@ def run(
             scheduler,
             quarantine,
             Telemetry(),
-            patience=patience,
-            done=supply.landed,
-            forget=supply.forget,
+            patience=Patience(patience),
+            forget=cache.forget,
         )
-        supply.pool = pool
+        supply = Supply(cache, quarantine, pool)
         for engine in engines:
             pool.add(Member(engine, limits or EngineLimits())).open()
         async with asyncio.timeout(20):
-            for engine in pool.engines:
+            for engine in pool.fleet.engines:
                 await engine.settled.wait()
             await asyncio.sleep(0)
             for engine in engines:
                 engine.calls.clear()
             try:
-                await scenario(Toys(list(engines), pool, supply))  # type: ignore[misc]  # a coroutine function
+                await scenario(Toys(list(engines), pool, scheduler, supply))  # type: ignore[misc]  # a coroutine function
             finally:
                 await pool.close()
 

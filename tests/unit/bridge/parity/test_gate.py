@@ -51,7 +51,7 @@ def test_engines_that_agree_are_all_ready_without_an_alarm(
     """Examined at the same moment, in whatever order they finish; each is asked for its golden texts once."""
 
     async def scenario(toys: Toys) -> None:
-        assert [engine.state.phase for engine in toys.pool.engines] == ["ready"] * len(paces)
+        assert [engine.state.phase for engine in toys.fleet.engines] == ["ready"] * len(paces)
         assert_right(await toys.ask("text"), "text")
 
     run(scenario, *pool(*paces))
@@ -72,7 +72,7 @@ def test_a_slow_engine_keeps_no_other_waiting() -> None:
     fast = Paced(name="fast")
 
     async def scenario(toys: Toys) -> None:
-        assert [engine.state.phase for engine in toys.pool.engines] == ["ready", "ready"]
+        assert [engine.state.phase for engine in toys.fleet.engines] == ["ready", "ready"]
 
     run(scenario, Slow(name="slow"), fast)
 
@@ -84,8 +84,8 @@ def test_other_weights_at_the_same_moment_are_kept_out(paces: tuple[int, int]) -
     other.weights = "other"
 
     async def scenario(toys: Toys) -> None:
-        refused = [engine for engine in toys.pool.engines if engine.state.phase == "refused"]
-        assert sorted(engine.state.phase for engine in toys.pool.engines) == ["ready", "refused"]
+        refused = [engine for engine in toys.fleet.engines if engine.state.phase == "refused"]
+        assert sorted(engine.state.phase for engine in toys.fleet.engines) == ["ready", "refused"]
         assert "stored vectors" in refused[0].state.reason
 
     run(scenario, right, other)
@@ -102,11 +102,11 @@ def test_other_precisions_at_the_same_moment_are_kept_out(
     engines[0].quantisation, engines[1].quantisation = "f16", "Q8_0"
 
     async def scenario(toys: Toys) -> None:
-        first, second = sorted(toys.pool.engines, key=lambda engine: engine.state.phase)
+        first, second = sorted(toys.fleet.engines, key=lambda engine: engine.state.phase)
         assert (first.state.phase, second.state.phase) == ("ready", "refused")
         assert "while the pool serves" in second.state.reason
         assert first.ready is not None
-        assert toys.pool.fingerprint.precision == first.ready.precision
+        assert toys.fleet.fingerprint.precision == first.ready.precision
 
     run(scenario, *engines)
 
@@ -122,7 +122,7 @@ def test_an_engine_that_returns_to_a_pool_of_another_precision_is_kept_out(monke
     second.down = True
 
     async def scenario(toys: Toys) -> None:
-        of_first, of_second = toys.pool.engines
+        of_first, of_second = toys.fleet.engines
         assert of_first.is_ready
         first.down = True
         asked = asyncio.create_task(toys.ask("text"))
@@ -133,6 +133,6 @@ def test_an_engine_that_returns_to_a_pool_of_another_precision_is_kept_out(monke
         first.down = False
         await until(lambda: of_first.state.phase == "refused")
         assert "f16, while the pool serves Q8_0" in of_first.state.reason
-        assert toys.pool.fingerprint.precision == "Q8_0"
+        assert toys.fleet.fingerprint.precision == "Q8_0"
 
     run(scenario, first, second)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from embedstack.bridge.errors import QueueFull
 from embedstack.bridge.request import KeepAlive, Lane
-from embedstack.bridge.traffic.item import Item
+from embedstack.bridge.traffic.item import Errand, Item
 from embedstack.bridge.traffic.pace import retry_after
 from embedstack.bridge.traffic.scheduler import Scheduler
 
@@ -21,7 +21,7 @@ def scheduler(*, texts: int = 50_000, size: int = SIZE, bulk_share: float = 0.1)
 
 
 def item(text: str = "text", lane: Lane = "bulk", flow: Sequence[str] = ("a", "", "1"), keep: KeepAlive = None) -> Item:
-    return Item(text.encode(), text, lane, flow, keep)
+    return Item(text.encode(), text, Errand(lane, flow, keep, lambda *_: None))
 
 
 def taken(queue: Scheduler, texts: int = 1, size: int = SIZE) -> list[str]:
