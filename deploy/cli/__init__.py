@@ -4,16 +4,15 @@ import os
 import signal
 import sys
 
-from embedstack.deploy.cli import about as completion_command
-from embedstack.deploy.cli import bridge, config, model, stack, webui
+from embedstack.deploy.cli import about, bridge, config, model, stack, webui
 from embedstack.deploy.cli.verb import app
 
-__all__ = ["app", "bridge", "cache", "config", "demo", "main", "model", "stack", "trace", "webui"]
+__all__ = ["about", "app", "bridge", "config", "main", "model", "stack", "webui"]
 
 
 def main() -> None:
-    if completion_command.VARIABLE in os.environ:
-        completion_command.register()  # a shell asks what may come next
+    if about.VARIABLE in os.environ:
+        about.register()  # a shell asks what may come next
     # Whoever ends us, what we started ends first: each of these unwinds the stack as Ctrl-C does, also where a script
     # has started us in the background, with SIGINT ignored. A SIGHUP that is ignored (nohup) stays so.
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -1,14 +1,16 @@
-"""What `embedstack version` and `embedstack completion` say."""
+"""`embedstack version` and `embedstack completion`."""
 
 import platform
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+import typer
 from rich.console import Group
 from rich.text import Text
 from typer import completion as typer_completion
 
 from embedstack import __version__
+from embedstack.deploy.cli.verb import verb
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,9 @@ class Version:
         return f"embedstack {self.version} (Python {self.python})"
 
 
+@verb("version", "Example: embedstack version --json")
 def version() -> Version:
+    """Say which version this is."""
     return Version(__version__, platform.python_version())
 
 
@@ -42,8 +46,9 @@ class Completion:
         return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in self.script.splitlines()))
 
 
-def completion(shell: Shell) -> Completion:
-    """The script of that shell, by which it asks this program what may come next."""
+@verb("completion", 'Example: eval "$(embedstack completion bash)"')
+def completion(shell: Annotated[Shell, typer.Argument(help="bash, zsh or fish.")]) -> Completion:
+    """Print what a shell needs to complete verbs and options."""
     script = typer_completion.get_completion_script(  # type: ignore[attr-defined]  # typer has no other name for it
         prog_name=PROGRAM, complete_var=VARIABLE, shell=shell
     )

@@ -1,34 +1,32 @@
-"""`embedstack version`, `completion`, `smoke`, `cache`, `trace` and `demo`."""
+"""`embedstack smoke`, `cache`, `trace` and `demo`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedstack.deploy.cli import about as completion_command
-from embedstack.deploy.cli import about as version_command
-from embedstack.deploy.cli.verb import BRIDGE_URL, Config, Json, Set, Stack, app, load, stack_name
-from embedstack.deploy.console import INTERRUPTED, STOPPED, reporting
+from embedstack.contract import PORT
+from embedstack.deploy.cli.verb import VerbRun, group, verb
+from embedstack.deploy.console import INTERRUPTED, STOPPED, Data
+from embedstack.host.addresses import LOOPBACK
+
+if TYPE_CHECKING:
+    from embedstack.deploy.bridge_client import Access
+
+BRIDGE_URL = f"http://{LOOPBACK}:{PORT}"  # where a bridge listens unless told otherwise
+
+Url = Annotated[str | None, typer.Option("--url", help="Another bridge than the stack's.")]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", envvar="EMBEDSTACK_KEY", help="An administrator's key, if it has any.", show_envvar=True),
+]
+
+group("cache", "The vectors that a running bridge keeps.")
 
 
-@app.command(epilog="Example: embedstack version --json")
-def version(as_json: Json = False) -> None:
-    """Say which version this is."""
-    with reporting("version", as_json=as_json) as report:
-        report.show(version_command.version())
-
-
-@app.command(epilog='Example: eval "$(embedstack completion bash)"')
-def completion(
-    shell: Annotated[completion_command.Shell, typer.Argument(help="bash, zsh or fish.")], as_json: Json = False
-) -> None:
-    """Print what a shell needs to complete verbs and options."""
-    with reporting("completion", as_json=as_json) as report:
-        report.show(completion_command.completion(shell))
-
-
-@app.command(epilog="Example: embedstack smoke --url http://localhost:11435 --junit smoke.xml")
+@verb("smoke", "Example: embedstack smoke --url http://localhost:11435 --junit smoke.xml")
 def smoke(
+    run: VerbRun,
     url: Annotated[
         str | None,
         typer.Option("--url", help="A bridge, an Ollama, or a server of OpenAI's shape. Default: the stack's bridge."),
@@ -44,102 +42,78 @@ def smoke(
     throughput: Annotated[
         bool, typer.Option("--throughput", help="Measure it with texts of 128, 512 and 2,048 tokens: long on a CPU.")
     ] = False,
-    stack: Stack = None,
-    config: Config = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
+) -> Data:
     """Check that what answers at a URL is right: dimensions, norm, end of text, cuts, roles, published scores."""
-    from embedstack.deploy.bridge_client import access
-    from embedstack.deploy.smoke import command as smoke_command
+    from embedstack.deploy.smoke import command
 
-    with reporting("smoke", as_json=as_json) as report:
-        set_to = load(config, settings, {"stack.name": stack}).settings
-        where = access(set_to.stack.name, url, key, otherwise=BRIDGE_URL)
-        own = set_to.model.catalog
-        asked = model or where.model or set_to.model.id
-        found = smoke_command.smoke(where.url, asked, where.key, report, junit, own, throughput=throughput)
-        report.show(found)
-        report.leave(0 if found.passed else 1)
+    settings = run.settings()
+    where = _access(settings.stack.name, url, key)
+    asked, own = model or where.model or settings.model.id, settings.model.catalog
+    return command.smoke(where.url, asked, where.key, run.report, junit, own, throughput=throughput)
 
 
-cache = typer.Typer(help="The vectors that a running bridge keeps.", no_args_is_help=True)
-app.add_typer(cache, name="cache")
-
-Url = Annotated[str | None, typer.Option("--url", help="Another bridge than the stack's.")]
-Key = Annotated[
-    str | None,
-    typer.Option("--key", envvar="EMBEDSTACK_KEY", help="An administrator's key, if it has any.", show_envvar=True),
-]
-
-
-@cache.command("stats", epilog="Example: embedstack cache stats --json")
-def cache_stats(
-    url: Url = None, key: Key = None, stack: Stack = None, config: Config = None, as_json: Json = False
-) -> None:
+@verb("cache stats", "Example: embedstack cache stats --json", takes=("stack", "config"))
+def cache_stats(run: VerbRun, url: Url = None, key: Key = None) -> Data:
     """Say how many vectors are kept, where, and how the disk is."""
-    from embedstack.deploy import bridge_verbs as cache_command
-    from embedstack.deploy.bridge_client import access
+    from embedstack.deploy import bridge_verbs
 
-    with reporting("cache stats", as_json=as_json) as report:
-        where = access(stack_name(config, None, stack), url, key, otherwise=BRIDGE_URL)
-        report.show(cache_command.cache_stats(where.url, where.key))
+    where = _access(run.stack_name(), url, key)
+    return bridge_verbs.cache_stats(where.url, where.key)
 
 
-@cache.command("clear", epilog="Example: embedstack cache clear")
-def cache_clear(
-    url: Url = None, key: Key = None, stack: Stack = None, config: Config = None, as_json: Json = False
-) -> None:
+@verb("cache clear", "Example: embedstack cache clear", takes=("stack", "config"))
+def cache_clear(run: VerbRun, url: Url = None, key: Key = None) -> Data:
     """Forget every vector, and what the model was known by: after a change of weights under one name."""
-    from embedstack.deploy import bridge_verbs as cache_command
-    from embedstack.deploy.bridge_client import access
+    from embedstack.deploy import bridge_verbs
 
-    with reporting("cache clear", as_json=as_json) as report:
-        where = access(stack_name(config, None, stack), url, key, otherwise=BRIDGE_URL)
-        report.show(cache_command.clear_cache(where.url, where.key))
+    where = _access(run.stack_name(), url, key)
+    return bridge_verbs.clear_cache(where.url, where.key)
 
 
-@app.command(epilog="Example: embedstack trace --last 20")
+@verb(
+    "trace",
+    "Example: embedstack trace --last 20",
+    interrupted=lambda asked: INTERRUPTED if asked["once"] else None,
+)
 def trace(
+    run: VerbRun,
     last: Annotated[
         int, typer.Option("--last", "-n", min=0, max=100_000, help="Requests of before to begin with.")
     ] = 10,
     once: Annotated[bool, typer.Option("--once", help="End after those.")] = False,
-    url: Annotated[str | None, typer.Option("--url", help="Another bridge than the stack's.")] = None,
+    url: Url = None,
     key: Annotated[
         str | None,
         typer.Option("--key", envvar="EMBEDSTACK_KEY", help="That bridge's admin key.", show_envvar=True),
     ] = None,
-    stack: Stack = None,
-    config: Config = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
+) -> Data | None:
     """Follow what clients ask the bridge for: which role, where it came from, tokens, cache, times. Never a text,
     unless the bridge was started with `trace.text`. --json writes an object a line; with --once, one document."""
-    from embedstack.deploy import bridge_verbs as trace_command
-    from embedstack.deploy.bridge_client import access
+    from embedstack.deploy import bridge_verbs
 
-    with reporting("trace", as_json=as_json, interrupted=INTERRUPTED if once else None) as report:
-        name = stack_name(config, settings, stack)
-        where = access(name, url, key, otherwise=BRIDGE_URL)
-        if once:
-            report.show(trace_command.trace(where, last))
-        else:
-            trace_command.follow(where, last, report)
+    where = _access(run.stack_name(), url, key)
+    if once:
+        return bridge_verbs.trace(where, last)
+    bridge_verbs.follow(where, last, run.report)
+    return None
 
 
-@app.command(epilog="Example: embedstack demo --once")
+@verb("demo", "Example: embedstack demo --once", takes=(), interrupted=STOPPED)
 def demo(
+    run: VerbRun,
     once: Annotated[bool, typer.Option("--once", help="Ask, print the answer and stop.")] = False,
     port: Annotated[
         int | None,
         typer.Option(min=1, max=65535, help="Where the bridge listens: 11435, with --once any free port."),
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """See the bridge at work: a stand-in model, a question, a ranking; then it serves until Ctrl-C."""
-    from embedstack.deploy.demo import command as demo_command
+    from embedstack.deploy.demo import command
 
-    with reporting("demo", as_json=as_json, interrupted=STOPPED) as report:
-        demo_command.run(report, once=once, port=port)
+    command.run(run.report, once=once, port=port)
+
+
+def _access(stack: str, url: str | None, key: str | None) -> "Access":
+    from embedstack.deploy.bridge_client import access
+
+    return access(stack, url, key, otherwise=BRIDGE_URL)

@@ -1,21 +1,17 @@
 """`embedstack webui …`"""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from embedstack.deploy import advice
-from embedstack.deploy.cli.verb import Config, Json, Set, Stack, app, load
+from embedstack.deploy.cli.verb import VerbRun, group, verb
 from embedstack.deploy.config import LoadedSettings
-from embedstack.deploy.console import reporting
+from embedstack.deploy.console import Data
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere, elsewhere
 
-webui = typer.Typer(
-    help="Open WebUI: its embedding settings, its index, its administrator's password.", no_args_is_help=True
-)
-app.add_typer(webui, name="webui")
+group("webui", "Open WebUI: its embedding settings, its index, its administrator's password.")
 
 Url = Annotated[str | None, typer.Option("--url", help="An Open WebUI that no stack of embedstack started.")]
 Token = Annotated[
@@ -51,38 +47,23 @@ AdminKey = Annotated[
 ]
 
 
-def _load(
-    config: Path | None, settings: list[str] | None, stack: str | None, there: Elsewhere | None
-) -> LoadedSettings:
-    loaded = load(config, settings, {"stack.name": stack})
-    if there is not None:
-        advice.elsewhere(there.url, there.bridge, there.bridge_here)
-    return loaded
+_GOES_ON = "Interrupted; Open WebUI may go on by itself. `embedstack webui reindex` goes through all of it again."
 
 
-@webui.command("status", epilog="Example: embedstack webui status --json")
-def webui_status(
-    url: Url = None,
-    token: Token = None,
-    bridge: Bridge = None,
-    bridge_key: BridgeKey = None,
-    stack: Stack = None,
-    config: Config = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
+@verb("webui status", "Example: embedstack webui status --json")
+def status(
+    run: VerbRun, url: Url = None, token: Token = None, bridge: Bridge = None, bridge_key: BridgeKey = None
+) -> Data:
     """Say of each setting what it is, what it should be, and where both came from. Exit status 1 where one differs."""
-    from embedstack.deploy.webui.verbs import status as command
+    from embedstack.deploy.webui.verbs import status
 
-    with reporting("webui status", as_json=as_json) as report:
-        there = elsewhere(url, token, bridge, None, bridge_key)
-        found = command.status(_load(config, settings, stack, there), there, report)
-        report.show(found)
-        report.leave(found.exit_code)
+    there = elsewhere(url, token, bridge, None, bridge_key)
+    return status.status(_load(run, there), there, run.report)
 
 
-@webui.command("apply", epilog="Example: embedstack webui apply --url http://127.0.0.1:8080")
-def webui_apply(
+@verb("webui apply", "Example: embedstack webui apply --url http://127.0.0.1:8080")
+def apply(
+    run: VerbRun,
     url: Url = None,
     token: Token = None,
     bridge: Bridge = None,
@@ -93,24 +74,17 @@ def webui_apply(
         bool, typer.Option("--reindex", help="Embed anew what is indexed, where the change would break its index.")
     ] = False,
     any_version: AnyVersion = False,
-    stack: Stack = None,
-    config: Config = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
+) -> Data:
     """Set what differs; done again it changes nothing. Exit status 1 where a text's role does not reach the bridge."""
-    from embedstack.deploy.webui.verbs import apply as command
+    from embedstack.deploy.webui.verbs import apply
 
-    with reporting("webui apply", as_json=as_json) as report:
-        there = elsewhere(url, token, bridge, bridge_here, bridge_key, key)
-        loaded = _load(config, settings, stack, there)
-        done = command.apply(loaded, there, report, reindex=reindex, any_version=any_version)
-        report.show(done)
-        report.leave(done.exit_code)
+    there = elsewhere(url, token, bridge, bridge_here, bridge_key, key)
+    return apply.apply(_load(run, there), there, run.report, reindex=reindex, any_version=any_version)
 
 
-@webui.command("reindex", epilog="Example: embedstack webui reindex --chat-files")
-def webui_reindex(
+@verb("webui reindex", "Example: embedstack webui reindex --chat-files", interrupted=_GOES_ON)
+def reindex(
+    run: VerbRun,
     chat_files: Annotated[
         bool, typer.Option("--chat-files", help="Files attached to chats too, which Open WebUI leaves out.")
     ] = False,
@@ -120,83 +94,69 @@ def webui_reindex(
     bridge_here: BridgeHere = None,
     key: AdminKey = None,
     any_version: AnyVersion = False,
-    stack: Stack = None,
-    config: Config = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
+) -> Data:
     """Embed anew all that is indexed, count it and ask it. Exit status 1 where a file failed."""
-    from embedstack.deploy.webui.verbs import reindex as command
+    from embedstack.deploy.webui.verbs import reindex
 
-    going_on = "Interrupted; Open WebUI may go on by itself. `embedstack webui reindex` goes through all of it again."
-    with reporting("webui reindex", as_json=as_json, interrupted=going_on) as report:
-        there = elsewhere(url, token, bridge, bridge_here, None, key)
-        loaded = _load(config, settings, stack, there)
-        done = command.reindex(loaded, there, report, chat_files=chat_files, any_version=any_version)
-        report.show(done)
-        report.leave(done.exit_code)
+    there = elsewhere(url, token, bridge, bridge_here, None, key)
+    return reindex.reindex(_load(run, there), there, run.report, chat_files=chat_files, any_version=any_version)
 
 
-@webui.command("demo", epilog="Example: embedstack webui demo --question 'How many vacation days do I have?'")
-def webui_demo(
+@verb("webui demo", "Example: embedstack webui demo --question 'How many vacation days do I have?'")
+def demo(
+    run: VerbRun,
     question: Annotated[str | None, typer.Option("--question", help="Another than 公司年假政策有哪些?")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the knowledge base away again.")] = False,
     url: Url = None,
     token: Token = None,
     any_version: AnyVersion = False,
-    stack: Stack = None,
-    config: Config = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
+) -> Data:
     """See it find what is meant: a handbook in a knowledge base, a question, the paragraph that answers it."""
-    from embedstack.deploy.webui.verbs import demo as command
+    from embedstack.deploy.webui.verbs import demo
 
-    with reporting("webui demo", as_json=as_json) as report:
-        there = elsewhere(url, token)
-        loaded = _load(config, settings, stack, there)
-        if remove:
-            report.show(command.remove(loaded.settings, there, report, any_version=any_version))
-        else:
-            report.show(command.demo(loaded.settings, there, report, question, any_version=any_version))
+    there = elsewhere(url, token)
+    settings = _load(run, there).settings
+    if remove:
+        return demo.remove(settings, there, run.report, any_version=any_version)
+    return demo.demo(settings, there, run.report, question, any_version=any_version)
 
 
-@webui.command("open", epilog="Example: embedstack webui open")
-def webui_open(stack: Stack = None, config: Config = None, settings: Set = None, as_json: Json = False) -> None:
+@verb("webui open", "Example: embedstack webui open")
+def open_(run: VerbRun) -> Data:
     """Open it in the browser, and say its address."""
     from embedstack.deploy.webui.verbs import open as command
 
-    with reporting("webui open", as_json=as_json) as report:
-        loaded = load(config, settings, {"stack.name": stack})
-        report.show(command.open_(loaded.settings, report, browse=not as_json))
+    return command.open_(run.settings(), run.report, browse=not run.as_json)
 
 
-@webui.command("password", epilog="Example: embedstack webui password")
-def webui_password(
+@verb("webui password", "Example: embedstack webui password")
+def password(
+    run: VerbRun,
     email: Annotated[
         str | None, typer.Option("--email", help="Whose. Default: the administrator of webui.admin_email.")
     ] = None,
     ask: Annotated[bool, typer.Option("--ask", help="Type it, unseen and twice. Otherwise a new one is made.")] = False,
-    stack: Stack = None,
-    config: Config = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
+) -> Data:
     """Give an administrator a new password, shown once: for when the old one is lost. Whoever has it is signed out."""
-    from embedstack.deploy.webui.verbs import password as command
+    from embedstack.deploy.webui.verbs import password
 
-    with reporting("webui password", as_json=as_json) as report:
-        loaded = load(config, settings, {"stack.name": stack})
-        report.show(command.password(loaded.settings, report, email=email, typed=_typed() if ask else None))
+    settings = run.settings()
+    return password.password(settings, run.report, email=email, typed=_typed() if ask else None)
 
 
-@webui.command("uninstall", epilog="Example: embedstack webui uninstall")
-def webui_uninstall(as_json: Json = False) -> None:
+@verb("webui uninstall", "Example: embedstack webui uninstall", takes=())
+def uninstall(run: VerbRun) -> Data:
     """Take its program away, 7 GB that all stacks share (native). Documents and accounts stay with their stack."""
-    from embedstack.deploy.webui.verbs import uninstall as command
+    from embedstack.deploy.webui.verbs import uninstall
 
-    with reporting("webui uninstall", as_json=as_json) as report:
-        report.show(command.uninstall(report))
+    return uninstall.uninstall(run.report)
+
+
+def _load(run: VerbRun, there: Elsewhere | None) -> LoadedSettings:
+    loaded = run.load()
+    if there is not None:
+        advice.elsewhere(there.url, there.bridge, there.bridge_here)
+    return loaded
 
 
 def _typed() -> str:

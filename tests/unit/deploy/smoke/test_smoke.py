@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from embedstack.deploy import console as result
 from embedstack.deploy import record, secrets
 from embedstack.deploy.cli import app
-from embedstack.deploy.cli.verb import BRIDGE_URL
+from embedstack.deploy.cli.bridge import BRIDGE_URL
 from embedstack.deploy.errors import FolderNotUsable, InvalidModel
 from embedstack.deploy.places import places
 from embedstack.deploy.smoke import command, run, verdicts
