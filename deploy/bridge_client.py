@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
-import requests
 from numpy.typing import NDArray
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,6 +14,7 @@ from embedstack.contract import wire
 from embedstack.contract.answers import CacheStats, IndexFacts, Readiness
 from embedstack.deploy import record, secrets
 from embedstack.deploy.errors import BridgeRefused, NotRunning, PartNotReady
+from embedstack.deploy.http import NoAnswer, Response, Server
 from embedstack.deploy.places import places
 from embedstack.deploy.trace_record import TraceLine
 
@@ -29,16 +29,13 @@ class BridgeClient:
 
     def __init__(self, url: str, key: str | None = None) -> None:
         self.url = url.rstrip("/")
-        self._session = requests.Session()
-        if key:
-            self._session.headers["Authorization"] = f"Bearer {key}"
-        self._session.trust_env = False  # a proxy of the environment knows no way back to this machine
+        self._server = Server(url, key)
 
     def __enter__(self) -> "BridgeClient":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._session.close()
+        self._server.close()
 
     def ready(self) -> tuple[bool, str]:
         """Whether it serves; if not, why."""
@@ -88,7 +85,7 @@ class BridgeClient:
             return None
         return answer if isinstance(answer, dict) else None
 
-    def _admin(self, method: str) -> requests.Response:
+    def _admin(self, method: str) -> Response:
         response = self._ask(method, "/v1/cache")
         if response.status_code in (401, 403):
             raise BridgeRefused(
@@ -100,16 +97,16 @@ class BridgeClient:
             raise BridgeRefused(f"The bridge answered {response.status_code} to /v1/cache: {response.text}")
         return response
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Response:
         try:
-            return self._session.request(method, self.url + path, json=body, timeout=TIMEOUT)
-        except requests.RequestException as error:
+            return self._server.ask(method, path, json=body, timeout=TIMEOUT)
+        except NoAnswer as error:
             raise BridgeRefused(
                 f"The bridge at {self.url} gave no answer: {error}", "Start it, or name its address with --url."
             ) from error
 
 
-def _json(response: requests.Response) -> dict[str, Any]:
+def _json(response: Response) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = response.json()
     except ValueError as error:
@@ -117,7 +114,7 @@ def _json(response: requests.Response) -> dict[str, Any]:
     return answer
 
 
-def _read(kind: type[T], response: requests.Response) -> T:
+def _read(kind: type[T], response: Response) -> T:
     try:
         return wire.read(kind, _json(response))
     except ValueError as error:
@@ -135,11 +132,7 @@ class BridgeApi:
 
     def __init__(self, url: str, admin_key: str | None) -> None:
         self.url = url.rstrip("/")
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = "embedstack"
-        self._session.trust_env = False  # a proxy of the environment knows no way back to this machine
-        if admin_key:
-            self._session.headers["Authorization"] = f"Bearer {admin_key}"
+        self._server = Server(url, admin_key)
 
     def __enter__(self) -> "BridgeApi":
         return self
@@ -148,7 +141,7 @@ class BridgeApi:
         self.close()
 
     def close(self) -> None:
-        self._session.close()
+        self._server.close()
 
     def index(self, model: str) -> IndexFacts:
         """What documents embedded under this model name would be an index of."""
@@ -185,10 +178,10 @@ class BridgeApi:
     def _ask(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
         return _object(self.url, self._response(method, path, **sent))
 
-    def _response(self, method: str, path: str, **sent: Any) -> requests.Response:
+    def _response(self, method: str, path: str, **sent: Any) -> Response:
         try:
-            response = self._session.request(method, self.url + path, timeout=OWN_TIMEOUT, **sent)
-        except requests.RequestException as error:
+            response = self._server.ask(method, path, timeout=OWN_TIMEOUT, **sent)
+        except NoAnswer as error:
             raise PartNotReady(
                 f"The bridge at {self.url} gave no answer: {error}", "`embedstack status` says how it is."
             ) from error
@@ -197,7 +190,7 @@ class BridgeApi:
         return response
 
 
-def _refused(url: str, path: str, response: requests.Response) -> PartNotReady:
+def _refused(url: str, path: str, response: Response) -> PartNotReady:
     if response.status_code in (401, 403):
         return PartNotReady(
             f"The bridge at {url} wants an administrator's key for {path}.",
@@ -208,7 +201,7 @@ def _refused(url: str, path: str, response: requests.Response) -> PartNotReady:
     return PartNotReady(f"The bridge at {url} answered {response.status_code} to {path}: {response.text[:500]}")
 
 
-def _object(url: str, response: requests.Response) -> dict[str, Any]:
+def _object(url: str, response: Response) -> dict[str, Any]:
     try:
         answer = response.json()
     except ValueError:

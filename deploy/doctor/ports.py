@@ -1,39 +1,24 @@
-"""Whose process has a port that the stack wants.
-
-A question to a server of this machine, which may be none.
-"""
+"""Whose process has a port that the stack wants."""
 
 import errno
 import socket
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 import psutil
-import requests
 
 from embedstack.contract.answers import is_bridge
 from embedstack.deploy.config import SCHEMA
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.neighbours import Neighbour, Owner, whose
+from embedstack.deploy.http import get_json
 from embedstack.deploy.machine import ports
 from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.sites.site import Site
 from embedstack.host.addresses import LOOPBACK
 
-TIMEOUT = 3.0
-
-
-def get_json(url: str) -> Any:
-    """What it answers as JSON; None where nothing does, or no JSON."""
-    with requests.Session() as session:
-        session.trust_env = False  # a proxy of the environment knows no way back to this machine
-        try:
-            answer = session.get(url, timeout=TIMEOUT)
-            return answer.json() if answer.ok else None
-        except (requests.RequestException, ValueError):
-            return None
+TIMEOUT = 3.0  # seconds
 
 
 OLLAMA = "ollama"
@@ -161,7 +146,7 @@ def look(part: str, setting: str, port: int, neighbours: Sequence[Neighbour] = (
             return Held(part, setting, port, refused=error.strerror or str(error))
     process = ports.holder(port)
     # Asked only where it would be of use: whoever has another port may keep a request waiting.
-    ollama = _ollama(get_json(f"http://{LOOPBACK}:{port}/api/version")) if part == OLLAMA else None
+    ollama = _ollama(get_json(f"http://{LOOPBACK}:{port}/api/version", TIMEOUT)) if part == OLLAMA else None
     pids, program = _lineage(process), _program(process)
     return Held(part, setting, port, pids, program, ollama, owner=whose(pids, program, port, neighbours))
 

@@ -22,6 +22,7 @@ from embedstack.deploy.bridge_client import BridgeApi
 from embedstack.deploy.doctor import ports
 from embedstack.deploy.doctor.finding import Finding
 from embedstack.deploy.doctor.seen import Machine
+from embedstack.deploy.http import get_json
 from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Plan
@@ -185,7 +186,7 @@ PART = parts.WEBUI
 
 def look_at_accounts(plan: Plan, machine: Machine) -> Accounts:
     """As it answers without an account."""
-    told = ports.get_json(f"{plan.webui_url}/api/config") if machine.runs(PART) else None
+    told = get_json(f"{plan.webui_url}/api/config", ports.TIMEOUT) if machine.runs(PART) else None
     if not isinstance(told, dict):
         return Accounts(site(plan.mode).webui_ran(machine.places) or None, None)
     # `onboarding` stands there, and is true, while there is no account at all.
@@ -196,7 +197,7 @@ def look_at_accounts(plan: Plan, machine: Machine) -> Accounts:
 def running_version(plan: Plan, machine: Machine) -> str | None:
     """Of the one that runs as it is planned, else of the one that is planned."""
     to_be = site(plan.mode).webui_version(plan.settings)
-    told = ports.get_json(f"{plan.webui_url}/api/version") if machine.runs(PART) and to_be is None else None
+    told = get_json(f"{plan.webui_url}/api/version", ports.TIMEOUT) if machine.runs(PART) and to_be is None else None
     return str(told["version"]) if isinstance(told, dict) and "version" in told else to_be
 
 

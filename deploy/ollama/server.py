@@ -11,15 +11,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 import numpy as np
 import requests
 from numpy.typing import NDArray
 
 from embedstack.contract.answers import is_bridge
+from embedstack.deploy import http
 from embedstack.deploy.errors import EngineNotUsable, EngineRefused
-from embedstack.host.addresses import is_loopback
 from embedstack.host.ollama import PROBE, uncounted, uncounted_by
 from embedstack.models import modelfile
 from embedstack.models.modelfile import Value
@@ -32,7 +31,6 @@ def asking(url: str, doing: str) -> Iterator[None]:
     """EngineRefused for whatever keeps the Ollama at `url` from `doing` in the block, with its own words."""
     import httpx
     import ollama
-    import requests
 
     try:
         yield
@@ -135,11 +133,8 @@ class Ollama(AbstractContextManager["Ollama"]):
     @cached_property
     def session(self) -> requests.Session:
         """For what the client library does not do."""
-        session = self._exit.enter_context(requests.Session())
-        session.trust_env = self._trust_env
-        if key := os.environ.get("OLLAMA_API_KEY"):  # as the client library sends it
-            session.headers["Authorization"] = f"Bearer {key}"
-        return session
+        key = os.environ.get("OLLAMA_API_KEY")  # as the client library sends it
+        return self._exit.enter_context(http.session(key, proxies=http.behind_proxies(self.url)))
 
     @cached_property
     def _look(self) -> ollama.Client:
@@ -155,14 +150,9 @@ class Ollama(AbstractContextManager["Ollama"]):
         import ollama
 
         timeout = httpx.Timeout(LOOK, read=read)  # its own default is to wait for ever
-        client = ollama.Client(self.url, timeout=timeout, trust_env=self._trust_env)
+        client = ollama.Client(self.url, timeout=timeout, trust_env=http.behind_proxies(self.url))
         self._exit.callback(client.close)
         return client
-
-    @property
-    def _trust_env(self) -> bool:
-        """A proxy of the environment knows no way back to this machine."""
-        return not is_loopback(urlsplit(self.url).hostname or "")
 
     def version(self) -> str:
         """What it calls itself. EngineNotUsable where a bridge answers in its place, which makes no models."""

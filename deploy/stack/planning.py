@@ -5,11 +5,8 @@ What there is for a native stack to use: an Ollama that answers, programs that a
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +18,7 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.docker import daemon as daemons
 from embedstack.deploy.docker.daemon import Daemon
 from embedstack.deploy.errors import Blocked, InvalidModel, InvalidSettings
+from embedstack.deploy.http import get_json
 from embedstack.deploy.machine import gpu as gpus
 from embedstack.deploy.machine.gpu import Gpu, Gpus
 from embedstack.deploy.native import client, parts
@@ -74,17 +72,10 @@ def version(url: str) -> str | None:
 
 def _ask(url: str) -> tuple[str | None, bool]:
     """The version of the Ollama at `url`, None where none answers, and whether it is a bridge that does."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(f"{url}/api/version", timeout=TIMEOUT) as answer:
-            told = json.load(answer)
-            found = str(told["version"])
-    except urllib.error.HTTPError as refusal:
-        refusal.close()  # an answer, too, with a connection that is open
+    told = get_json(f"{url}/api/version", TIMEOUT)
+    if not isinstance(told, dict) or "version" not in told:
         return None, False
-    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
-        return None, False
-    return (None, True) if is_bridge(told) else (found, False)
+    return (None, True) if is_bridge(told) else (str(told["version"]), False)
 
 
 BF16 = "bf16"

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import requests
-
 from embedstack.deploy.errors import PartNotReady, WebuiRefused
+from embedstack.deploy.http import NoAnswer, Response, Server
 
 TIMEOUT = 60.0  # seconds
 LONGEST = 300  # characters of an answer that are told
@@ -21,8 +20,7 @@ class Webui:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the environment knows no way back to this machine
+        self._server = Server(url)
 
     def __enter__(self) -> "Webui":
         return self
@@ -31,7 +29,7 @@ class Webui:
         self.close()
 
     def close(self) -> None:
-        self._session.close()
+        self._server.close()
 
     def sign_in(self, email: str, password: str) -> None:
         """WebuiRefused where that is no account of it: an administrator may have changed the password."""
@@ -45,7 +43,7 @@ class Webui:
 
     def use_token(self, token: str) -> None:
         """A session's token, or an API key; whether it counts is seen at the first question."""
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._server.use_key(token)
 
     def role(self) -> str:
         """Of whoever is signed in: admin, user, pending."""
@@ -131,15 +129,15 @@ class Webui:
         body: Mapping[str, Any] | None,
         files: Mapping[str, tuple[str, bytes]] | None,
         timeout: float | None,
-    ) -> requests.Response:
+    ) -> Response:
         try:
-            return self._session.request(method, self.url + path, json=body, files=files, timeout=timeout)
-        except requests.RequestException as error:
+            return self._server.ask(method, path, json=body, files=files, timeout=timeout)
+        except NoAnswer as error:
             raise PartNotReady(
                 f"Open WebUI at {self.url} gave no answer: {error}", "`embedstack status` shows whether it runs."
             ) from error
 
-    def _refusal(self, answer: requests.Response, path: str) -> WebuiRefused:
+    def _refusal(self, answer: Response, path: str) -> WebuiRefused:
         told = f"Open WebUI at {self.url} answered {answer.status_code} to {path}: {_detail(answer)}"
         return WebuiRefused(told, _advice(answer.status_code), answer.status_code)
 
@@ -156,7 +154,7 @@ def _advice(status: int) -> str:
     return ""
 
 
-def _detail(answer: requests.Response) -> str:
+def _detail(answer: Response) -> str:
     """Why, in its own words."""
     try:
         told = answer.json()

@@ -9,16 +9,17 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
-import requests
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import DeployError, ReindexFailed, WebuiRefused
+from embedstack.deploy.http import NoAnswer, Server
 from embedstack.deploy.webui import library
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import verify
@@ -33,13 +34,11 @@ T = TypeVar("T")
 
 def texts(url: str, key: str | None) -> int | None:
     """Texts that the bridge has answered since its start; None where it does not tell."""
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    try:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.get(f"{url.rstrip('/')}/metrics", headers=headers, timeout=10)
-    except requests.RequestException:
-        return None
+    with closing(Server(url, key)) as bridge:
+        try:
+            answer = bridge.ask("GET", "/metrics", timeout=10)
+        except NoAnswer:
+            return None
     counted = [line.rsplit(" ", 1)[1] for line in answer.text.splitlines() if line.startswith(COUNTER)]
     return int(sum(map(float, counted))) if answer.ok else None
 
