@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from prometheus_client.parser import text_string_to_metric_families
 
 from embedstack.contract import wire
-from embedstack.contract.answers import CacheStats, IndexFacts, Readiness
+from embedstack.contract.answers import CacheStats, IndexFacts, Readiness, TraceRecord
 from embedstack.deploy import record, secrets
 from embedstack.deploy.errors import BridgeRefused, NotRunning, PartNotReady
 from embedstack.deploy.http import NoAnswer, Response, Server
 from embedstack.deploy.places import places
-from embedstack.deploy.trace_record import TraceLine
 
 TIMEOUT = 120.0  # seconds
 T = TypeVar("T")
@@ -155,10 +154,10 @@ class BridgeApi:
         """
         return bool(self._ask("PUT", "/v1/index", json={"fingerprint": fingerprint, "model": model}).get("kept"))
 
-    def trace(self, after: int) -> list[TraceLine]:
+    def trace(self, after: int) -> list[TraceRecord]:
         """Its requests with a higher number than `after`, as far as it still has them, oldest first."""
         told = self._ask("GET", "/v1/trace", params={"after": after})
-        return self._read(list[TraceLine], told.get("records"))
+        return self._read(list[TraceRecord], told.get("records"))
 
     def roles(self) -> dict[str, int]:
         """Texts that it has answered to Open WebUI since its start, by what said their role: `field`, `header`, `alias`

@@ -14,8 +14,7 @@ from embedstack.bridge.request import Caller, EmbedRequest, EmbedResult, Found, 
 from embedstack.contract import wire
 from embedstack.contract.answers import TraceRecord
 from embedstack.deploy import bridge_verbs as command
-from embedstack.deploy import trace_record
-from embedstack.deploy.trace_record import TraceLine
+from embedstack.deploy.bridge_verbs import TraceLine
 
 ASKED = EmbedRequest("demo", ("年假", "abc"), caller=Caller(("key laptop", "user-7")))
 MEANING = Meaning("query", "query", "body input_type", 64)
@@ -148,7 +147,7 @@ def test_a_line_obeys_nothing_that_a_client_has_sent() -> None:
     line = str(replace(record, model="\x1b[31mred\n" * 9, user="u" * 99, code="queue_full", status=503).__rich__())
 
     assert line.isprintable()
-    assert line.index("query") == str(trace_record.head()).index("role")
+    assert line.index("query") == str(command.head()).index("role")
     assert line.endswith("503 queue_full 1 cut")
     assert str(replace(record, corrected=2).__rich__()).endswith("1 cut 2 corrected")
 
@@ -158,7 +157,7 @@ def test_following_goes_on_where_it_was() -> None:
     record = _line(_filled(1, 4))
     bridge: Iterator[tuple[int, list[int]]] = iter([(0, [1, 2, 3]), (3, []), (3, [4, 5]), (5, [1])])
 
-    def ask(after: int) -> list[TraceLine]:
+    def ask(after: int) -> list[TraceRecord]:
         expected, numbers = next(bridge)
         assert expected == after
         return [replace(record, seq=number) for number in numbers]
@@ -174,7 +173,7 @@ def test_as_many_as_are_wanted_begin(last: int, told: int) -> None:
 
     paused: list[float] = []
 
-    def ask(_: int) -> list[TraceLine]:
+    def ask(_: int) -> list[TraceRecord]:
         return [replace(record, seq=99)] if paused else [record] * 5
 
     followed = command.records(ask, last, pause=paused.append)
