@@ -45,11 +45,12 @@ def smoke(
 ) -> Data:
     """Check that what answers at a URL is right: dimensions, norm, end of text, cuts, roles, published scores."""
     from embedstack.deploy.smoke import command
+    from embedstack.deploy.smoke.run import SmokeTarget
 
     settings = run.settings()
     where = _access(settings.stack.name, url, key)
-    asked, own = model or where.model or settings.model.id, settings.model.catalog
-    return command.smoke(where.url, asked, where.key, run.report, junit, own, throughput=throughput)
+    target = SmokeTarget(where.url, model or where.model or settings.model.id, where.key, settings.model.catalog)
+    return command.smoke(target, run.report, junit, throughput=throughput)
 
 
 @verb("cache stats", "Example: embedstack cache stats --json", takes=("stack", "config"))

@@ -57,13 +57,14 @@ def pull(
 ) -> Data:
     """Fetch a model's file and verify it; a download that was cut goes on."""
     from embedstack.deploy.models import files, pull_ollama
+    from embedstack.deploy.models.create import WantedModel
 
     settings = run.settings()
     model, report = settings.model, run.report
     if origin == "hub":
         return files.pull(name, quantisation, _source(settings), report, model.catalog)
-    url, own = _ollama(settings), model.catalog
-    return pull_ollama.pull(name, quantisation, model.num_ctx, url=url, keep_alive=model.kept, report=report, own=own)
+    wanted = WantedModel(name, quantisation, num_ctx=model.num_ctx, own=model.catalog)
+    return pull_ollama.pull(wanted, report, url=_ollama(settings), keep_alive=model.kept)
 
 
 @verb("model verify", "Example: embedstack model verify qwen3-embedding:4b", takes=_MACHINE)
@@ -136,17 +137,10 @@ def create(
     from embedstack.deploy.models import create
 
     settings = run.settings()
-    return create.create_model(
-        name,
-        quantisation,
-        gguf,
-        settings.model.num_ctx,
-        url=_ollama(settings),
-        keep_alive=settings.model.kept,
-        source=_source(settings),
-        report=run.report,
-        own=settings.model.catalog,
-    )
+    model = settings.model
+    wanted = create.WantedModel(name, quantisation, gguf, model.num_ctx, model.catalog)
+    where = _source(settings)
+    return create.create_model(wanted, where, run.report, url=_ollama(settings), keep_alive=model.kept)
 
 
 @verb(

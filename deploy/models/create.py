@@ -65,6 +65,25 @@ class CreatedModel:
 
 
 @dataclass(frozen=True)
+class WantedModel:
+    """A model as somebody asks for it.
+
+    Attributes:
+        name: by any name of the catalogue; None where `gguf` says which it is.
+        quantisation: None for the one that the name means.
+        gguf: a file of it, None for the catalogue's, which is fetched.
+        num_ctx: context in tokens, None for the one that is recommended.
+        own: a catalogue beside the shipped one.
+    """
+
+    name: str | None
+    quantisation: str | None = None
+    gguf: Path | None = None
+    num_ctx: int | None = None
+    own: Path | None = None
+
+
+@dataclass(frozen=True)
 class _Given:
     model: Model
     file: ModelFile
@@ -72,47 +91,42 @@ class _Given:
 
 
 def create_model(
-    name: str | None,
-    quantisation: str | None,
-    gguf: Path | None,
-    num_ctx: int | None,
-    *,
-    url: str,
-    keep_alive: float | str,
-    source: Source,
-    report: Report,
-    own: Path | None = None,
+    wanted: WantedModel, source: Source, report: Report, *, url: str, keep_alive: float | str
 ) -> CreatedModel:
-    """Make the model that `name` means, or that `gguf` is, in the Ollama at `url`.
+    """Make it in the Ollama at `url`.
 
     The model stays loaded for `keep_alive` after the checks. InvalidModel, ModelRefused, WrongBytes, EngineNotUsable,
     EngineRefused, and whatever keeps the file from being had.
     """
     with Ollama(url) as server:
         judged = judge(server.version())  # before anything is fetched for it
-        given = _given(load(own), name, quantisation, gguf, source, report)
+        given = _given(wanted, source, report)
         gate.accept(given.path, given.model)
-        wanted = _modelfile(given, num_ctx)
+        text = _modelfile(given, wanted.num_ctx)
         called = name_in_engine(given.model, given.file)
-        made = make(server, called, given.path, str(given.file.sha256), wanted.parameters, report)
+        made = make(server, called, given.path, str(given.file.sha256), text.parameters, report)
         with report.step(f"{called}: its vectors"):
             checks = verify(server, called, given.model, given.file.quantisation, keep_alive)
             vouch(server.url, called)
     notes = "; ".join(note for note in (judged.note, given.model.note) if note)
-    return CreatedModel(called, url, made.digest, str(given.file.sha256), wanted.num_ctx, made.already, checks, notes)
+    return CreatedModel(called, url, made.digest, str(given.file.sha256), text.num_ctx, made.already, checks, notes)
 
 
-def _given(
-    known: Catalog, name: str | None, quantisation: str | None, gguf: Path | None, source: Source, report: Report
-) -> _Given:
-    if gguf is not None:
-        model, file = transfer.identify(gguf, known, report)
-        return _Given(model, file, gguf)
-    if name is None:
-        raise InvalidModel("No model is named.", "Name one, or its file with --gguf.")
-    model, file = named(known, name, quantisation)
+def _given(wanted: WantedModel, source: Source, report: Report) -> _Given:
+    known = load(wanted.own)
+    if wanted.gguf is not None:
+        model, file = transfer.identify(wanted.gguf, known, report)
+        return _Given(model, file, wanted.gguf)
+    model, file = chosen(known, wanted)
     path = demo(report).gguf if model.id == "demo" else fetch.fetch(file, source, report).path
     return _Given(model, file, path)
+
+
+def chosen(known: Catalog, wanted: WantedModel) -> tuple[Model, ModelFile]:
+    """What the name that is wanted means. InvalidModel."""
+    if wanted.name is None:
+        raise InvalidModel("No model is named.", "Name one, or its file with --gguf.")
+    return named(known, wanted.name, wanted.quantisation)
 
 
 def _modelfile(given: _Given, num_ctx: int | None) -> Modelfile:

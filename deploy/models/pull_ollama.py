@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Group
 from rich.text import Text
@@ -10,7 +9,7 @@ from rich.text import Text
 from embedstack.deploy.advice import followable
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import InvalidModel
-from embedstack.deploy.models.create import named
+from embedstack.deploy.models.create import WantedModel, chosen
 from embedstack.deploy.models.files import load
 from embedstack.deploy.ollama.create import follow_progress
 from embedstack.deploy.ollama.create import pull as fetch
@@ -45,24 +44,15 @@ class PulledByOllama:
         return Group(head, Text(told, style="yellow"))
 
 
-def pull(
-    name: str,
-    quantisation: str | None,
-    num_ctx: int | None,
-    *,
-    url: str,
-    keep_alive: float | str,
-    report: Report,
-    own: Path | None = None,
-) -> PulledByOllama:
+def pull(wanted: WantedModel, report: Report, *, url: str, keep_alive: float | str) -> PulledByOllama:
     """Pull, set the context that the library leaves open, and check the vectors. InvalidModel, EngineRefused."""
-    model, file = named(load(own), name, quantisation)
+    model, file = chosen(load(wanted.own), wanted)
     if not file.tags:
         raise InvalidModel(
             f"Ollama's library has no {model.id} at {file.quantisation}.",
             f"Make it of its own file: `embedstack model create {model.id} --quantisation {file.quantisation}`.",
         )
-    tokens = num_ctx or model.context.recommended
+    tokens = wanted.num_ctx or model.context.recommended
     if tokens > model.context.trained:
         raise InvalidModel(
             f"num_ctx {tokens} is more than the {model.context.trained} that {model.id} was trained for."

@@ -12,6 +12,7 @@ from embedstack.deploy.errors import FolderNotUsable
 from embedstack.deploy.smoke import run
 from embedstack.deploy.smoke.pace import LENGTHS
 from embedstack.deploy.smoke.result import Smoke
+from embedstack.deploy.smoke.run import SmokeTarget
 
 # What XML 1.0 cannot hold, however it is escaped; a broken server may say anything.
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -52,20 +53,9 @@ def _plain(value: object) -> str:
     return _NOT_IN_XML.sub("�", str(value))
 
 
-def smoke(
-    url: str,
-    model: str,
-    key: str | None,
-    report: Report,
-    file: Path | None,
-    own: Path | None = None,
-    *,
-    throughput: bool = False,
-) -> Smoke:
-    """Every check of what answers at `url`, which serves a model of the catalogue, or of one's `own`; the JUnit report
-    goes into `file`. InvalidModel, BridgeRefused.
-    """
-    found = run.run(url, model, key, report, own=own, lengths=LENGTHS if throughput else ())
+def smoke(target: SmokeTarget, report: Report, file: Path | None, *, throughput: bool = False) -> Smoke:
+    """Every check; the JUnit report goes into `file`. InvalidModel, BridgeRefused."""
+    found = run.run(target, report, lengths=LENGTHS if throughput else ())
     if file is not None:
         write_junit(found, file)
     return found

@@ -1,6 +1,6 @@
 """All checks of what answers at a URL."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedstack.deploy.bridge_client import BridgeClient
@@ -15,27 +15,34 @@ from embedstack.models import catalog
 from embedstack.models.catalog import Catalog, CatalogError, Named
 
 
-def run(
-    url: str,
-    model: str,
-    key: str | None,
-    report: Report,
-    *,
-    paced: bool = True,
-    own: Path | None = None,
-    lengths: tuple[int, ...] = (),
-) -> Smoke:
-    """Every check against the bridge, the Ollama or the OpenAI-shaped server at `url`, which serves the model as
-    `model`; where `paced`, its pace is measured too, and its throughput at `lengths` of tokens. `own`: a catalogue
-    beside the shipped one. InvalidModel for a model that neither knows; BridgeRefused where nothing answers.
+@dataclass(frozen=True)
+class SmokeTarget:
+    """A bridge, an Ollama or an OpenAI-shaped server, and a model that it serves.
+
+    Attributes:
+        model: as it is called there.
+        key: None where it asks for none.
+        own: a catalogue beside the shipped one.
     """
-    named = _known(model, own)
+
+    url: str
+    model: str
+    key: str | None = None
+    own: Path | None = None
+
+
+def run(target: SmokeTarget, report: Report, *, paced: bool = True, lengths: tuple[int, ...] = ()) -> Smoke:
+    """Every check; where `paced`, its pace is measured too, and its throughput at `lengths` of tokens.
+
+    InvalidModel for a model that no catalogue knows; BridgeRefused where nothing answers.
+    """
+    named = _known(target.model, target.own)
     reference = named.model.reference
     if reference is None:
         raise InvalidModel(f"The catalogue has no reference texts for {named.model.id}: there is nothing to check by.")
-    with BridgeClient(url, key) as client:
+    with BridgeClient(target.url, target.key) as client:
         with report.step(f"what answers at {client.url}"):
-            server = servers.find(client, model)
+            server = servers.find(client, target.model)
             if server.kind == "bridge":
                 server = replace(server, native=named.model.dimensions)
         subject = Subject(server, named.model, _precision(named, server.precision), reference)
@@ -47,7 +54,7 @@ def run(
                 pace = _pace(server)
         by_length = tuple(_throughput(server, length, report) for length in lengths)
     alone, together = (pace.latency_ms, pace.texts_per_second) if pace else (None, None)
-    return Smoke(client.url, model, checks, alone, together, tuple(one for one in by_length if one))
+    return Smoke(client.url, target.model, checks, alone, together, tuple(one for one in by_length if one))
 
 
 def require(smoke: Smoke) -> None:

@@ -32,6 +32,7 @@ from embedstack.deploy.sites.found import site
 from embedstack.deploy.sites.site import Runner
 from embedstack.deploy.smoke import run as smoke_run
 from embedstack.deploy.smoke.proof import Proof, proof
+from embedstack.deploy.smoke.run import SmokeTarget
 from embedstack.deploy.stack import going, models, planning, store_step, webui_step
 from embedstack.deploy.stack.planning import Looked
 from embedstack.deploy.stack.result import Planned, Up
@@ -235,7 +236,7 @@ def _smoke(stack: Stack, served: PlannedModel, url: str, key: str | None, own: P
         stack.report.warn(f"{served.name} was not tested: the catalogue has no reference texts for it")
         return
     with stack.steps.step(f"smoke test of {served.name}") as doing:
-        smoke = smoke_run.run(url, served.name, key, stack.report, paced=False, own=own)
+        smoke = smoke_run.run(SmokeTarget(url, served.name, key, own), stack.report, paced=False)
         smoke_run.require(smoke)
         doing.did(f"{sum(check.passed is True for check in smoke.checks)} checks passed")
 

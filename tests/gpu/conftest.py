@@ -16,6 +16,7 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.smoke import run
 from embedstack.deploy.smoke import server as servers
 from embedstack.deploy.smoke.result import Smoke
+from embedstack.deploy.smoke.run import SmokeTarget
 from embedstack.deploy.smoke.server import EmbeddingServer
 from embedstack.models import catalog
 from embedstack.models.model import Model
@@ -39,7 +40,7 @@ def server() -> Iterator[EmbeddingServer]:
 def smoke() -> Smoke:
     """Every check of `embedstack smoke`, once for all tests."""
     assert URL
-    return run.run(URL, NAME, KEY, Report("smoke", as_json=True), paced=False)
+    return run.run(SmokeTarget(URL, NAME, KEY), Report("smoke", as_json=True), paced=False)
 
 
 @pytest.fixture(scope="session")

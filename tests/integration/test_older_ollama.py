@@ -15,6 +15,7 @@ from embedstack.deploy.doctor.ollama import running
 from embedstack.deploy.ollama.server import Ollama
 from embedstack.deploy.ollama.verify import check
 from embedstack.deploy.smoke import run as smoke
+from embedstack.deploy.smoke.run import SmokeTarget
 from embedstack.models import catalog
 from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge, bridge
@@ -81,7 +82,7 @@ def test_every_part_takes_it_for_usable(real: str, version: str) -> None:
         assert {found.severity for found in engines.check_ollama(seen)} <= {"warning", "note"}
         with Ollama(url) as server:
             assert [one for one in check(server, "demo", DEMO, "f16") if not one.ok] == []
-        found = smoke.run(url, "demo", None, REPORT, paced=False)
+        found = smoke.run(SmokeTarget(url, "demo"), REPORT, paced=False)
         assert [one.name for one in found.failed if "token" in one.name] == []
         with _front(url) as before:
             assert _checks(before) == []

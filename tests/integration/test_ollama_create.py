@@ -13,6 +13,7 @@ from embedstack.deploy.hub.source import Source
 from embedstack.deploy.models import create as model_create
 from embedstack.deploy.models import create as model_remove
 from embedstack.deploy.models import pull_ollama, show
+from embedstack.deploy.models.create import CreatedModel, WantedModel
 from embedstack.deploy.ollama import create as made
 from embedstack.deploy.ollama.create import Created, create, upload
 from embedstack.deploy.ollama.server import Ollama, Progress, ShownModel
@@ -194,10 +195,13 @@ def test_the_version_is_read_and_supported(server: Ollama, running: Running) -> 
 def test_the_verbs(server: Ollama, demo: DemoFiles, tmp_path: Path) -> None:
     """`create` from a file, `show` and `remove`, as a person would call them."""
     source = Source(None, offline=True, cache=tmp_path / "hub")
-    given = {"url": server.url, "keep_alive": -1, "source": source, "report": REPORT}
-    done = model_create.create_model(None, None, demo.gguf, 512, **given)  # type: ignore[arg-type]
+
+    def made(wanted: WantedModel) -> CreatedModel:
+        return model_create.create_model(wanted, source, REPORT, url=server.url, keep_alive=-1)
+
+    done = made(WantedModel(None, gguf=demo.gguf, num_ctx=512))
     assert (done.name, done.num_ctx, done.already) == ("demo", 512, False)
-    assert model_create.create_model("demo", None, None, 512, **given).already  # type: ignore[arg-type]
+    assert made(WantedModel("demo", num_ctx=512)).already
     shown = show.show("demo", None, server.url)
     assert shown.ollama is not None
     assert (shown.ollama.same, shown.ollama.num_ctx, shown.ollama.on_gpu) == (True, "512", 0)
@@ -220,7 +224,7 @@ def test_a_pulled_model_gets_its_context(server: Ollama, demo: DemoFiles, monkey
     tagged = msgspec.structs.replace(MODEL, files=(msgspec.structs.replace(MODEL.file(), tags=("demo:f16",)),))
     known = msgspec.structs.replace(catalog.load(), models={"demo": tagged})
     monkeypatch.setattr(pull_ollama, "load", lambda _: known)
-    pulled = pull_ollama.pull("demo", None, 512, url=server.url, keep_alive="-1", report=REPORT)
+    pulled = pull_ollama.pull(WantedModel("demo", num_ctx=512), REPORT, url=server.url, keep_alive="-1")
     assert (pulled.same, pulled.num_ctx, pulled.digest) == (True, 512, server.digest("demo"))
     shown = server.show("demo")
     assert shown is not None
@@ -239,4 +243,4 @@ def test_a_library_out_of_reach(tmp_path: Path) -> None:
         ollama_server(tmp_path / "models", env=nowhere) as fresh,
         pytest.raises(EngineRefused, match=r"refused to pull qwen3-embedding:4b: .*registry\.ollama\.ai"),
     ):
-        pull_ollama.pull("qwen3-embedding:4b", None, None, url=fresh.url, keep_alive=-1, report=REPORT)
+        pull_ollama.pull(WantedModel("qwen3-embedding:4b"), REPORT, url=fresh.url, keep_alive=-1)

@@ -14,6 +14,7 @@ from embedstack.deploy.errors import BridgeRefused, InvalidModel, SmokeFailed
 from embedstack.deploy.smoke import command, run
 from embedstack.deploy.smoke.proof import proof
 from embedstack.deploy.smoke.result import Smoke
+from embedstack.deploy.smoke.run import SmokeTarget
 from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge, bridge
 from tests.engines.process import free_port
@@ -42,7 +43,7 @@ def cached(demo: DemoFiles) -> Iterator[Bridge]:
 
 
 def smoked(url: str, model: str = "demo", key: str | None = None, *, paced: bool = False) -> Smoke:
-    return run.run(url, model, key, Report("smoke", as_json=True), paced=paced)
+    return run.run(SmokeTarget(url, model, key), Report("smoke", as_json=True), paced=paced)
 
 
 def failed(found: Smoke) -> set[str]:

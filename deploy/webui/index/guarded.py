@@ -24,7 +24,7 @@ from embedstack.deploy.webui.index import record as index_record
 from embedstack.deploy.webui.index import reindex as progress
 from embedstack.deploy.webui.index.guard import Cost, Judgement, Verdict
 from embedstack.deploy.webui.index.record import IndexRecord
-from embedstack.deploy.webui.index.reindex import Reindexed, reindex
+from embedstack.deploy.webui.index.reindex import Reindexed, ToReindex, reindex
 from embedstack.deploy.webui.library import Library
 from embedstack.deploy.webui.settings import put as wanted
 from embedstack.deploy.webui.settings.put import Difference, put
@@ -169,9 +169,9 @@ def settle(
     if reindex and judged.verdict in ("breaks", "unfinished"):
         changes = "; ".join(judged.changes) or "a reindex did not end, or not for every file"
         report.say_plain("[dim]•[/]", f"Open WebUI's index is made anew: {changes}; it has {indexed}")
-        before = verify.count(webui, known)
+        every = ToReindex(known, verify.count(webui, known))
         changed = put(webui, must)
-        done = make_anew(webui, index, model, now, report, known=known, before=before)
+        done = make_anew(webui, index, model, now, every, report)
         return Settled(judged.verdict, changed, done)
     if judged.verdict == "breaks":
         raise guard.refusal(judged, indexed, index.cost(webui, known, model), anew)
@@ -186,21 +186,16 @@ def make_anew(
     index: GuardedIndex,
     model: str,
     now: IndexFacts | None,
+    wanted: ToReindex,
     report: Report,
-    *,
-    known: Library,
-    before: verify.Counts,
-    chat_files: bool = False,
 ) -> Reindexed:
-    """Embed everything with what Open WebUI is set to; `model` is that, `now` what the bridge makes of it. `before`:
-    what was counted while its index could still be asked.
-    """
+    """Embed everything with what Open WebUI is set to; `model` is that, `now` what the bridge makes of it."""
     # Told to the bridge before, so that nothing is embedded through something else meanwhile.
     index.keep(now, model, report, complete=False)
     if now is None:
         index.doubt()
-    chunks = cost_of(webui, known, None, model).chunks
-    done = reindex(webui, known, before, report, chunks=chunks, answered=index.answered, chat_files=chat_files)
+    chunks = cost_of(webui, wanted.known, None, model).chunks
+    done = reindex(webui, wanted, report, chunks=chunks, answered=index.answered)
     index.keep(now, model, report, complete=not done.exit_code)
     return done
 

@@ -140,15 +140,23 @@ def told_left(files: tuple[ChatFile, ...]) -> str:
     )
 
 
+@dataclass(frozen=True)
+class ToReindex:
+    """What is to be embedded anew.
+
+    Attributes:
+        known: what Open WebUI has.
+        before: what was counted of it while its index could still be asked.
+        chat_files: whether files attached to chats are embedded, too.
+    """
+
+    known: Library
+    before: Counts
+    chat_files: bool = False
+
+
 def reindex(
-    webui: Webui,
-    known: Library,
-    before: Counts,
-    report: Report,
-    *,
-    chunks: int,
-    answered: Callable[[], int | None],
-    chat_files: bool = False,
+    webui: Webui, wanted: ToReindex, report: Report, *, chunks: int, answered: Callable[[], int | None]
 ) -> Reindexed:
     """Open WebUI's three calls in their order, then the check. `chunks` about; `answered`: texts so far, for progress.
 
@@ -161,9 +169,9 @@ def reindex(
         _call(webui, "/api/v1/knowledge/metadata/reindex", report, "their names embedded anew", answered, 0)
     )
     memories, forgotten = _memories(webui, report, answered)
-    loose, broken = _chat_files(webui, known, report, wanted=chat_files)
+    loose, broken = _chat_files(webui, wanted.known, report, wanted=wanted.chat_files)
     with report.step("counting and asking"):
-        checked = [verify.base(webui, knowledge, before) for knowledge in known.knowledge]
+        checked = [verify.base(webui, knowledge, wanted.before) for knowledge in wanted.known.knowledge]
     return Reindexed(
         url=webui.url,
         bases=tuple(base for base, _ in checked),

@@ -14,7 +14,7 @@ from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import guarded, verify
 from embedstack.deploy.webui.index import record as index_record
 from embedstack.deploy.webui.index.guarded import GuardedIndex
-from embedstack.deploy.webui.index.reindex import Reindexed
+from embedstack.deploy.webui.index.reindex import Reindexed, ToReindex
 from embedstack.deploy.webui.verbs import own as webui_own
 from embedstack.deploy.webui.verbs import theirs
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
@@ -59,7 +59,7 @@ def _anew(webui: Webui, at: GuardedIndex, bridge: str, report: Report, chat_file
         at = GuardedIndex(at.path)
     known = library.look(webui)
     now, before = at.facts(model, report), verify.count(webui, known)
-    return guarded.make_anew(webui, at, model, now, report, known=known, before=before, chat_files=chat_files)
+    return guarded.make_anew(webui, at, model, now, ToReindex(known, before, chat_files), report)
 
 
 def _address(fields: Mapping[str, Any]) -> str:

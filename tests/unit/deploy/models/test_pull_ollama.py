@@ -10,6 +10,7 @@ from embedstack.deploy.cli import app
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.models import pull_ollama
+from embedstack.deploy.models.create import WantedModel
 from embedstack.deploy.models.pull_ollama import PulledByOllama
 
 PULLED = PulledByOllama("qwen3-embedding:4b", "qwen3-embedding:4b", "Q4_K_M", "http://x", "d", "s", True, 8192, ())
@@ -29,7 +30,7 @@ def test_other_weights_are_told_with_the_command_that_makes_the_right_ones() -> 
 def test_what_the_library_has_not_is_made_from_the_hub() -> None:
     """By the same kind of command; and what a person is told to type can be typed."""
     with pytest.raises(InvalidModel) as told:
-        pull_ollama.pull("demo", None, None, url="http://x", keep_alive=0, report=Report("model pull", as_json=True))
+        pull_ollama.pull(WantedModel("demo"), Report("model pull", as_json=True), url="http://x", keep_alive=0)
 
     assert "`embedstack model create " in told.value.advice
     helped = CliRunner().invoke(app, ["model", "create", "--help"], env={"COLUMNS": "200"}).stdout

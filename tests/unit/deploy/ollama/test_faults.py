@@ -12,6 +12,7 @@ from embedstack.deploy.errors import EngineNotUsable, EngineRefused, InvalidMode
 from embedstack.deploy.hub.source import Source
 from embedstack.deploy.models import create as model_create
 from embedstack.deploy.models import pull_ollama, show
+from embedstack.deploy.models.create import WantedModel
 from embedstack.deploy.ollama import create as made
 from embedstack.deploy.ollama.create import Made, create, pull
 from embedstack.deploy.ollama.server import Ollama, Progress, keep_alive_value, same_name
@@ -54,7 +55,7 @@ def test_an_ollama_too_old(tmp_path: Path) -> None:
     """It is refused before any file is fetched for it."""
     source = Source(None, offline=True, cache=tmp_path)
     with serve(ollama(OLD)) as url, pytest.raises(EngineNotUsable, match=r"Ollama 0\.11\.4 is too old"):
-        model_create.create_model("demo", None, None, None, url=url, keep_alive=-1, source=source, report=REPORT)
+        model_create.create_model(WantedModel("demo"), source, REPORT, url=url, keep_alive=-1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,7 +142,7 @@ def test_the_progress_of_a_pull_reaches_the_person(capsys: pytest.CaptureFixture
 def test_what_the_library_does_not_have() -> None:
     """A file without a tag there is told before anybody is asked, with the other way."""
     with pytest.raises(InvalidModel, match="no qwen3-embedding:4b at Q6_K") as refused:
-        pull_ollama.pull("qwen3-embedding:4b", "Q6_K", None, url="http://127.0.0.1:1", keep_alive=-1, report=REPORT)
+        pull_ollama.pull(WantedModel("qwen3-embedding:4b", "Q6_K"), REPORT, url="http://127.0.0.1:1", keep_alive=-1)
     assert "model create" in refused.value.advice
 
 

@@ -21,6 +21,7 @@ from embedstack.deploy.smoke import command, run, verdicts
 from embedstack.deploy.smoke.command import junit
 from embedstack.deploy.smoke.pace import Throughput
 from embedstack.deploy.smoke.result import Check, Smoke
+from embedstack.deploy.smoke.run import SmokeTarget
 from tests.unit.deploy.test_record import KNOWN
 from tests.unit.embedstack.models.test_own_catalog import tiny
 
@@ -136,8 +137,8 @@ def test_the_command_takes_the_catalogue_of_the_settings(tmp_path: Path, monkeyp
     """As every verb about models does."""
     asked: list[Path | None] = []
 
-    def known(*_: object, own: Path | None, **__: object) -> Smoke:
-        asked.append(own)
+    def known(target: SmokeTarget, *_: object, **__: object) -> Smoke:
+        asked.append(target.own)
         return smoke_of(GOOD)
 
     monkeypatch.chdir(tmp_path)
@@ -207,8 +208,8 @@ def test_the_stacks_own_bridge_is_asked_with_its_own_key(
     """After `up --expose all` it answers to nobody without one; no other bridge is ever sent it."""
     asked: list[tuple[object, ...]] = []
 
-    def known(*given: object, **_: object) -> Smoke:
-        asked.append((given[0], given[2]))
+    def known(target: SmokeTarget, *_: object, **__: object) -> Smoke:
+        asked.append((target.url, target.key))
         return smoke_of(GOOD)
 
     monkeypatch.chdir(tmp_path)

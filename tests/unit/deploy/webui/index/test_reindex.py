@@ -10,7 +10,7 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.errors import ReindexFailed, WebuiRefused
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import reindex
-from embedstack.deploy.webui.index.reindex import ChatFile, Reindexed
+from embedstack.deploy.webui.index.reindex import ChatFile, Reindexed, ToReindex
 from embedstack.deploy.webui.index.verify import Base, Failed
 from embedstack.deploy.webui.library import File, Library
 
@@ -38,8 +38,8 @@ class FaultyReindex(Webui):
 
 
 def _reindexed(webui: Webui, *, chat_files: bool) -> Reindexed:
-    known = Library((), (ATTACHED,), 2)
-    return reindex.reindex(webui, known, {}, REPORT, chunks=0, answered=lambda: None, chat_files=chat_files)
+    wanted = ToReindex(Library((), (ATTACHED,), 2), {}, chat_files)
+    return reindex.reindex(webui, wanted, REPORT, chunks=0, answered=lambda: None)
 
 
 def test_each_failure_is_told_and_the_rest_is_done() -> None:
