@@ -14,7 +14,7 @@ from embedstack.contract import wire
 from embedstack.contract.answers import CacheStats, IndexFacts, Readiness, TraceRecord
 from embedstack.deploy import record, secrets
 from embedstack.deploy.errors import BridgeRefused, NotRunning, PartNotReady
-from embedstack.deploy.http import NoAnswer, Response, Server
+from embedstack.deploy.http import HttpServer, NoAnswer, Response
 from embedstack.deploy.places import places
 
 TIMEOUT = 120.0  # seconds
@@ -28,7 +28,7 @@ class BridgeClient:
 
     def __init__(self, url: str, key: str | None = None) -> None:
         self.url = url.rstrip("/")
-        self._server = Server(url, key)
+        self._server = HttpServer(url, key)
 
     def __enter__(self) -> "BridgeClient":
         return self
@@ -131,7 +131,7 @@ class BridgeApi:
 
     def __init__(self, url: str, admin_key: str | None) -> None:
         self.url = url.rstrip("/")
-        self._server = Server(url, admin_key)
+        self._server = HttpServer(url, admin_key)
 
     def __enter__(self) -> "BridgeApi":
         return self

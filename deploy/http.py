@@ -10,7 +10,7 @@ from requests import Response
 
 from embedstack.host.addresses import is_here
 
-__all__ = ["NoAnswer", "Response", "Server", "behind_proxies", "get_json", "session"]
+__all__ = ["HttpServer", "NoAnswer", "Response", "behind_proxies", "get_json", "session"]
 
 
 class NoAnswer(Exception):
@@ -42,7 +42,7 @@ def get_json(url: str, timeout: float) -> Any:
         return None
 
 
-class Server:
+class HttpServer:
     """A bridge or an Open WebUI at `url`, asked with a key where it wants one; never through a proxy."""
 
     def __init__(self, url: str, key: str | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from embedstack.bridge.errors import IndexMismatch, NotKept
-from embedstack.bridge.index import facts as index
+from embedstack.bridge.index import fingerprint as index
 from embedstack.bridge.index.fingerprint import Fingerprint
 from embedstack.bridge.request import EmbedRequest
 from embedstack.contract.answers import IndexFacts

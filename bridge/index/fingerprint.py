@@ -1,8 +1,14 @@
-"""What a vector depends on besides the text, in one short name. Pure."""
+"""What a vector depends on besides the text, and an index of documents, in one short name each. Pure."""
 
 import hashlib
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
+
+from embedstack.contract.answers import IndexFacts
 
 # Raised whenever normalising, rendering or cutting changes what reaches the engine for most requests. Where it does so
 # for a few texts alone (rare marks), their keys change by themselves: a key is made of the final text.
@@ -38,3 +44,33 @@ class Fingerprint:
         seed.update(text.encode())
         digest: bytes = seed.digest()
         return digest
+
+
+def index_id(served: str, dimensions: int, document_prefix: str) -> str:
+    """16 hexadecimal digits. Vectors of two indexes with different ones are not to be compared."""
+    # Earlier versions normalised the prompt with Python's tables, and their indexes keep their names.
+    parts = f"{served} {dimensions} {unicodedata.normalize('NFC', document_prefix)}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def facts(served: Fingerprint, dimensions: int, document_prefix: str) -> IndexFacts:
+    return IndexFacts(
+        fingerprint=index_id(served.id, dimensions, document_prefix),
+        model=served.model,
+        precision=served.precision,
+        dimensions=dimensions,
+        style=served.style,
+        document_prefix=document_prefix,
+        served=served.id,
+    )
+
+
+@lru_cache(maxsize=2)
+def dimensions_by_id(served: str, sizes: range, document_prefix: str) -> Mapping[str, int]:
+    """Each index that these vectors can make, by its fingerprint: 2,529 sizes of the 4B take a few milliseconds."""
+    return MappingProxyType({index_id(served, size, document_prefix): size for size in sizes})
+
+
+def told(served: Fingerprint, dimensions: int) -> str:
+    """For a sentence."""
+    return f"{served.model} at {served.precision}, {dimensions} dimensions"

@@ -44,13 +44,12 @@ def smoke(
     ] = False,
 ) -> Data:
     """Check that what answers at a URL is right: dimensions, norm, end of text, cuts, roles, published scores."""
-    from embedstack.deploy.smoke import command
-    from embedstack.deploy.smoke.run import SmokeTarget
+    from embedstack.deploy.smoke import run as checks
 
     settings = run.settings()
     where = _access(settings.stack.name, url, key)
-    target = SmokeTarget(where.url, model or where.model or settings.model.id, where.key, settings.model.catalog)
-    return command.smoke(target, run.report, junit, throughput=throughput)
+    target = checks.SmokeTarget(where.url, model or where.model or settings.model.id, where.key, settings.model.catalog)
+    return checks.smoke(target, run.report, junit, throughput=throughput)
 
 
 @verb("cache stats", "Example: embedstack cache stats --json", takes=("stack", "config"))

@@ -124,9 +124,9 @@ def demo(
 @verb("webui open", "Example: embedstack webui open")
 def open_(run: VerbRun) -> Data:
     """Open it in the browser, and say its address."""
-    from embedstack.deploy.webui.verbs import open as command
+    from embedstack.deploy.webui.verbs import status
 
-    return command.open_(run.settings(), run.report, browse=not run.as_json)
+    return status.open_(run.settings(), run.report, browse=not run.as_json)
 
 
 @verb("webui password", "Example: embedstack webui password")

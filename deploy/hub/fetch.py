@@ -56,7 +56,7 @@ def _cached(place: Slot, wanted: WantedFile, report: Report) -> Path | None:
 def _fetched(place: Slot, wanted: WantedFile, source: Source, report: Report, wait: HubPatience) -> Obtained:
     # Imported here: huggingface_hub takes 0.3 s, and a second `up` needs nothing of it.
     from embedstack.deploy.hub import remote
-    from embedstack.deploy.hub.download import download
+    from embedstack.deploy.hub.persist import download
 
     with remote.WeakFileLock(place.lock):  # the library's own lock: no two programs fetch one file at once
         if (path := _cached(place, wanted, report)) is not None:

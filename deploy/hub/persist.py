@@ -1,4 +1,7 @@
-"""Asking the Hub again where it may help: after 429, 5xx and cuts, with growing pauses, as long as there is hope."""
+"""The bytes of a file, onto the end of what has come before.
+
+Asking the Hub again where it may help: after 429, 5xx and cuts, with growing pauses, as long as there is hope.
+"""
 
 import os
 from collections.abc import Callable
@@ -6,9 +9,10 @@ from typing import TypeVar
 
 import httpx2
 
-from embedstack.deploy.console import Report
-from embedstack.deploy.errors import DeployError
+from embedstack.deploy.console import Report, Transfer
+from embedstack.deploy.errors import DeployError, WrongBytes
 from embedstack.deploy.hub import refusal, remote
+from embedstack.deploy.hub.cache import Slot
 from embedstack.deploy.hub.patience import HubPatience, retry_after
 from embedstack.deploy.hub.source import Source, WantedFile, token
 
@@ -76,3 +80,42 @@ def _why(error: httpx2.HTTPError) -> str:
     if isinstance(error, remote.HfHubHTTPError):
         return f"HTTP {error.response.status_code}"
     return str(error) or type(error).__name__
+
+
+def download(wanted: WantedFile, slot: Slot, source: Source, report: Report, wait: HubPatience) -> None:
+    """Bring the partial file to its full length; what has come stays, whatever ends it.
+
+    HubUnreachable, HubRefused, NotEnoughSpace, FolderNotUsable, WrongBytes.
+    """
+    if slot.so_far() > wanted.bytes:
+        slot.partial.unlink()
+    refusal.ensure_space(slot.blob.parent, wanted.bytes - slot.so_far(), refusal.CACHE)
+    if slot.so_far() == wanted.bytes:
+        return
+    persist(lambda: remote.look(wanted, source), slot.so_far, wanted, source, report, wait)
+    if had := slot.so_far():
+        report.say_plain("[dim]=[/]", f"{wanted.name}: goes on at {had / 1e6:,.1f} of {wanted.bytes / 1e6:,.1f} MB")
+    with report.transfer(wanted.name, wanted.bytes) as transfer:
+        persist(lambda: _append(wanted, slot, source, transfer), slot.so_far, wanted, source, report, wait)
+
+
+def _append(wanted: WantedFile, slot: Slot, source: Source, transfer: Transfer) -> None:
+    """One request, from the end of the partial file on. Its errors are the transport's."""
+    had = slot.so_far()
+    if had == wanted.bytes:  # cut after the last byte
+        return
+    with remote.body(wanted, source, had) as (begins, chunks), slot.partial.open("ab") as file:
+        if begins < had:  # the server knows no ranges: from the start, then
+            file.truncate(begins)
+        done = begins
+        for chunk in chunks:
+            done += len(chunk)
+            if done > wanted.bytes:
+                raise WrongBytes(
+                    f"{source.url} sends more than the {wanted.bytes} bytes of {wanted.name}.",
+                    "Take another mirror, or none: leave out --endpoint and HF_ENDPOINT.",
+                )
+            file.write(chunk)
+            transfer.at(done)
+    if done < wanted.bytes:
+        raise remote.CutShort(f"the answer ended after {done} of {wanted.bytes} bytes")

@@ -25,7 +25,7 @@ WEBUI_SECRETS = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_PASSWORD", "RAG_OLLAMA_API_KEY
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class PartSurroundings:
     """What of this machine the parts depend on.
 
     Attributes:
@@ -43,7 +43,7 @@ class Surroundings:
     python: str = sys.executable
 
 
-def specs(plan: Plan, secrets: WebuiSecrets, places: Places, here: Surroundings) -> tuple[PartSpec, ...]:
+def specs(plan: Plan, secrets: WebuiSecrets, places: Places, here: PartSurroundings) -> tuple[PartSpec, ...]:
     """The parts in the order in which they start."""
     found: list[PartSpec] = []
     if plan.engine.own_ollama:
@@ -93,7 +93,7 @@ def _ollama(plan: Plan, places: Places) -> PartSpec:
     )
 
 
-def _vllm(plan: Plan, served: PlannedModel, places: Places, here: Surroundings) -> PartSpec:
+def _vllm(plan: Plan, served: PlannedModel, places: Places, here: PartSurroundings) -> PartSpec:
     wanted = plan.settings.vllm
     on_gpu = ("--dtype", "bfloat16", "--gpu-memory-utilization", str(engines.vllm_memory(plan)))
     program = plan.vllm or plan.engine.program
@@ -141,7 +141,7 @@ def _before_vllm(plan: Plan, beside: PlannedModel) -> _Bridge:
     return _Bridge(BRIDGE_BF16, plan.settings.ports.bridge_bf16, beside, engine, (VLLM,))
 
 
-def _bridge(plan: Plan, bridge: _Bridge, places: Places, here: Surroundings) -> PartSpec:
+def _bridge(plan: Plan, bridge: _Bridge, places: Places, here: PartSurroundings) -> PartSpec:
     served = bridge.served
     around = BridgeSurroundings(
         listen=(plan.bridge_host, bridge.port),

@@ -52,7 +52,7 @@ class Native:
     ) -> NativeRunner:
         stamp = parts.write_files(plan, secrets, places)
         webui = self.webui_environment(plan.settings)
-        here = parts.Surroundings(
+        here = parts.PartSurroundings(
             webui=webui.program if webui else None,
             gpu=gpu and not plan.settings.engine.cpu,
             names=machine(None).names,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from embedstack.deploy.errors import PartNotReady, WebuiRefused
-from embedstack.deploy.http import NoAnswer, Response, Server
+from embedstack.deploy.http import HttpServer, NoAnswer, Response
 
 TIMEOUT = 60.0  # seconds
 LONGEST = 300  # characters of an answer that are told
@@ -20,7 +20,7 @@ class Webui:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._server = Server(url)
+        self._server = HttpServer(url)
 
     def __enter__(self) -> "Webui":
         return self

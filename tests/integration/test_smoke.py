@@ -11,7 +11,7 @@ import pytest
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import BridgeRefused, InvalidModel, SmokeFailed
-from embedstack.deploy.smoke import command, run
+from embedstack.deploy.smoke import run
 from embedstack.deploy.smoke.proof import proof
 from embedstack.deploy.smoke.result import Smoke
 from embedstack.deploy.smoke.run import SmokeTarget
@@ -177,7 +177,7 @@ def test_junit_tells_what_failed(cached: Bridge, tmp_path: Path) -> None:
     """A case a check, a failure where one failed, in a file that an XML parser reads."""
     file = tmp_path / "reports" / "smoke.xml"
     with wrong_bridge(cached.url, wrongs.no_end_of_text) as url:
-        command.write_junit(smoked(url), file)
+        run.write_junit(smoked(url), file)
 
     suite = ET.parse(file).getroot()  # noqa: S314 -- our own
     assert {case.get("name") for case in suite.iter("testcase")} == EVERY

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import DeployError, ReindexFailed, WebuiRefused
-from embedstack.deploy.http import NoAnswer, Server
+from embedstack.deploy.http import HttpServer, NoAnswer
 from embedstack.deploy.webui import library
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.index import verify
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 def texts(url: str, key: str | None) -> int | None:
     """Texts that the bridge has answered since its start; None where it does not tell."""
-    with closing(Server(url, key)) as bridge:
+    with closing(HttpServer(url, key)) as bridge:
         try:
             answer = bridge.ask("GET", "/metrics", timeout=10)
         except NoAnswer:

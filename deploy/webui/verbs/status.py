@@ -1,16 +1,21 @@
-"""`embedstack webui status`: Open WebUI's settings as they are and as they should be."""
+"""`embedstack webui status`: Open WebUI's settings as they are and as they should be; and `webui open`: its page."""
 
 from __future__ import annotations
 
+import webbrowser
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from embedstack.deploy import record
 from embedstack.deploy.advice import followable
 from embedstack.deploy.config import LoadedSettings
 from embedstack.deploy.console import Report
+from embedstack.deploy.places import places
+from embedstack.deploy.settings import Settings
+from embedstack.deploy.sites import found
 from embedstack.deploy.webui import version
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.settings import shown as setting
@@ -18,6 +23,7 @@ from embedstack.deploy.webui.settings.shown import WebuiSetting
 from embedstack.deploy.webui.verbs import own as webui_own
 from embedstack.deploy.webui.verbs import theirs
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
+from embedstack.host.addresses import LOOPBACK
 from embedstack.words import joined
 
 
@@ -108,3 +114,31 @@ def _named(there: Elsewhere) -> dict[str, str]:
 
 def _status(url: str, told: str, rows: tuple[WebuiSetting, ...], first: str = "") -> WebuiStatus:
     return WebuiStatus(url, told, version.known(told), rows, int(any(row.differs for row in rows)), first)
+
+
+@dataclass(frozen=True)
+class WebuiOpen:
+    """`opened` False where no browser could be asked to."""
+
+    url: str
+    account: str
+    opened: bool
+
+    def __rich__(self) -> Group:
+        as_whom = Text(followable(f"as {self.account}; `embedstack config secrets` has the password"), "dim")
+        return Group(Text(self.url, no_wrap=True, overflow="ignore"), as_whom)
+
+
+def open_(settings: Settings, report: Report, *, browse: bool) -> WebuiOpen:
+    """NotRunning where it does not run."""
+    where = places(settings.stack.name)
+    running = webui_own.part(found.of_record(record.read(where), where, report).states())
+    url = running.address or f"http://{LOOPBACK}:{settings.ports.webui}"
+    return WebuiOpen(url, settings.webui.admin_email, browse and _opened(url))
+
+
+def _opened(url: str) -> bool:
+    try:
+        return webbrowser.open(url)
+    except webbrowser.Error:
+        return False

@@ -6,7 +6,7 @@ import msgspec
 
 from embedstack.deploy.native import parts
 from embedstack.deploy.native.part import PartSpec
-from embedstack.deploy.native.parts import Surroundings
+from embedstack.deploy.native.parts import PartSurroundings
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.secrets import Secrets
@@ -33,6 +33,6 @@ def demo_plan(demo: DemoFiles, wanted: Settings, engine: PlannedEngine = EMBEDDE
     return Plan(wanted, "native", "as asked for", engine, served)
 
 
-def specs(plan: Plan, places: Places, here: Surroundings | None = None) -> tuple[PartSpec, ...]:
+def specs(plan: Plan, places: Places, here: PartSurroundings | None = None) -> tuple[PartSpec, ...]:
     stamp = parts.write_files(plan, SECRETS, places)
-    return parts.specs(plan, SECRETS, places, here or Surroundings(stamp=stamp))
+    return parts.specs(plan, SECRETS, places, here or PartSurroundings(stamp=stamp))

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from embedstack.deploy.native import client, parts
-from embedstack.deploy.native.parts import Surroundings
+from embedstack.deploy.native.parts import PartSurroundings
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import engines
 from embedstack.deploy.plan.engines import Blocker
@@ -137,7 +137,7 @@ def test_open_webui_is_installed_once_started_and_restarted(places: Places, demo
     assert install.ensure(wanted.webui, report()) == made
     plan = demo_plan(demo, wanted)
     client.start_supervisor(places)
-    client.apply(places, specs(plan, places, Surroundings(webui=made.program)), report())
+    client.apply(places, specs(plan, places, PartSurroundings(webui=made.program)), report())
     client.wait_ready(places, [parts.BRIDGE, parts.WEBUI], 240, report())
     who = {"email": "admin@localhost", "password": "the first password"}
     assert requests.post(f"{plan.webui_url}/api/v1/auths/signin", json=who, timeout=60).status_code == 200

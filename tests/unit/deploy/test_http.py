@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from embedstack.deploy.http import NoAnswer, Server, behind_proxies, get_json
+from embedstack.deploy.http import HttpServer, NoAnswer, behind_proxies, get_json
 
 NOBODY = "http://127.0.0.1:9"
 PAGES = {"/json": (200, b'{"well": true}'), "/text": (200, b"well"), "/error": (503, b'{"well": false}')}
@@ -59,7 +59,7 @@ def test_this_machine_is_asked_without_a_proxy(url: str, monkeypatch: pytest.Mon
         monkeypatch.delenv(name, raising=False)
 
     assert get_json(f"{url}/json", 5.0) == {"well": True}
-    with closing(Server(url)) as server:
+    with closing(HttpServer(url)) as server:
         assert server.ask("GET", "/json", timeout=5.0).json() == {"well": True}
 
 
@@ -79,7 +79,7 @@ def test_another_machine_may_lie_behind_one(url: str, expected: bool) -> None:
 
 def test_a_key_is_sent_from_its_first_use_on(url: str) -> None:
     """Given at once, or later, as a sign-in gives it."""
-    with closing(Server(f"{url}/", "first")) as server:
+    with closing(HttpServer(f"{url}/", "first")) as server:
         assert server.ask("GET", "/key", timeout=5.0).text == "Bearer first"
         server.use_key("second")
         assert server.ask("GET", "/key", timeout=5.0).text == "Bearer second"
@@ -87,5 +87,5 @@ def test_a_key_is_sent_from_its_first_use_on(url: str) -> None:
 
 def test_no_answer_says_why() -> None:
     """With the words of the system."""
-    with closing(Server(NOBODY)) as server, pytest.raises(NoAnswer, match="refused"):
+    with closing(HttpServer(NOBODY)) as server, pytest.raises(NoAnswer, match="refused"):
         server.ask("GET", "/json", timeout=5.0)

@@ -10,8 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.normalizers import NFC
 
-from embedstack.bridge.index.facts import index_id
-from embedstack.bridge.index.fingerprint import Fingerprint
+from embedstack.bridge.index.fingerprint import Fingerprint, index_id
 from embedstack.bridge.text import vocabulary
 from embedstack.bridge.text.text import normalise
 from tests.reference import random_model

@@ -8,7 +8,7 @@ import pytest
 
 from embedstack.deploy.native import parts
 from embedstack.deploy.native.part import PartSpec, as_now_named, inherited
-from embedstack.deploy.native.parts import Surroundings
+from embedstack.deploy.native.parts import PartSurroundings
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.secrets import Secrets
@@ -23,7 +23,7 @@ FOLDER = PlannedModel(MODEL, "qwen3-embedding:4b-bf16", "bf16", 8192, None, None
 OLLAMA = PlannedEngine("ollama", True, "installed", "http://127.0.0.1:11434", Path("/usr/bin/ollama"))
 VLLM = PlannedEngine("vllm", True, "as asked for", "http://127.0.0.1:8000", Path("/usr/bin/vllm"))
 EMBEDDED = PlannedEngine("embedded", True, "no Ollama is here")
-HERE = Surroundings(webui=Path("/webui/bin/open-webui"), python="/usr/bin/python3")
+HERE = PartSurroundings(webui=Path("/webui/bin/open-webui"), python="/usr/bin/python3")
 
 
 def plan(
@@ -33,7 +33,7 @@ def plan(
     return Plan(settings, "native", "as asked for", engine, served, beside, Path("/usr/bin/vllm"))
 
 
-def specs(wanted: Plan, here: Surroundings = HERE) -> dict[str, PartSpec]:
+def specs(wanted: Plan, here: PartSurroundings = HERE) -> dict[str, PartSpec]:
     return {spec.name: spec for spec in parts.specs(wanted, SECRETS, PLACES, here)}
 
 

@@ -12,7 +12,7 @@ from embedstack.deploy.docker.argv import Project
 from embedstack.deploy.doctor import webui as doctor
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.native import parts
-from embedstack.deploy.native.parts import Surroundings
+from embedstack.deploy.native.parts import PartSurroundings
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import stores
 from embedstack.deploy.plan.plan import Mode
@@ -151,7 +151,7 @@ def test_a_native_open_webui_is_given_the_server_and_its_password(tmp_path: Path
     wanted = _external(tmp_path / "key")
     made = replace(plan(webui={"vector_store": "pgvector", "vector_store_url": POSTGRES}), mode="native")
     made = replace(made, store=store_step.store_server(wanted, Native(), 2560))
-    specs = parts.specs(made, FixedSecrets(), Places(Path("/stack")), Surroundings(webui=Path("/w/bin/open-webui")))
+    specs = parts.specs(made, FixedSecrets(), Places(Path("/stack")), PartSurroundings(webui=Path("/w/bin/open-webui")))
     (webui,) = [spec for spec in specs if spec.name == "open-webui"]
     assert webui.environment["PGVECTOR_DB_URL"] == "postgresql://me:word@db:5432/webui"
     assert webui.shown["PGVECTOR_DB_URL"] == "***"

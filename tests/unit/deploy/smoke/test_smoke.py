@@ -17,11 +17,10 @@ from embedstack.deploy.cli import app
 from embedstack.deploy.cli.bridge import BRIDGE_URL
 from embedstack.deploy.errors import FolderNotUsable, InvalidModel
 from embedstack.deploy.places import places
-from embedstack.deploy.smoke import command, run, verdicts
-from embedstack.deploy.smoke.command import junit
+from embedstack.deploy.smoke import run, verdicts
 from embedstack.deploy.smoke.pace import Throughput
 from embedstack.deploy.smoke.result import Check, Smoke
-from embedstack.deploy.smoke.run import SmokeTarget
+from embedstack.deploy.smoke.run import SmokeTarget, junit
 from tests.unit.deploy.test_record import KNOWN
 from tests.unit.embedstack.models.test_own_catalog import tiny
 
@@ -101,7 +100,7 @@ def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
 
     with pytest.raises(FolderNotUsable, match="taken"):
-        command.write_junit(smoke_of(GOOD), tmp_path / "taken" / "smoke.xml")
+        run.write_junit(smoke_of(GOOD), tmp_path / "taken" / "smoke.xml")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from embedstack.bridge.errors import IndexMismatch, NotKept
-from embedstack.bridge.index import facts
+from embedstack.bridge.index import fingerprint as index
 from embedstack.bridge.index.expectation import Expectation
 from embedstack.bridge.index.fingerprint import Fingerprint
 from embedstack.bridge.request import EmbedRequest
@@ -24,10 +24,10 @@ def _expectation(folder: Path | None = None, configured: str | None = None) -> E
 
 def test_each_of_the_three_makes_another_index() -> None:
     """Vectors, dimensions, document prefix; and the same three the same one, in every process."""
-    first = facts.facts(SERVED, 1024, "")
+    first = index.facts(SERVED, 1024, "")
 
-    assert first.fingerprint == facts.index_id(SERVED.id, 1024, "")
-    assert len({first.fingerprint, *(facts.facts(*of).fingerprint for of in _OTHERS)}) == 1 + len(_OTHERS)
+    assert first.fingerprint == index.index_id(SERVED.id, 1024, "")
+    assert len({first.fingerprint, *(index.facts(*of).fingerprint for of in _OTHERS)}) == 1 + len(_OTHERS)
 
 
 _OTHERS = ((OTHER, 1024, ""), (SERVED, 1025, ""), (SERVED, 1024, "passage: "))
@@ -36,7 +36,7 @@ _OTHERS = ((OTHER, 1024, ""), (SERVED, 1025, ""), (SERVED, 1024, "passage: "))
 def test_other_weights_are_refused_and_told_by_what_was_kept(tmp_path: Path) -> None:
     """The words for what the index was made with outlive the bridge that could have computed them."""
     made = _expectation(tmp_path)
-    assert made.expect(facts.index_id(SERVED.id, 1024, ""), "qwen3-embedding:4b@1024", SERVED)
+    assert made.expect(index.index_id(SERVED.id, 1024, ""), "qwen3-embedding:4b@1024", SERVED)
     made.check(ASKED, 1024, SERVED)
 
     with pytest.raises(IndexMismatch) as refused:
@@ -48,7 +48,7 @@ def test_other_weights_are_refused_and_told_by_what_was_kept(tmp_path: Path) -> 
 
 def test_engines_that_change_are_seen_at_the_next_request() -> None:
     """A request is held against what would answer it, not against what answered before."""
-    expectation = _expectation(configured=facts.index_id(SERVED.id, 2560, ""))
+    expectation = _expectation(configured=index.index_id(SERVED.id, 2560, ""))
 
     expectation.check(ASKED, 2560, SERVED)
     with pytest.raises(IndexMismatch):
@@ -61,13 +61,13 @@ def test_nothing_is_expected_where_nothing_was_said() -> None:
     expectation = _expectation()
 
     expectation.check(ASKED, 32, SERVED)
-    assert not expectation.expect(facts.index_id(SERVED.id, 64, ""), "", SERVED)
+    assert not expectation.expect(index.index_id(SERVED.id, 64, ""), "", SERVED)
     with pytest.raises(IndexMismatch, match="64 dimensions"):
         expectation.check(ASKED, 32, SERVED)
 
 
-@pytest.mark.parametrize("fingerprint", [facts.index_id(SERVED.id, 64, ""), None])
-@pytest.mark.parametrize("before", [facts.index_id(SERVED.id, 1024, ""), None])
+@pytest.mark.parametrize("fingerprint", [index.index_id(SERVED.id, 64, ""), None])
+@pytest.mark.parametrize("before", [index.index_id(SERVED.id, 1024, ""), None])
 def test_what_cannot_be_stored_changes_nothing(tmp_path: Path, before: str | None, fingerprint: str | None) -> None:
     """Neither in memory nor on disk, whatever was expected before; the next start sees what this one answers by."""
     expectation = _expectation(tmp_path / "data")
@@ -89,7 +89,7 @@ def test_a_name_that_no_file_can_hold_changes_nothing(tmp_path: Path, name: str)
     """A door refuses it before; whoever comes another way leaves memory and disk as they were."""
     expectation = _expectation(tmp_path)
     with pytest.raises(UnicodeEncodeError):
-        expectation.expect(facts.index_id(SERVED.id, 64, ""), name, SERVED)
+        expectation.expect(index.index_id(SERVED.id, 64, ""), name, SERVED)
     assert (expectation.expected, list(tmp_path.iterdir())) == (None, [])
 
 
