@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,11 +83,12 @@ def test_kinds_that_are_never_bare(code: str) -> None:
 def test_every_route() -> None:
     """The table of routes is the routes."""
     nothing: Any = None
+    pipeline: Any = SimpleNamespace(fleet=nothing)
     doors = (
-        OllamaDoor(nothing, nothing, nothing),
-        OpenAIDoor(nothing, nothing, nothing),
-        OpsDoor(nothing, Settings(), nothing),
-        IndexDoor(nothing, Settings()),
+        OllamaDoor(pipeline, nothing, nothing),
+        OpenAIDoor(pipeline, nothing, nothing),
+        OpsDoor(pipeline, nothing, Settings(), nothing),
+        IndexDoor(pipeline, Settings()),
         TraceDoor(nothing, Security()),
         PassthroughDoor(nothing, nothing),
     )
