@@ -55,7 +55,7 @@ def _containers(plan: Plan, gpus: Gpus, daemon: Daemon) -> Iterator[Finding]:
 
 def check_plan(plan: Plan, gpus: Gpus) -> Iterator[Finding]:
     """Before anything is started."""
-    if plan.settings.engine.cpu or not plan.heavy or plan.elsewhere:
+    if plan.settings.engine.cpu or not plan.heavy or plan.engine.elsewhere:
         return
     if (gpu := gpus.roomiest) is None:
         yield Finding(
@@ -82,7 +82,7 @@ def check_plan(plan: Plan, gpus: Gpus) -> Iterator[Finding]:
 def check_loaded(plan: Plan, gpus: Gpus, loaded: Sequence[RunningModel]) -> Iterator[Finding]:
     """While it runs: Ollama loses a GPU without a word, also hours later (ollama#14658)."""
     gpu = gpus.roomiest
-    if gpu is None or plan.settings.engine.cpu or plan.elsewhere:
+    if gpu is None or plan.settings.engine.cpu or plan.engine.elsewhere:
         return
     for model in loaded:
         if model.size_vram >= model.size:

@@ -37,7 +37,7 @@ def look() -> Memory:
 
 def check_ram(plan: Plan, memory: Memory, *, on_gpu: bool, running: bool) -> Iterator[Finding]:
     """`on_gpu`: the weights go there. `running`: the stack does, and has its share already."""
-    if running or plan.elsewhere:
+    if running or plan.engine.elsewhere:
         return
     total = _total(plan, (), on_gpu=on_gpu)
     if total > memory.available:
@@ -100,7 +100,7 @@ def on_gpu_whole(name: str, num_ctx: int, loaded: Sequence[RunningModel]) -> boo
 
 def check_vram(plan: Plan, gpu: Gpu | None, *, loaded: int, flash_attention: bool) -> Iterator[Finding]:
     """`loaded`: bytes of the GPU that the engine's models have already, and would give back."""
-    if gpu is None or plan.settings.engine.cpu or plan.elsewhere or plan.engine.kind != "ollama":
+    if gpu is None or plan.settings.engine.cpu or plan.engine.elsewhere or plan.engine.kind != "ollama":
         return
     room = gpu.usable + loaded
     found = fit(plan.model, plan.file, room, plan.num_ctx, flash_attention)

@@ -42,7 +42,7 @@ def check_proxy(environ: Mapping[str, str]) -> Iterator[Finding]:
 def check_reach(plan: Plan, addresses: Sequence[str], daemon: Daemon | None) -> Iterator[Finding]:
     """`addresses`: on which that Ollama listens here; empty where nobody tells."""
     url = plan.engine.url
-    if site(plan.mode).shares_network or plan.engine.managed or plan.engine.kind != "ollama" or url is None:
+    if site(plan.mode).shares_network or not plan.engine.found_ollama or url is None:
         return
     if daemon is not None and "Docker Desktop" in daemon.os:
         return  # hands host.docker.internal on to the loopback of its host

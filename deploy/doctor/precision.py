@@ -69,7 +69,7 @@ def look(plan: Plan, machine: Machine) -> tuple[CacheType, ...]:
     if engine.url and local(engine.url) and (port := urlsplit(engine.url).port):
         holder = ports.holder(port)
         found += [] if holder is None else of_process(holder)
-        if engine.kind == "ollama" and not engine.managed:
+        if engine.found_ollama:
             found += of_units(Path("/"))
     return tuple(dict.fromkeys(found))
 

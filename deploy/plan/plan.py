@@ -60,6 +60,16 @@ class PlannedEngine:
         """Whether it is an Ollama that the stack starts and stops."""
         return self.kind == "ollama" and self.managed
 
+    @property
+    def found_ollama(self) -> bool:
+        """Whether it is an Ollama that ran before, and goes on when the stack ends."""
+        return self.kind == "ollama" and not self.managed
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is on another machine, of whose memory and GPU nothing is known."""
+        return not self.managed and self.url is not None and not local(self.url)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -100,12 +110,6 @@ class Plan:
     def heavy(self) -> bool:
         """Whether the model belongs on a GPU."""
         return (self.model.parameters or 0) > LIGHT
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether the engine is on another machine, of whose memory and GPU nothing is known."""
-        url = self.engine.url
-        return not self.engine.managed and url is not None and not local(url)
 
     @property
     def on_vllm(self) -> PlannedModel | None:

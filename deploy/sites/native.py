@@ -89,7 +89,7 @@ class Native:
         daemon: Daemon | None,
         ollama_bytes: int,
     ) -> Iterator[DiskUse]:
-        if plan.engine.kind == "ollama" and not plan.elsewhere:
+        if plan.engine.kind == "ollama" and not plan.engine.elsewhere:
             folder = Path(environ.get(OLLAMA_SETTING) or "~/.ollama/models").expanduser()
             # One that runs already may be another user's: where it keeps its models is then not ours to write.
             yield DiskUse("Ollama's copy of it", folder, OLLAMA_SETTING, ollama_bytes, ours=plan.engine.managed)

@@ -28,7 +28,7 @@ from embedstack.deploy.places import Places
 from embedstack.deploy.plan import decide
 from embedstack.deploy.plan.decide import Chosen, fit
 from embedstack.deploy.plan.engines import Facts
-from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel, local, name_in_engine
+from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel, name_in_engine
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.sites.found import Before, look_before, site
 from embedstack.deploy.stack import store_step
@@ -177,8 +177,7 @@ def _context(settings: Settings, chosen: Chosen, engine: PlannedEngine, seen: Gp
             f"Take {chosen.model.context.recommended}.",
         )
     gpu = seen.largest  # not the one with most room now: the context must not change from one `up` to the next
-    elsewhere = not engine.managed and engine.url is not None and not local(engine.url)
-    if settings.model.num_ctx or gpu is None or settings.engine.cpu or engine.kind != "ollama" or elsewhere:
+    if settings.model.num_ctx or gpu is None or settings.engine.cpu or engine.kind != "ollama" or engine.elsewhere:
         return wanted
     found = fit(chosen.model, chosen.file, gpu.total, wanted, flash_attention=True)
     if found.fits and found.quantisation == chosen.file.quantisation and found.num_ctx < wanted:
