@@ -113,11 +113,11 @@ stale:
 
 $(VENV)/runtime.stamp: pyproject.toml constraints.txt $(if $(STALE),stale)
 	$(call make_venv)
-	$(call install,.)
+	$(call install,.[all])
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/runtime.stamp
-	$(call install,.[dev$(comma)clients])
+	$(call install,.[all$(comma)dev$(comma)clients])
 	@touch $@
 
 define make_venv

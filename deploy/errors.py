@@ -9,7 +9,8 @@ DeployError              failed                1
 ├── ReindexFailed        reindex_failed        1  some of it was not embedded anew
 ├── InvalidSettings      invalid_settings      2  a setting that cannot be used
 │   └── FileDamaged      file_damaged          2  a file that is not of its format any more
-├── ModelNotBuilt        model_not_built       3  the machine is in the way: nothing was started
+├── ExtraMissing         extra_missing         3  the machine is in the way: nothing was started
+├── ModelNotBuilt        model_not_built       3
 ├── PortTaken            port_taken            3
 ├── NotEnoughSpace       not_enough_space      3
 ├── FolderNotUsable      folder_not_usable     3
@@ -77,6 +78,11 @@ class InvalidSettings(DeployError):
 
 class FileDamaged(InvalidSettings):
     code = "file_damaged"
+
+
+class ExtraMissing(DeployError):
+    code = "extra_missing"
+    exit_code = 3
 
 
 class ModelNotBuilt(DeployError):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from tests import advices
 from tests.advice_list import FOLLOWED
 

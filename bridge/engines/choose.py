@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from embedstack import extras
 from embedstack.bridge.backends.base import Backend
 from embedstack.bridge.backends.embedded import EmbeddedBackend
 from embedstack.bridge.backends.http import EngineClient, without_password
@@ -53,13 +54,19 @@ async def _resolved(engine: EngineSettings, environ: Mapping[str, str]) -> Engin
     if engine.kind == "ollama" or (engine.kind is None and not engine.configured):
         url = engine.base_url or ollama.ollama_url(environ) or ollama.USUAL
         if not engine.configured and not await _answers(url, "/api/version"):
-            raise ConfigError(THREE_WAYS.format(url=without_password(url)))
+            raise ConfigError(_three_ways(url))
         return msgspec.structs.replace(engine, kind="ollama", url=url)
     if engine.gguf is not None:
         return msgspec.structs.replace(engine, kind="embedded")
     if engine.kind is None:
         return msgspec.structs.replace(engine, kind=await _kind_at(str(engine.base_url)))
     return engine
+
+
+def _three_ways(url: str) -> str:
+    ways = THREE_WAYS.format(url=without_password(url))
+    missing = extras.missing("embedded")
+    return f"{ways}\nThe first two need an engine that is not installed. {missing.advice}" if missing else ways
 
 
 def _limits(engine: EngineSettings) -> EngineLimits:
@@ -77,6 +84,8 @@ def _backend(engine: EngineSettings, settings: Settings, model: Model, precision
     """`precision` None: what the engine says of itself."""
     eos_id = model.header.whole("tokenizer.ggml.eos_token_id")
     if engine.kind == "embedded":
+        if missing := extras.missing("embedded"):
+            raise ConfigError(f"{missing.message} {missing.advice}")
         context = engine.context or model.context.recommended
         return EmbeddedBackend(
             _gguf(settings, model),

@@ -219,7 +219,7 @@ def _raise_descriptor_limit() -> None:
 def _uvicorn(application: ASGIApp, settings: Settings, room: Room) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        loop="uvloop",
+        loop="auto",  # uvloop where there is one: Windows has none
         http=protocol(settings.limits.answer_timeout, room),
         ws="none",
         lifespan="on",

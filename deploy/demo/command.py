@@ -12,12 +12,13 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.text import Text
 
+from embedstack import extras
 from embedstack.contract import PORT
 from embedstack.deploy.bridge_client import BridgeClient
 from embedstack.deploy.console import Report
 from embedstack.deploy.demo import model as demo_model
 from embedstack.deploy.demo.child import BridgeChild, demo_bridge
-from embedstack.deploy.errors import WrongRanking
+from embedstack.deploy.errors import ExtraMissing, WrongRanking
 from embedstack.deploy.machine import ports
 from embedstack.models.demo.lexicon import read
 from embedstack.vectors.mrl import cut
@@ -137,6 +138,8 @@ class Demo:
 
 def run(report: Report, *, once: bool, port: int | None) -> None:
     """Show the guided query; unless `once`, serve until Ctrl-C. WrongRanking where the answer is not first."""
+    if missing := extras.missing("embedded"):
+        raise ExtraMissing(missing.message, missing.advice)
     port = _choose(port, once=once)
     built = demo_model.demo(report)
     with _bridge(report, port) as child:

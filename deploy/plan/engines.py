@@ -10,6 +10,7 @@ from pathlib import Path
 
 from embedstack.deploy.plan.plan import Plan, PlannedEngine, PlannedModel
 from embedstack.deploy.settings import Settings
+from embedstack.extras import Missing
 from embedstack.host.addresses import LOOPBACK
 from embedstack.models.model import Model
 
@@ -30,6 +31,7 @@ class Facts:
         ollama, vllm: programs that are installed.
         gpu: what the GPU is called, None where there is none that an engine could use.
         metal: whether it is Apple's, which llama.cpp inside the bridge uses as well.
+        lacking: what llama.cpp inside the bridge needs and is not installed, None where all is.
     """
 
     url: str
@@ -41,6 +43,7 @@ class Facts:
     metal: bool = False
     bridge: bool = False
     named: str = ""
+    lacking: Missing | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def choose(settings: Settings, model: Model, facts: Facts) -> PlannedEngine | Bl
     """The engine, with the reason for it."""
     match settings.engine.kind:
         case "embedded":
+            if facts.lacking:
+                return Blocker(facts.lacking.message, facts.lacking.advice)
             return PlannedEngine("embedded", True, "as asked for: llama.cpp inside the bridge")
         case "vllm":
             return vllm(settings, facts)
@@ -93,6 +98,8 @@ def _embedded(settings: Settings, model: Model, facts: Facts) -> PlannedEngine |
             f"This machine has a GPU ({facts.gpu}) and no engine that would use it: {model.id} would run on the CPU.",
             f"{INSTALL_OLLAMA} To use the CPU all the same: --cpu.",
         )
+    if facts.lacking:
+        return Blocker(f"{_no_ollama(facts)} {facts.lacking.message}", f"{INSTALL_OLLAMA} Or: {facts.lacking.advice}")
     if facts.metal:
         where = f", on the {facts.gpu}"
     else:

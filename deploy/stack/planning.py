@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from embedstack import extras
 from embedstack.contract.answers import is_bridge
 from embedstack.deploy import config
 from embedstack.deploy.console import Report
@@ -54,6 +55,7 @@ def look_at_engine(settings: Settings, places: Places, environ: Mapping[str, str
         metal=gpu is not None and gpu.kind == "apple",
         bridge=is_bridge,
         named=named,
+        lacking=extras.missing("embedded"),
     )
 
 

@@ -78,7 +78,7 @@ class Images:
         if PYTHON not in self._made:
             self._base()
             wheels = self._folder / "wheels"
-            _pip("download", "--quiet", "--dest", wheels, "--constraint", ROOT / "constraints.txt", ROOT)
+            _pip("download", "--quiet", "--dest", wheels, "--constraint", ROOT / "constraints.txt", f"{ROOT}[embedded]")
             _pip("download", "--quiet", "--dest", wheels, *_build_requirements())
             for own in wheels.glob("embedstack-*"):
                 own.unlink()

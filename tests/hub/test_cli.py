@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.machine.ports import free_port
 
 runner = CliRunner()

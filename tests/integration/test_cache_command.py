@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from tests.bridge_process import bridge
 
 RUNNER = CliRunner()

@@ -19,7 +19,7 @@ import requests
 from typer.testing import CliRunner
 
 from embedstack.deploy.bridge_client import BridgeClient
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.demo import command as demo_command
 from embedstack.deploy.demo.child import BridgeChild, demo_bridge
 from embedstack.deploy.demo.command import Guided, Question, ask, handbook

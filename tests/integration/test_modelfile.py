@@ -6,7 +6,7 @@ import pytest
 import requests
 from typer.testing import CliRunner
 
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.models.demo.build import DemoFiles
 from tests.engines.run import ollama_command, ollama_server
 

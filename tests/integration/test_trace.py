@@ -16,7 +16,7 @@ import requests
 from typer.testing import CliRunner, Result
 
 from embedstack.deploy.bridge_client import BridgeApi
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.errors import PartNotReady
 from tests.bridge_process import Bridge, bridge
 from tests.stack_command import EMBEDSTACK

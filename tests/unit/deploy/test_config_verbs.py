@@ -266,7 +266,7 @@ def test_bash_is_told_the_verbs(tmp_path: Path) -> None:
     program = tmp_path / "embedstack"
     program.write_text(
         f"#!{sys.executable}\n"
-        "from embedstack.deploy.cli import about, app\n"
+        "from embedstack.deploy.cli.app import about, app\n"
         "about.register()\napp(prog_name='embedstack')\n"
     )
     program.chmod(0o755)

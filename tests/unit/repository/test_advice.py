@@ -13,7 +13,7 @@ import typer
 from embedstack.bridge.settings import SCHEMA as BRIDGE
 from embedstack.bridge.settings import load
 from embedstack.deploy import advice
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.config import SCHEMA
 from tests import advices
 from tests.advice_list import FOLLOWED, PARSED

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from embedstack import __version__
 from embedstack.deploy import errors
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.console import reporting
 from embedstack.deploy.demo.command import DIMENSIONS, Demo, Guided, Scored, handbook, questions
 from embedstack.deploy.demo.model import DemoModel

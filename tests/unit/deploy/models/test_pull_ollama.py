@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.models import pull_ollama

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from embedstack.deploy import console as result
 from embedstack.deploy import record, secrets
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.cli.bridge import BRIDGE_URL
 from embedstack.deploy.errors import FolderNotUsable, InvalidModel
 from embedstack.deploy.places import places

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from embedstack.deploy import record
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.console import Report
 from embedstack.deploy.docker import cli, runner
 from embedstack.deploy.docker.runner import Containers

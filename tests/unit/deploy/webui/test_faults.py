@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.errors import DeployError, PartNotReady, WebuiRefused
 from embedstack.deploy.webui.client import Webui
 from embedstack.deploy.webui.settings import put

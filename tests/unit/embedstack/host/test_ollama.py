@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from embedstack.bridge.backends.http import Address
 from embedstack.configuration.layers import ConfigError
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.ollama import address
 from embedstack.host.ollama import ollama_url

@@ -23,7 +23,7 @@ from embedstack.configuration.layers import ConfigError
 from embedstack.contract.answers import IndexFacts
 from embedstack.deploy import config as bridge_file
 from embedstack.deploy import places, record, secrets
-from embedstack.deploy.cli import app
+from embedstack.deploy.cli.app import app
 from embedstack.deploy.errors import DeployError
 from embedstack.deploy.hub import cache
 from embedstack.deploy.native import protocol as supervised
