@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,19 +73,20 @@ def bridge(
     env: Mapping[str, str] | None = None,
     soft_files: int | None = None,
     most_files: int | None = None,
+    program: Sequence[str] = (sys.executable, "-m", "embedstack.bridge"),
 ) -> Iterator[Bridge]:
     """`embed-bridge ARGUMENTS` until the block ends. AssertionError, with its log, where it does not become ready.
 
     Without a cache unless `cached`, so that every request reaches the engine. `wait_ready` False waits only until it
     listens: its engine may be wrong or away on purpose. `soft_files` is the soft limit of open files it starts
-    with, `most_files` one that it cannot raise.
+    with, `most_files` one that it cannot raise. `program` is the `embed-bridge` of another environment.
     """
     with tempfile.TemporaryDirectory(prefix="embed-bridge-") as folder:
         log = Path(folder) / "log.txt"
         url = f"http://127.0.0.1:{(port := free_port())}"
         own = [f"cache.folder={Path(folder) / 'cache'}"] if cached else ["cache.memory=0", "cache.disk=0"]
         sets = [part for setting in own for part in ("--set", setting)]
-        command = [sys.executable, "-m", "embedstack.bridge", *sets, *arguments, "--listen", f"127.0.0.1:{port}"]
+        command = [*program, *sets, *arguments, "--listen", f"127.0.0.1:{port}"]
         passed = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_BRIDGE_", "OLLAMA"))}
         with log.open("wb") as output:
             process = subprocess.Popen(
