@@ -4,7 +4,8 @@ what was typed to the settings, the report, and what becomes of an error.
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -14,6 +15,7 @@ import typer
 from embedstack.deploy import advice, config
 from embedstack.deploy.config import SCHEMA, LoadedSettings, flag_of
 from embedstack.deploy.console import INTERRUPTED, Data, Report, reporting
+from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.settings import Settings
 
 app = typer.Typer(
@@ -125,7 +127,7 @@ def verb(
             typed = {key: asked.pop(_name(key)) for key in given}
             shared = {name: asked.pop(name) for name in common}
             ending = interrupted(asked) if callable(interrupted) else interrupted
-            with reporting(words, as_json=as_json, interrupted=ending) as report:
+            with reporting(words, as_json=as_json, interrupted=ending) as report, _catalogue():
                 assignments = shared.pop("settings", None) or ()
                 run = VerbRun(report, as_json, **shared, assignments=assignments, flags=typed)
                 if (found := function(**asked, **dict.fromkeys(place, run))) is not None:
@@ -139,6 +141,23 @@ def verb(
         return function
 
     return hang
+
+
+@contextmanager
+def _catalogue() -> Iterator[None]:
+    """What the catalogue cannot answer, told as an error with a way on."""
+    try:
+        yield
+    except ValueError as error:
+        from embedstack.models.catalog import CatalogError, NotInCatalog, WrongCatalog  # `--help` needs no catalogue
+
+        if not isinstance(error, CatalogError):
+            raise
+        way = {
+            NotInCatalog: "`embedstack model list` shows what there is.",
+            WrongCatalog: "Correct it, or leave it out.",
+        }
+        raise InvalidModel(str(error), way.get(type(error), "")) from error
 
 
 def _signature(

@@ -13,7 +13,7 @@ from embedstack.deploy.ollama.server import RunningModel, same_name
 from embedstack.deploy.plan.decide import Fit, fit, needed, unknown
 from embedstack.deploy.plan.plan import Plan
 from embedstack.models import catalog
-from embedstack.models.catalog import CatalogError
+from embedstack.models.catalog import NotInCatalog
 from embedstack.models.model import Model, ModelFile
 
 WEBUI = 1_000_000_000  # bytes; Open WebUI 0.12.4 was seen with 0.8 GB resident
@@ -84,7 +84,7 @@ def _smaller(plan: Plan) -> tuple[Model, ModelFile] | None:
         return None
     try:
         return model, model.file(plan.settings.model.quantisation)
-    except CatalogError:
+    except NotInCatalog:
         return None
 
 

@@ -14,7 +14,6 @@ from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.gates import gate
 from embedstack.deploy.hub import fetch, transfer
 from embedstack.deploy.hub.source import Source
-from embedstack.deploy.models.files import load
 from embedstack.deploy.ollama import create
 from embedstack.deploy.ollama.create import create as make
 from embedstack.deploy.ollama.create import vouch
@@ -29,12 +28,9 @@ from embedstack.models.modelfile import Modelfile
 
 
 def named(known: Catalog, name: str, quantisation: str | None) -> tuple[Model, ModelFile]:
-    """A model and its GGUF; `quantisation` None: as the name says, else the catalogue's default. InvalidModel."""
-    try:
-        found = known.find(name)
-        return found.model, found.model.file(quantisation or found.precision)
-    except CatalogError as error:
-        raise InvalidModel(str(error), "`embedstack model list` shows what there is.") from error
+    """A model and its GGUF; `quantisation` None: as the name says, else the catalogue's default. NotInCatalog."""
+    found = known.find(name)
+    return found.model, found.model.file(quantisation or found.precision)
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def create_model(
         judged = judge(server.version())  # before anything is fetched for it
         given = _given(wanted, source, report)
         gate.accept(given.path, given.model)
-        text = _modelfile(given, wanted.num_ctx)
+        text = Modelfile.of(given.model, given.path.absolute(), wanted.num_ctx)
         called = name_in_engine(given.model, given.file)
         made = make(server, called, given.path, str(given.file.sha256), text.parameters, report)
         with report.step(f"{called}: its vectors"):
@@ -113,7 +109,7 @@ def create_model(
 
 
 def _given(wanted: WantedModel, source: Source, report: Report) -> _Given:
-    known = load(wanted.own)
+    known = catalog.load(wanted.own)
     if wanted.gguf is not None:
         model, file = transfer.identify(wanted.gguf, known, report)
         return _Given(model, file, wanted.gguf)
@@ -123,17 +119,10 @@ def _given(wanted: WantedModel, source: Source, report: Report) -> _Given:
 
 
 def chosen(known: Catalog, wanted: WantedModel) -> tuple[Model, ModelFile]:
-    """What the name that is wanted means. InvalidModel."""
+    """What the name that is wanted means. NotInCatalog, InvalidModel where none is named."""
     if wanted.name is None:
         raise InvalidModel("No model is named.", "Name one, or its file with --gguf.")
     return named(known, wanted.name, wanted.quantisation)
-
-
-def _modelfile(given: _Given, num_ctx: int | None) -> Modelfile:
-    try:
-        return Modelfile.of(given.model, given.path.absolute(), num_ctx)
-    except CatalogError as error:
-        raise InvalidModel(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -174,6 +163,6 @@ def show_modelfile(gguf: Path, name: str, num_ctx: int | None) -> ModelfileText:
     """The Modelfile for a GGUF of a model that the catalogue knows. InvalidModel."""
     try:
         model = catalog.load().find(name).model
-        return ModelfileText(model.id, Modelfile.of(model, gguf.absolute(), num_ctx).text)
     except CatalogError as error:
         raise InvalidModel(str(error)) from error
+    return ModelfileText(model.id, Modelfile.of(model, gguf.absolute(), num_ctx).text)

@@ -23,8 +23,6 @@ from embedstack.models.catalog import Catalog, CatalogError
 from embedstack.models.demo.build import default_folder
 from embedstack.models.model import Model, ModelFile
 
-_ADVICE = "`embedstack model list` shows what there is."
-
 
 @dataclass(frozen=True)
 class Pulled:
@@ -98,27 +96,27 @@ def pull(
 ) -> Pulled | DemoModel:
     """Fetch and verify a model's file, or its folder where the precision is that of its safetensors.
 
-    `demo` is built instead. InvalidModel, and whatever keeps a file from being had.
+    `demo` is built instead. CatalogError, and whatever keeps a file from being had.
     """
-    model, precision = _chosen(load(own), name, quantisation)
+    model, precision = _chosen(catalog.load(own), name, quantisation)
     if model.id == "demo":
         return demo(report)
     if model.safetensors is not None and precision == model.safetensors.precision:
         got = fetch_folder(model.safetensors, source, report)
         return Pulled(model.id, precision, got.path, got.bytes, None, got.already, got.note)
-    file = _file(model, precision)
+    file = model.file(precision)
     fetched = fetch(file, source, report)
     return Pulled(model.id, precision, fetched.path, fetched.bytes, fetched.sha256, fetched.already, model.note or "")
 
 
 def verify(what: str, quantisation: str | None, source: Source, report: Report, own: Path | None = None) -> Checked:
-    """Read a model's file on this disk, or any GGUF named by its path, to the last byte. WrongBytes, InvalidModel."""
-    known = load(own)
+    """Read a model's file on this disk, or any GGUF named by its path, to the last byte. WrongBytes, CatalogError."""
+    known = catalog.load(own)
     if (path := Path(what)).is_file():
         model, file = transfer.identify(path, known, report)
     else:
         model, precision = _chosen(known, what, quantisation)
-        file = _file(model, precision)
+        file = model.file(precision)
         path = _here(model, file, source)
         verify_file(path, file, report, again=True)
     return Checked(model.id, file.quantisation, path.absolute(), path.stat().st_size, str(file.sha256))
@@ -126,7 +124,7 @@ def verify(what: str, quantisation: str | None, source: Source, report: Report, 
 
 def import_(path: Path, source: Source, report: Report, own: Path | None = None) -> ImportedModel:
     """Take a GGUF from a disk; which one it is, its sha256 tells. WrongBytes if the catalogue has none like it."""
-    got = transfer.import_file(path, load(own), source, report)
+    got = transfer.import_file(path, catalog.load(own), source, report)
     return ImportedModel(got.model.id, got.file.quantisation, got.path, str(got.file.sha256), got.already)
 
 
@@ -134,35 +132,17 @@ def export(
     name: str, quantisation: str | None, target: Path, source: Source, report: Report, own: Path | None = None
 ) -> ExportedModel:
     """Put a model's verified file into the folder `target`. InvalidModel where it is not on this disk."""
-    model, precision = _chosen(load(own), name, quantisation)
-    file = _file(model, precision)
+    model, precision = _chosen(catalog.load(own), name, quantisation)
+    file = model.file(precision)
     _here(model, file, source)
     got = transfer.export(model, file, target, source, report)
     following = f"embedstack model import {got.gguf.name}"
     return ExportedModel(model.id, file.quantisation, got.gguf, got.entry, str(file.sha256), following)
 
 
-def load(own: Path | None) -> Catalog:
-    """The catalogue, with a file of the user's own. InvalidModel."""
-    try:
-        return catalog.load(own)
-    except CatalogError as error:
-        raise InvalidModel(str(error), "Correct it, or leave it out.") from error
-
-
 def _chosen(known: Catalog, name: str, quantisation: str | None) -> tuple[Model, str]:
-    try:
-        named = known.find(name)
-        return named.model, named.model.precision(quantisation or named.precision or named.model.default_quantisation)
-    except CatalogError as error:
-        raise InvalidModel(str(error), _ADVICE) from error
-
-
-def _file(model: Model, precision: str) -> ModelFile:
-    try:
-        return model.file(precision)
-    except CatalogError as error:
-        raise InvalidModel(str(error), _ADVICE) from error
+    named = known.find(name)
+    return named.model, named.model.precision(quantisation or named.precision or named.model.default_quantisation)
 
 
 def _here(model: Model, file: ModelFile, source: Source) -> Path:

@@ -10,14 +10,13 @@ from embedstack.deploy.advice import followable
 from embedstack.deploy.console import Report
 from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.models.create import WantedModel, chosen
-from embedstack.deploy.models.files import load
 from embedstack.deploy.ollama.create import follow_progress
 from embedstack.deploy.ollama.create import pull as fetch
 from embedstack.deploy.ollama.server import Ollama
 from embedstack.deploy.ollama.verify import Compared, verify
 from embedstack.deploy.ollama.version import judge
 from embedstack.deploy.plan.plan import name_in_engine
-from embedstack.models import modelfile
+from embedstack.models import catalog, modelfile
 from embedstack.models.modelfile import Value, as_shown
 
 
@@ -45,8 +44,10 @@ class PulledByOllama:
 
 
 def pull(wanted: WantedModel, report: Report, *, url: str, keep_alive: float | str) -> PulledByOllama:
-    """Pull, set the context that the library leaves open, and check the vectors. InvalidModel, EngineRefused."""
-    model, file = chosen(load(wanted.own), wanted)
+    """Pull, set the context that the library leaves open, and check the vectors. CatalogError, InvalidModel,
+    EngineRefused.
+    """
+    model, file = chosen(catalog.load(wanted.own), wanted)
     if not file.tags:
         raise InvalidModel(
             f"Ollama's library has no {model.id} at {file.quantisation}.",

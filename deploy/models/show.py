@@ -13,9 +13,9 @@ from embedstack.deploy.errors import EngineRefused
 from embedstack.deploy.hub.fetch import on_disk
 from embedstack.deploy.hub.source import Source
 from embedstack.deploy.models.create import named
-from embedstack.deploy.models.files import load
 from embedstack.deploy.ollama.server import Ollama, same_name
 from embedstack.deploy.plan.plan import name_in_engine
+from embedstack.models import catalog
 from embedstack.models.demo.build import GGUF, default_folder
 from embedstack.models.model import Model, ModelFile
 
@@ -71,8 +71,8 @@ class ShownModel:
 
 
 def show(name: str, quantisation: str | None, url: str, own: Path | None = None) -> ShownModel:
-    """No Ollama that answers is no error: the catalogue's part is told all the same. InvalidModel."""
-    model, file = named(load(own), name, quantisation)
+    """No Ollama that answers is no error: the catalogue's part is told all the same. CatalogError."""
+    model, file = named(catalog.load(own), name, quantisation)
     called = name_in_engine(model, file)
     try:
         there = _ask(called, file, url)
@@ -177,8 +177,8 @@ class Models:
 
 
 def models(source: Source, own: Path | None = None) -> Models:
-    """Everything that the catalogue knows. No file is read for it. InvalidModel for a catalogue that cannot be used."""
-    known = load(own).models.values()
+    """Everything that the catalogue knows. No file is read for it. WrongCatalog."""
+    known = catalog.load(own).models.values()
     files = [_listed(model, file, source) for model in known for file in model.files]
     return Models(source.folder, tuple(files))
 

@@ -14,7 +14,7 @@ from embedstack.deploy.smoke.pace import LENGTHS, MeasuredPace, Throughput, meas
 from embedstack.deploy.smoke.pace import throughput as measure_throughput
 from embedstack.deploy.smoke.result import Smoke
 from embedstack.models import catalog
-from embedstack.models.catalog import Catalog, CatalogError, Named
+from embedstack.models.catalog import Named, NotInCatalog
 
 
 @dataclass(frozen=True)
@@ -71,24 +71,17 @@ def require(smoke: Smoke) -> None:
 
 def _known(model: str, own: Path | None = None) -> Named:
     """The catalogue's entry for a served name: its own, or one with an `@` or a precision behind it, as
-    `qwen3-embedding:4b-bf16` is what vLLM serves beside Ollama. InvalidModel, also for an own catalogue that is wrong.
+    `qwen3-embedding:4b-bf16` is what vLLM serves beside Ollama. InvalidModel; WrongCatalog for an own catalogue.
     """
-    known, name = _catalogue(own), model.partition("@")[0]
+    known, name = catalog.load(own), model.partition("@")[0]
     try:
         return known.find(name)
-    except CatalogError as error:
+    except NotInCatalog as error:
         for entry in known.models.values():
             for precision in entry.precisions:
                 if name.casefold() == f"{entry.id}-{precision}".casefold():
                     return Named(entry, precision)
         raise InvalidModel(str(error), "Give the name of a model of the catalogue with --model.") from error
-
-
-def _catalogue(own: Path | None) -> Catalog:
-    try:
-        return catalog.load(own)
-    except CatalogError as error:
-        raise InvalidModel(str(error), "Correct it, or leave it out.") from error
 
 
 def _precision(named: Named, said: str | None) -> str:
@@ -97,7 +90,7 @@ def _precision(named: Named, said: str | None) -> str:
         if given is not None:
             try:
                 return named.model.precision(given)
-            except CatalogError:
+            except NotInCatalog:
                 return given
     return named.model.default_quantisation
 

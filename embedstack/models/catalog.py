@@ -20,11 +20,13 @@ from embedstack.models.model import (
     HeaderFacts,
     Model,
     ModelFile,
+    NotInCatalog,
     PromptStyle,
     Reference,
     Safetensors,
     Scores,
     Task,
+    WrongCatalog,
 )
 from embedstack.readers import yaml_file
 from embedstack.readers.content import DamagedFile
@@ -39,11 +41,13 @@ __all__ = [
     "Model",
     "ModelFile",
     "Named",
+    "NotInCatalog",
     "PromptStyle",
     "Reference",
     "Safetensors",
     "Scores",
     "Task",
+    "WrongCatalog",
     "load",
 ]
 
@@ -67,12 +71,12 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     models: dict[str, Model]
 
     def find(self, name: str) -> Named:
-        """The model that a name means, at any precision; CatalogError with the nearest known name when none does."""
+        """The model that a name means, at any precision; NotInCatalog with the nearest known name when none does."""
         known = {canonical(given): named for given, named in self._names()}
         try:
             return known[canonical(name)]
         except KeyError:
-            raise CatalogError(f"no model {name!r}{validation.did_you_mean(name, self.models)}") from None
+            raise NotInCatalog(f"no model {name!r}{validation.did_you_mean(name, self.models)}") from None
 
     def _names(self) -> Iterator[tuple[str, Named]]:
         for model in self.models.values():
@@ -85,7 +89,7 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 def load(extra: Path | None = None) -> Catalog:
     """The shipped catalogue, with the models, tasks and styles of `extra` added or replacing ours.
 
-    CatalogError naming file, key and value when either file is not valid.
+    WrongCatalog naming file, key and value when either file is not valid.
     """
     name = "catalog.yaml"
     folder = DATA
@@ -112,14 +116,14 @@ def _check_whole(catalog: Catalog, name: str) -> None:
         for index, scores in enumerate(model.reference.scores if model.reference else ()):
             if scores.dimensions > model.dimensions:
                 place = f"models.{model.id}.reference.scores[{index}].dimensions"
-                raise CatalogError(f"{name}: {place}: {scores.dimensions}, but the model has {model.dimensions}")
+                raise WrongCatalog(f"{name}: {place}: {scores.dimensions}, but the model has {model.dimensions}")
         if model.style not in catalog.styles:
             hint = validation.did_you_mean(model.style, catalog.styles)
-            raise CatalogError(f"{name}: models.{model.id}.style: no style '{model.style}'{hint}")
+            raise WrongCatalog(f"{name}: models.{model.id}.style: no style '{model.style}'{hint}")
         for given in {name for precision in model.precisions for name in model.names_for(precision)}:
             other = owners.setdefault(canonical(given), model.id)
             if other != model.id:
-                raise CatalogError(f"{name}: models.{model.id}: '{given}' already means {other}")
+                raise WrongCatalog(f"{name}: models.{model.id}: '{given}' already means {other}")
 
 
 def _read(file: Path, name: str) -> dict[str, Any]:
@@ -127,13 +131,13 @@ def _read(file: Path, name: str) -> dict[str, Any]:
     try:
         document = yaml_file.read(file)
     except OSError as error:
-        raise CatalogError(f"{name}: cannot be read: {error.strerror}") from error
+        raise WrongCatalog(f"{name}: cannot be read: {error.strerror}") from error
     except DamagedFile as error:
-        raise CatalogError(f"{name}: {error.detail}") from error
+        raise WrongCatalog(f"{name}: {error.detail}") from error
     except ValueError as error:  # a name that no file can have
-        raise CatalogError(f"{name}: cannot be read: {error}") from error
+        raise WrongCatalog(f"{name}: cannot be read: {error}") from error
     if not isinstance(document, dict):
-        raise CatalogError(f"{name}: expected a mapping, got {validation.show(document)}")
+        raise WrongCatalog(f"{name}: expected a mapping, got {validation.show(document)}")
     return {key: value for key, value in document.items() if not str(key).startswith("x-")}
 
 
@@ -148,7 +152,7 @@ def _build(document: dict[str, Any], tasks: Mapping[str, Any], folder: Path, nam
     try:
         return validation.convert(whole, Catalog)
     except validation.InvalidError as error:
-        raise CatalogError(f"{name}: {error}") from error
+        raise WrongCatalog(f"{name}: {error}") from error
 
 
 def _complete(key: str, model: dict[str, Any], tasks: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:

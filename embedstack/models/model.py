@@ -27,6 +27,14 @@ class CatalogError(ValueError):
     """A catalogue that cannot be used, or a question it cannot answer; the message names file, key and value."""
 
 
+class WrongCatalog(CatalogError):
+    """A catalogue that cannot be used."""
+
+
+class NotInCatalog(CatalogError):
+    """No such model, or none at that precision."""
+
+
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a text is embedded for. `instruction` None: no prefix. `symmetric`: the prefix goes on every text."""
 
@@ -290,22 +298,22 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return next((why for name, why in self.unsound.items() if name.casefold() == wanted), None)
 
     def precision(self, name: str) -> str:
-        """The catalogue's spelling of a precision (`F16`, `fp16` -> `f16`); CatalogError when there is none."""
+        """The catalogue's spelling of a precision (`F16`, `fp16` -> `f16`); NotInCatalog when there is none."""
         wanted = name.casefold().replace("fp16", "f16")
         for known in self.precisions:
             if known.casefold() == wanted:
                 return known
-        raise CatalogError(f"{self.id} has no precision {name!r}; known: {', '.join(self.precisions)}")
+        raise NotInCatalog(f"{self.id} has no precision {name!r}; known: {', '.join(self.precisions)}")
 
     def file(self, quantisation: str | None = None) -> ModelFile:
-        """The GGUF at a quantisation, None for the default; CatalogError when it cannot be chosen, with the reason."""
+        """The GGUF at a quantisation, None for the default; NotInCatalog when it cannot be chosen, with the reason."""
         wanted = self.precision(quantisation or self.default_quantisation)
         for file in self.files:
             if file.quantisation == wanted:
                 if file.selectable:
                     return file
-                raise CatalogError(f"{self.id} at {wanted} cannot be chosen: {file.reason}")
-        raise CatalogError(f"{self.id} at {wanted} is a folder of safetensors, not a GGUF")
+                raise NotInCatalog(f"{self.id} at {wanted} cannot be chosen: {file.reason}")
+        raise NotInCatalog(f"{self.id} at {wanted} is a folder of safetensors, not a GGUF")
 
     def names_for(self, precision: str) -> tuple[str, ...]:
         """Names that mean this model served at `precision`; the first is the one to show.

@@ -21,6 +21,7 @@ from embedstack.deploy.hub.source import Source
 from embedstack.deploy.models import files as model_files
 from embedstack.deploy.models import show
 from embedstack.deploy.models.files import Pulled
+from embedstack.models.catalog import NotInCatalog
 from embedstack.models.demo.build import DemoFiles
 from tests.followed import Said
 from tests.hub.conftest import NAME, entry
@@ -110,7 +111,7 @@ def test_pull_of_the_demo_builds_it(demo: DemoFiles, source: Source, report: Rep
 
 def test_an_unknown_model_is_told_with_the_nearest(source: Source, report: Report) -> None:
     """A name that is none is refused with the nearest known one."""
-    with pytest.raises(InvalidModel, match="did you mean 'qwen3-embedding:4b'"):
+    with pytest.raises(NotInCatalog, match="did you mean 'qwen3-embedding:4b'"):
         model_files.pull("qwen3-embeding:4b", None, source, report)
 
 

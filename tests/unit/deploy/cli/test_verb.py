@@ -18,6 +18,7 @@ from embedstack.deploy.cli.verb import VerbRun, group, switch, text, verb
 from embedstack.deploy.config import LoadedSettings
 from embedstack.deploy.console import Data
 from embedstack.deploy.errors import Blocked, DeployError
+from embedstack.models.catalog import CatalogError, NotInCatalog, WrongCatalog
 
 Call = Callable[..., Result]
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DeployError)]
@@ -246,6 +247,29 @@ def test_settings_that_cannot_be_used_end_it_with_2(call: Call) -> None:
     for words in ("whole", "named"):
         outcome = call(words, "--set", "ports.webui=x", "--json")
         assert (outcome.exit_code, json.loads(outcome.stdout)["error"]["code"]) == (2, "invalid_settings")
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (NotInCatalog("no model 'x'"), "`embedstack model list` shows what there is."),
+        (WrongCatalog("own.yaml: cannot be read"), "Correct it, or leave it out."),
+        (CatalogError("too many tokens"), ""),
+    ],
+    ids=["not in it", "wrong", "other"],
+)
+def test_what_the_catalogue_cannot_answer_ends_it_with_1(call: Call, error: CatalogError, advice: str) -> None:
+    """With the way on, where there is one: no verb has to think of it."""
+
+    @verb("asking", "Example: asking")
+    def asking() -> None:
+        raise error
+
+    outcome = call("asking", "--json")
+
+    told = json.loads(outcome.stdout)["error"]
+    assert (outcome.exit_code, told["code"]) == (1, "invalid_model")
+    assert (told["message"], told["advice"]) == (f"{error}.", advice)
 
 
 def test_a_mistake_of_ours_is_not_told_as_an_error_of_theirs(call: Call) -> None:

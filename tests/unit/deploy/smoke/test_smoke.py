@@ -21,6 +21,7 @@ from embedstack.deploy.smoke import run, verdicts
 from embedstack.deploy.smoke.pace import Throughput
 from embedstack.deploy.smoke.result import Check, Smoke
 from embedstack.deploy.smoke.run import SmokeTarget, junit
+from embedstack.models.catalog import WrongCatalog
 from tests.unit.deploy.test_record import KNOWN
 from tests.unit.embedstack.models.test_own_catalog import tiny
 
@@ -128,7 +129,7 @@ def test_a_catalogue_of_ones_own_is_known(tmp_path: Path) -> None:
     with pytest.raises(InvalidModel):
         run._known("tiny")
     own.write_text("models: [")
-    with pytest.raises(InvalidModel, match=r"own\.yaml"):
+    with pytest.raises(WrongCatalog, match=r"own\.yaml"):
         run._known("tiny", own)
 
 
