@@ -123,11 +123,10 @@ def test_the_modelfile_and_the_api_make_the_same(
     server: Ollama, running: Running, demo: DemoFiles, tmp_path: Path, model: Model
 ) -> None:
     """`ollama create -f` takes each model's Modelfile; its content over the API gives equal parameters and weights."""
-    text = Modelfile.of(model, demo.gguf).text
-    (tmp_path / "Modelfile").write_text(text)
+    made = Modelfile.of(model, demo.gguf)
+    (tmp_path / "Modelfile").write_text(made.text)
     ollama_command(running, "create", "by-file", "-f", str(tmp_path / "Modelfile"))
-    parsed = modelfile.parse(text)
-    create(server, "by-api", Path(parsed.source), demo.sha256, parsed.parameters, REPORT)
+    create(server, "by-api", demo.gguf, demo.sha256, made.parameters, REPORT)
     assert server.show("by-file") == server.show("by-api")
 
 
