@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prometheus_client.parser import text_string_to_metric_families
 
 from embedstack.contract import wire
-from embedstack.contract.answers import CacheStats, IndexFacts, Readiness, TraceRecord
+from embedstack.contract.answers import CacheStats, IndexFacts, Readiness, TraceRecord, is_bridge
 from embedstack.deploy import record, secrets
 from embedstack.deploy.errors import BridgeRefused, NotRunning, PartNotReady
 from embedstack.deploy.http import HttpServer, NoAnswer, Response
@@ -41,8 +41,13 @@ class BridgeClient:
         answer = self._ask("GET", "/readyz")
         if answer.ok:
             return True, ""
-        told = _read(Readiness, answer)
+        told = self._read(Readiness, _json(answer))
         return False, "; ".join(str(backend.reason) for backend in told.backends)
+
+    def readiness(self) -> Readiness | None:
+        """What a bridge says of itself and its engines; None where another kind of server answers."""
+        said = self.page("/readyz")
+        return self._read(Readiness, said) if is_bridge(said) else None
 
     def embed(
         self, texts: Sequence[str], *, model: str, dimensions: int, role: str | None = None
@@ -60,7 +65,7 @@ class BridgeClient:
 
     def cache(self) -> CacheStats:
         """What the cache holds."""
-        return _read(CacheStats, self._admin("GET"))
+        return self._read(CacheStats, _json(self._admin("GET")))
 
     def clear_cache(self) -> None:
         self._admin("DELETE")
@@ -83,6 +88,12 @@ class BridgeClient:
         except ValueError:
             return None
         return answer if isinstance(answer, dict) else None
+
+    def _read(self, kind: type[T], said: object) -> T:
+        try:
+            return wire.read(kind, said)
+        except ValueError as error:
+            raise BridgeRefused(f"What answers at {self.url} is no bridge: {error}") from error
 
     def _admin(self, method: str) -> Response:
         response = self._ask(method, "/v1/cache")
@@ -111,13 +122,6 @@ def _json(response: Response) -> dict[str, Any]:
     except ValueError as error:
         raise BridgeRefused(f"What answers at {response.url} is no bridge: {response.text[:200]!r}") from error
     return answer
-
-
-def _read(kind: type[T], response: Response) -> T:
-    try:
-        return wire.read(kind, _json(response))
-    except ValueError as error:
-        raise BridgeRefused(f"What answers at {response.url} is no bridge: {error}") from error
 
 
 OWN_TIMEOUT = 10.0  # seconds: none of these routes waits for an engine

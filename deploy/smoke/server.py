@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from embedstack.contract import wire
-from embedstack.contract.answers import Readiness, is_bridge
+from embedstack.contract.answers import Readiness
 from embedstack.deploy.bridge_client import BridgeClient
 from embedstack.deploy.errors import BridgeRefused
 from embedstack.host.ollama import PROBE, uncounted, uncounted_by
@@ -75,8 +74,7 @@ class EmbeddingServer:
 
 def find(client: BridgeClient, model: str) -> EmbeddingServer:
     """Who answers there. BridgeRefused where nobody does, or nobody who embeds."""
-    if is_bridge(said := client.page("/readyz")):
-        ready = _readiness(client, said)
+    if (ready := client.readiness()) is not None:
         version = (client.page("/healthz") or {}).get("version", "")
         return EmbeddingServer("bridge", client, model, str(version), _listed(client), ready.precision, ready)
     told = client.page("/api/version")
@@ -91,13 +89,6 @@ def find(client: BridgeClient, model: str) -> EmbeddingServer:
         f"What answers at {client.url} is neither a bridge nor Ollama nor a server of OpenAI's shape.",
         "Name the address of one of these with --url.",
     )
-
-
-def _readiness(client: BridgeClient, said: object) -> Readiness:
-    try:
-        return wire.read(Readiness, said)
-    except ValueError as error:
-        raise BridgeRefused(f"What answers at {client.url} is no bridge: {error}") from error
 
 
 def _uncounted(server: EmbeddingServer, version: str) -> int:
