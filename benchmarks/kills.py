@@ -203,10 +203,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     engines = ("embedded", "ollama") if has_ollama() else ("embedded",)
     CONSOLE.print(f"seed {given.seed}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # not without taking the stacks down
     if not has_ollama():
         CONSOLE.print("no Ollama is built (`make engines`): it is left out")
     with tempfile.TemporaryDirectory(prefix="embedstack-kills-") as made, ExitStack() as up:
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # not without taking the stacks down
+        up.callback(signal.signal, signal.SIGTERM, before)
         truth = Truth(up.enter_context(bridge("--demo", "--set", "engine.threads=1")).url)
         stacks = [up.enter_context(stack(Path(made) / engine, engine)) for engine in engines]
         ledger = asyncio.run(_run(stacks, truth, given.kills, random.Random(given.seed)))  # noqa: S311 -- to be repeated

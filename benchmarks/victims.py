@@ -83,7 +83,7 @@ class Hurt:
             except ValueError as error:
                 found.append(f"{file.name}: {error}")
         for file in self.home.rglob("*"):
-            if file.is_file() and file.open("rb").read(15) == b"SQLite format 3":
+            if file.is_file() and _begins(file, b"SQLite format 3"):
                 with contextlib.closing(sqlite3.connect(file, timeout=20)) as store:
                     said = store.execute("PRAGMA quick_check").fetchone()[0]
                 found += [] if said == "ok" else [f"{file.name}: {said}"]
@@ -152,6 +152,11 @@ def _children(pid: int) -> list[psutil.Process]:
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).children(recursive=True)
     return []
+
+
+def _begins(file: Path, start: bytes) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(start)) == start
 
 
 def _command(process: psutil.Process) -> list[str]:

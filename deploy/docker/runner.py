@@ -162,6 +162,9 @@ class PlannedContainers(Containers):
             cli.run(project.up(names, self.plan.settings.stack.wait), self.report)
         except CommandFailed as error:
             self._explain(error)
+        # Compose may end with 0 as its time runs out, by luck (2.40.3; docker/compose#14105, mended in August 2026).
+        if late := self._first_in("failed", "backoff", "starting", among=names):
+            raise self._not_ready(late)
         return built or self._identities() != before
 
     def in_webui(self, script: str, argument: str) -> str:
@@ -217,11 +220,19 @@ class PlannedContainers(Containers):
         # again after it ended, and so is "starting" once more when we look.
         late = not error.advice or any(told in error.advice for told in ("not healthy", "is unhealthy"))
         unwell = ("failed", "backoff", "starting") if late else ("failed", "backoff")
-        parts = [part for state in unwell for part in self.states() if part.state == state]
-        if not parts:
+        part = self._first_in(*unwell)
+        if part is None:
             raise error
-        name, last = parts[0].name, "\n".join(self.last_log_lines(parts[0].name))
-        raise PartNotReady(
-            f"{name} is not well: {parts[0].reason}.",
-            f"Its last lines:\n{last}\n`embedstack logs {name}` shows all of them.",
-        ) from error
+        raise self._not_ready(part) from error
+
+    def _first_in(self, *unwell: str, among: Sequence[str] = ()) -> PartState | None:
+        """A part that is in one of these states, the worst of them first; of all parts, or of those named."""
+        parts = [part for part in self.states() if not among or part.name in among]
+        return next((part for state in unwell for part in parts if part.state == state), None)
+
+    def _not_ready(self, part: PartState) -> PartNotReady:
+        last = "\n".join(self.last_log_lines(part.name))
+        return PartNotReady(
+            f"{part.name} is not well: {part.reason}.",
+            f"Its last lines:\n{last}\n`embedstack logs {part.name}` shows all of them.",
+        )
