@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from embedstack.deploy import config_verbs, places, secrets
-from embedstack.deploy.cli import about
+from embedstack.deploy.cli import app as commands
 from embedstack.deploy.config import SCHEMA, load
 from embedstack.deploy.console import Data, success
 from embedstack.deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
@@ -245,18 +245,18 @@ def test_the_unit_is_written_as_systemd_reads_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_gets_a_script_that_asks_this_program(shell: about.Shell) -> None:
+def test_a_shell_gets_a_script_that_asks_this_program(shell: commands.Shell) -> None:
     """It names the program and the variable by which the program is asked."""
-    script = about.completion(shell).script
+    script = commands.completion(shell).script
 
     assert "embedstack" in script
     assert f"_EMBEDSTACK_COMPLETE=complete_{shell}" in script
-    assert f"{script}\n" == _text(about.completion(shell))
+    assert f"{script}\n" == _text(commands.completion(shell))
 
 
 def test_bash_accepts_its_script() -> None:
     """`bash -n` finds no mistake in it."""
-    script = about.completion("bash").script
+    script = commands.completion("bash").script
 
     subprocess.run(["/usr/bin/env", "bash", "-n"], input=script, text=True, timeout=60, check=True)
 
@@ -265,16 +265,14 @@ def test_bash_is_told_the_verbs(tmp_path: Path) -> None:
     """A bash that has read the script completes `embedstack ver` to `embedstack version`."""
     program = tmp_path / "embedstack"
     program.write_text(
-        f"#!{sys.executable}\n"
-        "from embedstack.deploy.cli.app import about, app\n"
-        "about.register()\napp(prog_name='embedstack')\n"
+        f"#!{sys.executable}\nimport sys\nsys.argv[0] = 'embedstack'\nfrom embedstack.deploy.cli import main\nmain()\n"
     )
     program.chmod(0o755)
     asked = "COMP_WORDS=(embedstack ver); COMP_CWORD=1; _embedstack_completion embedstack; echo ${COMPREPLY[@]}"
 
     told = subprocess.run(
         ["/usr/bin/env", f"PATH={tmp_path}:{os.environ['PATH']}", f"PYTHONPATH={ROOT}", "bash"],
-        input=f"{about.completion('bash').script}\n{asked}\n",
+        input=f"{commands.completion('bash').script}\n{asked}\n",
         capture_output=True,
         text=True,
         timeout=60,

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from embedstack.deploy import config_verbs, console, errors, places, secrets
-from embedstack.deploy.cli import about
+from embedstack.deploy.cli import app as commands
 from embedstack.deploy.cli.app import app
 from embedstack.deploy.config import load
 from embedstack.deploy.errors import DeployError
@@ -118,7 +118,7 @@ def test_the_results_of_config_fit_the_schema(tmp_path: Path) -> None:
         "config example": config_verbs.example(),
         "config secrets": config_verbs.show_secrets("embedstack", print),
         "config systemd": config_verbs.user_unit(loaded, {}, tmp_path),
-        "completion": about.completion("bash"),
+        "completion": commands.completion("bash"),
     }
 
     assert [_check(console.success(name, data))["command"] for name, data in told.items()] == list(told)
