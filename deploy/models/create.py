@@ -14,6 +14,7 @@ from embedstack.deploy.errors import InvalidModel
 from embedstack.deploy.gates import gate
 from embedstack.deploy.hub import fetch, transfer
 from embedstack.deploy.hub.source import Source
+from embedstack.deploy.models.files import named
 from embedstack.deploy.ollama import create
 from embedstack.deploy.ollama.create import create as make
 from embedstack.deploy.ollama.create import vouch
@@ -25,12 +26,6 @@ from embedstack.models import catalog
 from embedstack.models.catalog import Catalog, CatalogError
 from embedstack.models.model import Model, ModelFile
 from embedstack.models.modelfile import Modelfile
-
-
-def named(known: Catalog, name: str, quantisation: str | None) -> tuple[Model, ModelFile]:
-    """A model and its GGUF; `quantisation` None: as the name says, else the catalogue's default. NotInCatalog."""
-    found = known.find(name)
-    return found.model, found.model.file(quantisation or found.precision)
 
 
 @dataclass(frozen=True)

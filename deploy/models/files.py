@@ -140,6 +140,12 @@ def export(
     return ExportedModel(model.id, file.quantisation, got.gguf, got.entry, str(file.sha256), following)
 
 
+def named(known: Catalog, name: str, quantisation: str | None) -> tuple[Model, ModelFile]:
+    """A model and its GGUF; `quantisation` None: as the name says, else the catalogue's default. NotInCatalog."""
+    found = known.find(name)
+    return found.model, found.model.file(quantisation or found.precision)
+
+
 def _chosen(known: Catalog, name: str, quantisation: str | None) -> tuple[Model, str]:
     named = known.find(name)
     return named.model, named.model.precision(quantisation or named.precision or named.model.default_quantisation)

@@ -12,7 +12,7 @@ from rich.text import Text
 from embedstack.deploy.errors import EngineRefused
 from embedstack.deploy.hub.fetch import on_disk
 from embedstack.deploy.hub.source import Source
-from embedstack.deploy.models.create import named
+from embedstack.deploy.models.files import named
 from embedstack.deploy.ollama.server import Ollama, same_name
 from embedstack.deploy.plan.plan import name_in_engine
 from embedstack.models import catalog
