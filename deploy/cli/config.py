@@ -61,6 +61,6 @@ def systemd(run: VerbRun) -> Data:
 @verb("config compose", "Example: embedstack config compose > compose.yaml")
 def compose(run: VerbRun) -> Data:
     """Print the Compose file that comes of all layers, without secrets (docker)."""
-    from embedstack.deploy.stack import compose
+    from embedstack.deploy.stack import planning
 
-    return compose.compose(run.load(mode="docker").settings, run.report)
+    return planning.compose(run.load(mode="docker").settings, run.report)

@@ -1,4 +1,5 @@
 """From the settings and a look at this machine to a plan. Nothing is fetched and nothing is started for it.
+`embedstack config compose` shows a plan as the one Compose file that comes of all layers.
 
 What there is for a native stack to use: an Ollama that answers, programs that are installed. Nothing is decided.
 """
@@ -10,7 +11,10 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
+
+from rich.text import Text
 
 from embedstack import extras
 from embedstack.contract.answers import is_bridge
@@ -18,6 +22,9 @@ from embedstack.deploy import config
 from embedstack.deploy.console import Report
 from embedstack.deploy.docker import daemon as daemons
 from embedstack.deploy.docker.daemon import Daemon
+from embedstack.deploy.docker.runner import PlannedContainers
+from embedstack.deploy.docker.variables import machine
+from embedstack.deploy.docker.written import Hidden
 from embedstack.deploy.errors import Blocked, InvalidModel, InvalidSettings
 from embedstack.deploy.http import get_json
 from embedstack.deploy.machine import gpu as gpus
@@ -25,7 +32,7 @@ from embedstack.deploy.machine.gpu import Gpu, Gpus
 from embedstack.deploy.native import client, parts
 from embedstack.deploy.ollama import locate
 from embedstack.deploy.ollama.address import address, from_environment
-from embedstack.deploy.places import Places
+from embedstack.deploy.places import Places, places
 from embedstack.deploy.plan import decide
 from embedstack.deploy.plan.decide import Chosen, fit
 from embedstack.deploy.plan.engines import Facts
@@ -186,3 +193,29 @@ def _context(settings: Settings, chosen: Chosen, engine: PlannedEngine, seen: Gp
         say(f"num_ctx {found.num_ctx} in place of {wanted}: more does not fit {gpu.name}")
         return found.num_ctx
     return wanted
+
+
+@dataclass(frozen=True)
+class ConfigCompose:
+    """The file, as YAML. In place of every secret it says that there is one."""
+
+    stack: str
+    compose: str
+    verbatim: ClassVar = True
+
+    def __rich__(self) -> Text:
+        return Text(self.compose.rstrip(), no_wrap=True, overflow="ignore")
+
+
+def compose(settings: Settings, report: Report) -> ConfigCompose:
+    """The same from the settings alone: files that are not fetched yet stand in it by their names."""
+    where = places(settings.stack.name)
+    looked = look(settings, where, report)
+    return config_compose(make(settings, looked, report.warn), where, looked.daemon or daemons.look(), report)
+
+
+def config_compose(plan: Plan, places: Places, daemon: Daemon, report: Report) -> ConfigCompose:
+    """What `up --mode docker` would have Compose run. Needs the Compose plugin, and no daemon. CommandFailed."""
+    name = plan.settings.stack.name
+    containers = PlannedContainers(name, report, plan, Hidden(), places, daemon.gpu, machine(daemon.groups))
+    return ConfigCompose(name, containers.config())

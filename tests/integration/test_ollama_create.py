@@ -222,7 +222,7 @@ def test_a_pulled_model_gets_its_context(server: Ollama, demo: DemoFiles, monkey
     monkeypatch.setattr(Ollama, "pull", lambda *_: iter([Progress("success", None, None)]))
     tagged = msgspec.structs.replace(MODEL, files=(msgspec.structs.replace(MODEL.file(), tags=("demo:f16",)),))
     known = msgspec.structs.replace(catalog.load(), models={"demo": tagged})
-    monkeypatch.setattr(pull_ollama, "load", lambda _: known)
+    monkeypatch.setattr(catalog, "load", lambda *_: known)
     pulled = pull_ollama.pull(WantedModel("demo", num_ctx=512), REPORT, url=server.url, keep_alive="-1")
     assert (pulled.same, pulled.num_ctx, pulled.digest) == (True, 512, server.digest("demo"))
     shown = server.show("demo")
