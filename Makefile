@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-all test-e2e test-upgrade engines lint types picture format bench soak fuzz kill constraints clean
+.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-fast test-all test-e2e test-upgrade engines lint types picture format bench soak fuzz kill constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +13,9 @@ comma := ,
 MODEL ?=
 MODE ?=
 STACK_FLAGS = $(if $(MODEL),--model $(MODEL)) $(if $(MODE),--mode $(MODE))
+# The tests' processes, each file in one of them: make test JOBS=4, or JOBS=0 for a debugger.
+JOBS ?= 2
+SPREAD = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # Tried in this order; PYTHON=… names another.
 PYTHONS = $(PYTHON) python3.12 python3.11 python3.13 python3.14 python3
 # As pyproject.toml has it: from 3.15 on some of what is installed has no wheels.
@@ -53,7 +56,10 @@ smoke: setup ## Check that what answers is right (MODEL=demo, ARGS="--url http:/
 	@$(BIN)/embedstack smoke $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 test: setup-dev ## Run the tests with the embedded engine: needs Python alone
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
+
+test-fast: setup-dev ## Run the tests that start no process: half a minute
+	$(BIN)/python -m pytest $(SPREAD) -m "not process" tests/unit $(ARGS)
 
 test-all: engines ## Run the tests with every engine: Ollama, llama-server and vLLM too
 	$(BIN)/python -m pytest --engines=all $(ARGS)

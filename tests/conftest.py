@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*engines): deselected unless all of these engines are tested against")
+    config.addinivalue_line("markers", "process: starts a process; `make test-fast` leaves it out")
     config.addinivalue_line("markers", "thorough: takes long; runs with --engines=all, not in the quick `make test`")
     # A shell without job control starts what ends in `&` with Ctrl-C ignored, and children inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -103,12 +105,28 @@ def _needs(item: pytest.Item) -> tuple[str, ...]:
     return (*ALL, *named) if item.get_closest_marker("thorough") else named
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    ran = ", ".join(sorted(config.stash.get(RAN, set()) | STARTED)) or "none"
-    terminalreporter.write_line(f"engines that ran: {ran}")
-
-
 RAN = pytest.StashKey[set[str]]()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist tells the process that started it which engines ran."""
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["engines"] = sorted(_ran(session.config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has ended; one that crashed tells nothing."""
+    stash = node.config.stash
+    stash[RAN] = _ran(node.config) | set(getattr(node, "workeroutput", {}).get("engines", ()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    terminalreporter.write_line(f"engines that ran: {', '.join(sorted(_ran(config))) or 'none'}")
+
+
+def _ran(config: pytest.Config) -> set[str]:
+    return config.stash.get(RAN, set()) | STARTED
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import random
 import re
 import shutil
 import signal
@@ -46,18 +47,35 @@ class Running:
     version: str
 
 
+# Below the ports that Linux gives out by itself, so that no connection of anybody's takes one before it is listened on.
+PORTS = range(10240, 32768)
 _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at 127.0.0.1, and that was not given out before: a stack takes several."""
+    """A TCP port that nobody listens on at 127.0.0.1, and that was not given out before: a stack takes several.
+
+    Each worker of pytest-xdist (gw0, gw1 …) has ports of its own.
+    """
+    worker, workers = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), _workers()
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given:
+        port = random.SystemRandom().choice(PORTS)  # another run on this machine shall not take the same ones
+        if port % workers == worker and port not in _given and _is_free(port):
             _given.add(port)
             return port
+
+
+def _workers() -> int:
+    return int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from embedstack.deploy.cli.app import app
-from embedstack.deploy.machine.ports import free_port
+from tests.engines.process import free_port
 
 runner = CliRunner()
 SMALL = "qwen3-embedding:0.6b"

@@ -25,9 +25,9 @@ from embedstack.deploy.hub.fetch import fetch
 from embedstack.deploy.hub.patience import HubPatience, retry_after
 from embedstack.deploy.hub.source import Source, token, wanted
 from embedstack.deploy.hub.source import source as source_of
-from embedstack.deploy.machine.ports import free_port
 from embedstack.deploy.settings import HubSettings
 from embedstack.models.model import ModelFile
+from tests.engines.process import free_port
 from tests.hub.conftest import NAME, entry
 from tests.hub.content import Content
 from tests.hub.server import REPOSITORY, REVISION, Hub

@@ -64,13 +64,13 @@ def documents(count: int, name: str = "") -> list[str]:
 
 
 def test_a_query_is_next_whatever_waits(server: str) -> None:
-    """Thirty documents wait; the query that comes last is served after what was with the engine when it came.
+    """Twenty documents wait; the query that comes last is served after what was with the engine when it came.
 
     Which is one document; some more where this process was slow between its look and its question, but not each time.
     """
 
     async def go(this: Watched) -> None:
-        flood = asyncio.create_task(this.crowd.ask_all(documents(30), input_type="document"))
+        flood = asyncio.create_task(this.crowd.ask_all(documents(20), input_type="document"))
         waited = []
         for number in range(3):
             await until(lambda start=5 * number: len(this.given.texts) > start)
@@ -80,8 +80,8 @@ def test_a_query_is_next_whatever_waits(server: str) -> None:
             waited.append(this.order().index(f"{number}?") - before)
         assert min(waited) <= 1, waited
         assert max(waited) <= 6, waited
-        assert [reply.status for reply in await flood] == [200] * 30
-        assert len(this.given.texts) == 33
+        assert [reply.status for reply in await flood] == [200] * 20
+        assert len(this.given.texts) == 23
 
     with watched(server, *SETTINGS) as this:
         asyncio.run(go(this))
@@ -192,10 +192,10 @@ def test_identical_texts_are_computed_once(server: str) -> None:
 
 
 def test_a_deadline_is_kept(llama: str) -> None:
-    """Half a second is not enough behind sixty documents: a 503 with a time to come back, and no work for it."""
+    """A tenth of a second is not enough behind twenty documents: a 503 with a time to come back, and no work for it."""
 
     async def go(this: Watched) -> None:
-        flood = asyncio.create_task(this.crowd.ask_all(documents(60)))
+        flood = asyncio.create_task(this.crowd.ask_all(documents(20)))
         await until(lambda: len(this.given.texts) > 2)
         reply = await this.crowd.ask(f"{CHUNK} late", {"X-Request-Timeout": "0.1"})
         assert (reply.status, reply.headers["x-embed-error"]) == (503, "deadline_missed")

@@ -1,10 +1,11 @@
 """How Hypothesis searches: the same examples on every run, and no time limit that a busy machine would break. And no
-stack of the machine is in reach, nor what it remembers.
+stack of the machine is in reach, nor what it remembers. What starts a process says so: `make test-fast` leaves it out.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,22 @@ from hypothesis import settings
 
 settings.register_profile("embedstack", deadline=None, derandomize=True, database=None)
 settings.load_profile("embedstack")
+
+# Python's own names for the ways in which a process is started.
+STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"}
+_started: list[str] = []
+sys.addaudithook(lambda event, arguments: _started.append(str(arguments)) if event in STARTS else None)
+
+
+def pytest_runtest_setup() -> None:
+    _started.clear()
+
+
+@pytest.fixture(autouse=True)
+def _processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if _started and request.node.get_closest_marker("process") is None:
+        pytest.fail(f"it starts a process, and has no @pytest.mark.process: {_started[0]}")
 
 
 @pytest.fixture(scope="session", autouse=True)

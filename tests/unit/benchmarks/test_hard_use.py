@@ -9,6 +9,7 @@ from benchmarks.kills import Ledger, _grown
 from benchmarks.victims import Grown
 
 
+@pytest.mark.process
 def test_a_few_requests_of_every_kind_are_all_answered(capsys: pytest.CaptureFixture[str]) -> None:
     """Each kind is among them, and the exit status is 0."""
     assert unanswered.main(["--requests", "200", "--clients", "8", "--seed", "1", "--json"]) == 0

@@ -144,6 +144,7 @@ def test_what_brings_a_stack_up_is_for_the_one_that_was_named(words: tuple[str, 
     assert planned["stack"] == stack
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("words", "fragment"),
     [
@@ -204,6 +205,7 @@ def test_a_record_that_is_damaged_does_not_stop_up() -> None:
     _good(*advised.command(), *PLAIN, "--model", "demo", "--dry-run")
 
 
+@pytest.mark.process
 def test_flags_of_before_are_forgotten() -> None:
     """Where the file of --config is gone, and where what was remembered is damaged."""
     gone = Remembered({"model.id": Flag("demo", "--model")}, str(Path("gone.yaml").absolute()), named=True)
@@ -349,6 +351,7 @@ def test_an_engine_that_does_not_answer_is_taken_out() -> None:
     _good(*DEMO)
 
 
+@pytest.mark.process
 def test_open_webui_is_exposed_once_it_has_an_administrator() -> None:
     """First as it is printed; what is then to be said again is what was asked for."""
     words = (*WEBUI, "--expose", "webui")
@@ -361,6 +364,7 @@ def test_open_webui_is_exposed_once_it_has_an_administrator() -> None:
     assert again[again.index("--expose") + 1] == "webui"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("followed", ["webui.python", "--no-webui"])
 def test_a_python_for_open_webui_is_named(followed: str) -> None:
     """With the path of one that fits, or without Open WebUI."""
@@ -416,6 +420,7 @@ def test_one_of_two_that_contradict_is_removed(kept: tuple[str, ...]) -> None:
     assert advised.text not in typed(*DEMO, *kept).text
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("given", "fragment", "follow"),
     [
@@ -462,6 +467,7 @@ def test_a_store_of_vectors_is_put_right(
     _good(*WEBUI, *words(follow(advised)))
 
 
+@pytest.mark.process
 def test_fewer_dimensions_fit_pgvector(taken: int) -> None:
     """The setting and the number that are printed."""
     store = (

@@ -222,6 +222,7 @@ def test_the_unit_finds_what_the_shell_finds(here: Path) -> None:
     assert "hunter2" not in unit
 
 
+@pytest.mark.process
 def test_the_unit_is_written_as_systemd_reads_it(tmp_path: Path) -> None:
     """Spaces, quotes, per cent and dollar signs reach the program as they are; a systemd that is here says so too."""
     argv = ["/bin/echo", "a b", "100%", "$HOME", 'q"q', "b\\s", "é;'"]
@@ -254,6 +255,7 @@ def test_a_shell_gets_a_script_that_asks_this_program(shell: commands.Shell) -> 
     assert f"{script}\n" == _text(commands.completion(shell))
 
 
+@pytest.mark.process
 def test_bash_accepts_its_script() -> None:
     """`bash -n` finds no mistake in it."""
     script = commands.completion("bash").script
@@ -261,6 +263,7 @@ def test_bash_accepts_its_script() -> None:
     subprocess.run(["/usr/bin/env", "bash", "-n"], input=script, text=True, timeout=60, check=True)
 
 
+@pytest.mark.process
 def test_bash_is_told_the_verbs(tmp_path: Path) -> None:
     """A bash that has read the script completes `embedstack ver` to `embedstack version`."""
     program = tmp_path / "embedstack"

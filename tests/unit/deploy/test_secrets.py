@@ -137,6 +137,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert "EMBEDSTACK_HOME" in refused.value.advice
 
 
+@pytest.mark.process
 def test_processes_that_start_together_have_the_same_secrets(here: Places) -> None:
     """Two `up` at once make one set of secrets, and leave no other file behind."""
     program = (

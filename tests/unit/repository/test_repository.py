@@ -87,6 +87,7 @@ def _requirements() -> list[Requirement]:
     return [one for one in map(Requirement, lines) if one.name != project["name"]]  # an extra may be made of others
 
 
+@pytest.mark.process
 def test_make_alone_lists_every_target() -> None:
     """`make` is `make help`, and no target is left out of the list."""
     listed = re.findall(r"^  make (\S+) +\S", _make().stdout, re.MULTILINE)
@@ -95,6 +96,7 @@ def test_make_alone_lists_every_target() -> None:
     assert len(listed) == len(set(listed))
 
 
+@pytest.mark.process
 def test_make_says_which_python_it_needs(tmp_path: Path) -> None:
     """Without a Python that it can use, make names what it tried and how to get one."""
     (tmp_path / "Makefile").write_text(_read("Makefile"))
@@ -138,6 +140,7 @@ def _demo(*options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return _make(*options, "demo", f"install={INSTALL}", "PYTHONS=./python", cwd=cwd)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["there", "a folder of mine"])
 def test_a_folder_that_was_moved_is_set_up_again(tmp_path: Path, name: str) -> None:
     """Its commands name the old folder, which has gone: once, and then no more."""
@@ -146,6 +149,7 @@ def test_a_folder_that_was_moved_is_set_up_again(tmp_path: Path, name: str) -> N
     assert "made again" not in _demo(cwd=moved).stdout
 
 
+@pytest.mark.process
 def test_a_folder_that_was_copied_runs_its_own_code(tmp_path: Path) -> None:
     """The old folder is still there, and its commands would run in place of the copy's."""
     copy = tmp_path / "copy"
@@ -154,6 +158,7 @@ def test_a_folder_that_was_copied_runs_its_own_code(tmp_path: Path) -> None:
     assert _where(tmp_path / "here") == tmp_path / "here"
 
 
+@pytest.mark.process
 def test_a_folder_whose_python_has_gone_is_set_up_again(tmp_path: Path) -> None:
     """As after the system's Python was replaced by a newer one."""
     checkout = _checkout(tmp_path / "here")
@@ -163,6 +168,7 @@ def test_a_folder_whose_python_has_gone_is_set_up_again(tmp_path: Path) -> None:
     assert _where(checkout) == checkout
 
 
+@pytest.mark.process
 def test_a_folder_under_another_name_is_left_as_it_is(tmp_path: Path) -> None:
     """A link to a checkout is no move."""
     link = tmp_path / "link"
@@ -261,6 +267,7 @@ def _run_ci(folder: Path, *, fails: str = "nothing") -> subprocess.CompletedProc
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("machine", ["empty", "warm"])
 def test_ci_says_which_stage_took_longer_than_its_budget(ci: Path, machine: str) -> None:
     """By the budget of a machine with engines or without; it is a warning, and no failure."""
@@ -282,6 +289,7 @@ def test_ci_says_which_stage_took_longer_than_its_budget(ci: Path, machine: str)
     assert done.returncode == 0
 
 
+@pytest.mark.process
 def test_ci_runs_each_test_once(ci: Path) -> None:
     """`make test` as a person types it; what it has run is left out of `make test-all`, and of nothing else."""
     (ci / ".ci" / "budgets").write_text(_read(".ci/budgets"))
@@ -296,6 +304,7 @@ def test_ci_runs_each_test_once(ci: Path) -> None:
     ]
 
 
+@pytest.mark.process
 def test_ci_ends_with_the_stage_that_fails(ci: Path) -> None:
     """Its name and its status stand at the end."""
     (ci / ".ci" / "budgets").write_text(_read(".ci/budgets"))

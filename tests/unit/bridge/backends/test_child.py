@@ -13,6 +13,8 @@ import pytest
 from embedstack.bridge.backends.child import Child
 from embedstack.bridge.errors import EngineNotReady
 
+pytestmark = pytest.mark.process
+
 SERVES = 'import sys; print(\'{"url": "http://127.0.0.1:1"}\', flush=True); sys.stdin.read()'
 LONG_LINES = "import sys; sys.stderr.write('x' * 1_000_000); sys.stderr.flush(); " + SERVES
 

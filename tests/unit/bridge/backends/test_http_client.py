@@ -421,6 +421,7 @@ def test_left_over_from_a_crowd() -> None:
         assert run(crowd_then_one()) == 1
 
 
+@pytest.mark.process
 def test_certificate_nobody_vouches_for(tmp_path: Path) -> None:
     """An engine with an unknown certificate is down, and the message says that the certificate is why."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"

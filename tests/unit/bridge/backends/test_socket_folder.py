@@ -74,6 +74,7 @@ def test_gone_with_its_sockets(parent: Path) -> None:
     assert list(parent.iterdir()) == []
 
 
+@pytest.mark.process
 def test_bridges_beside_each_other(parent: Path) -> None:
     """Two of one process and one of another: each has its own, and none takes another's for a dead one's."""
     holder, theirs = held_by_another_process(parent)
@@ -85,6 +86,7 @@ def test_bridges_beside_each_other(parent: Path) -> None:
     ended(holder)
 
 
+@pytest.mark.process
 def test_what_a_killed_one_has_left(parent: Path) -> None:
     """The next one removes it."""
     holder, theirs = held_by_another_process(parent)
@@ -117,6 +119,7 @@ def test_a_folder_with_a_long_path_is_passed_by(parent: Path) -> None:
         assert parent == folder.path.parent
 
 
+@pytest.mark.process
 def test_a_long_or_missing_tmpdir(parent: Path) -> None:
     """TMPDIR may be anything: the engine's socket has a place, and a short one."""
     long = parent / ("é" * 60)

@@ -264,6 +264,7 @@ def _survives_kills(folder: Path, rounds: int) -> None:
         store.close()
 
 
+@pytest.mark.process
 def test_kill_9_during_writes_loses_nothing_that_was_written(folder: Path) -> None:
     """What stands there is whole, and new vectors are taken."""
     _survives_kills(folder, 4)
@@ -471,6 +472,7 @@ def _as_nobody(check: Callable[[], None]) -> None:
     assert ended[1] == 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("with_file", [True, False], ids=["a store", "nothing"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a fork beside threads: the child starts none
 def test_a_folder_that_cannot_be_written_to_is_read(folder: Path, tmp_path: Path, with_file: bool) -> None:

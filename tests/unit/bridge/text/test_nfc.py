@@ -136,6 +136,7 @@ def test_a_long_run_of_any_marks_costs_no_minutes() -> None:
     assert their_nfc(text) == normalise(text)
 
 
+@pytest.mark.process
 def test_common_texts_load_no_tokenizer() -> None:
     """It is 4 MB that most bridges never need; a text that needs it loads it."""
     code = (

@@ -172,6 +172,7 @@ class TestDaemon:
                 server.shutdown()
                 thread.join()
 
+    @pytest.mark.process
     def test_no_command(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without the `docker` command there is nothing to act with."""
         monkeypatch.setenv("PATH", str(tmp_path))
@@ -215,6 +216,7 @@ class TestImage:
         assert before != runner.digest(tmp_path)
 
 
+@pytest.mark.process
 def test_the_sdk_is_the_sdk() -> None:
     """The package deploy.docker does not hide PyPI's `docker` from itself."""
     told = "from embedstack.deploy.docker import cli; print(cli.docker.__name__, hasattr(cli.docker, 'DockerClient'))"

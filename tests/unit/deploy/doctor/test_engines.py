@@ -51,6 +51,7 @@ def _program(folder: Path, version: str, *, whole: bool) -> Path:
     return program
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("version", "whole", "expected"),
     [
@@ -72,6 +73,7 @@ def test_a_program_that_was_installed(
     assert told(engines.check_ollama(found)) == expected
 
 
+@pytest.mark.process
 def test_a_missing_llama_server_is_told_with_its_place(tmp_path: Path) -> None:
     """Which program, which version, and where the other one should lie."""
     program = _program(tmp_path, "0.34.4", whole=False)

@@ -222,6 +222,7 @@ def _doctor(**given: object) -> Diagnosis:
     return command.doctor(msgspec.convert(usual | given, Settings), Report("doctor", as_json=True))
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize(
     ("given", "expected", "code"),

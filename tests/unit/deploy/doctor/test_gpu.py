@@ -44,6 +44,7 @@ def test_what_is_no_list_is_said_so(text: str) -> None:
         parse_nvidia_smi(text)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("script", "trouble"),
     [

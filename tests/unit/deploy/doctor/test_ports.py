@@ -49,6 +49,7 @@ def test_a_free_port_is_nobodys() -> None:
     assert None is ports.look("bridge", "ports.bridge", free_port())
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("listener", ["no JSON"], indirect=True)
 def test_a_taken_port_names_the_process_and_the_setting(listener: tuple[subprocess.Popen[str], int]) -> None:
     """Whose it is, how to stop it, and what to set instead."""
@@ -114,6 +115,7 @@ def test_whose_a_port_is() -> None:
     assert whose([], "", 1, [native, docker]) is None
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("listener", ["no JSON"], indirect=True)
 def test_a_process_of_the_stack_is_in_nobodys_way(listener: tuple[subprocess.Popen[str], int]) -> None:
     """Neither the process itself nor a child of one."""
@@ -126,6 +128,7 @@ def test_a_process_of_the_stack_is_in_nobodys_way(listener: tuple[subprocess.Pop
     assert told(ports.check(held, Native(), own_ports=[port])) == []
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("listener", "expected"),
     [
@@ -156,6 +159,7 @@ def test_containers_get_another_port_and_processes_the_offer() -> None:
     assert "unset OLLAMA_HOST" in native.next_step
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("listener", ['{"version": "0.34.4"}'], indirect=True)
 def test_an_ollama_on_another_parts_port_is_in_the_way(listener: tuple[subprocess.Popen[str], int]) -> None:
     """It is no use to Open WebUI."""

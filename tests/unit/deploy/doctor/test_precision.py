@@ -96,6 +96,7 @@ def running() -> Iterator[psutil.Process]:
         yield process
 
 
+@pytest.mark.process
 def test_a_running_engine_tells_by_its_flags_and_its_environment(running: psutil.Process) -> None:
     """Its own and its runner's, with the process's number."""
     found = {(one.where.split(" of ")[0].split(" in ")[0], one.value) for one in precision.of_process(running)}

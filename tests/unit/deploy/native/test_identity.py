@@ -13,6 +13,8 @@ from embedstack.deploy.native import process as identity
 from embedstack.deploy.native.process import MARK, Identity
 from tests.upstreams.load import wait_until
 
+pytestmark = pytest.mark.process
+
 OURS = secrets.token_hex(8)  # of this run: another on this machine has its own
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 PARENT = """

@@ -34,6 +34,7 @@ def test_path_comes_first(tmp_path: Path) -> None:
     assert find({"PATH": str(tmp_path)}, []) is None
 
 
+@pytest.mark.process
 def test_a_whole_one(tmp_path: Path) -> None:
     """With its llama-server in ../lib/ollama, past a link to the program."""
     (tmp_path / "link").symlink_to(program(tmp_path))
@@ -41,6 +42,7 @@ def test_a_whole_one(tmp_path: Path) -> None:
     assert installed(tmp_path / "link") == Installed(tmp_path / "link", "0.34.4", "")
 
 
+@pytest.mark.process
 def test_one_without_its_llama_server(tmp_path: Path) -> None:
     """It would start, and fail at the first model: the message says where the file is missed."""
     with pytest.raises(EngineNotUsable, match="without llama-server") as refused:
@@ -49,17 +51,20 @@ def test_one_without_its_llama_server(tmp_path: Path) -> None:
     assert "ollama.com/download" in refused.value.advice
 
 
+@pytest.mark.process
 def test_an_older_one_needs_none(tmp_path: Path) -> None:
     """Before 0.30 the engine was inside the program; a note says that it is not tested."""
     assert "0.24.0" in installed(program(tmp_path, "0.24.0")).note
 
 
+@pytest.mark.process
 def test_one_that_is_too_old(tmp_path: Path) -> None:
     """It is refused before it is started."""
     with pytest.raises(EngineNotUsable, match=r"0\.11\.4 is too old"):
         installed(program(tmp_path, "0.11.4"))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("content", ["", "#!/bin/sh\necho broken >&2; exit 3\n"])
 def test_one_that_does_not_run(tmp_path: Path, content: str) -> None:
     """The message has what it said, or why it could not be run."""

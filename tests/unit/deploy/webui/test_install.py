@@ -71,6 +71,7 @@ def test_venv_and_pip_make_it_elsewhere() -> None:
     )
 
 
+@pytest.mark.process
 def test_a_python_on_path_that_does_not_run_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pyenv's shims are there for versions that are not; what counts is what a program says it is."""
     monkeypatch.setattr(sys, "executable", str(program(tmp_path / "own" / "python", "echo 3 13")))
@@ -80,6 +81,7 @@ def test_a_python_on_path_that_does_not_run_is_passed_over(tmp_path: Path, monke
     assert install.choose(SETTINGS, None) == str(good)
 
 
+@pytest.mark.process
 def test_without_a_python_uv_fetches_one_and_without_uv_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +95,7 @@ def test_without_a_python_uv_fetches_one_and_without_uv_it_is_told(
     assert "--no-webui" in told.value.advice
 
 
+@pytest.mark.process
 def test_the_python_of_the_settings_must_fit(tmp_path: Path) -> None:
     """No other is taken in its place."""
     wrong = program(tmp_path / "python", "echo 3 13")
@@ -100,6 +103,7 @@ def test_the_python_of_the_settings_must_fit(tmp_path: Path) -> None:
         install.choose(WebuiSettings(python=wrong), Path("/bin/uv"))
 
 
+@pytest.mark.process
 def test_what_is_there_is_not_made_again(cache: Path, installer: Callable[[str], None]) -> None:
     """The second time nothing is run."""
     installer(f"touch open-webui python && echo once >> '{cache}/runs'")
@@ -109,6 +113,7 @@ def test_what_is_there_is_not_made_again(cache: Path, installer: Callable[[str],
     assert environment(SETTINGS).folder == cache / "open-webui" / "9.9.9"
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("cache")
 def test_what_an_interruption_has_left_is_made_anew(installer: Callable[[str], None]) -> None:
     """A program that is there proves nothing before the last file is written."""
@@ -121,6 +126,7 @@ def test_what_an_interruption_has_left_is_made_anew(installer: Callable[[str], N
     assert not (made.folder / "bin" / "left-over").exists()
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("cache")
 def test_one_whose_python_has_gone_is_made_anew(installer: Callable[[str], None]) -> None:
     """The environment's Python is a link to one that may be removed."""
@@ -130,6 +136,7 @@ def test_one_whose_python_has_gone_is_made_anew(installer: Callable[[str], None]
     assert ensure(SETTINGS, REPORT).complete
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("cache")
 def test_a_failed_installation_has_the_installers_last_words(
     installer: Callable[[str], None], capsys: pytest.CaptureFixture[str]
@@ -203,6 +210,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytes
     assert "EMBEDSTACK_CACHE" in told.value.advice
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("cache")
 def test_another_store_of_vectors_extends_what_is_there(
     installer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -237,6 +245,7 @@ def test_the_systems_certificates_are_trusted_unless_a_person_says_otherwise(mon
     assert install.trusting({}) == {}
 
 
+@pytest.mark.process
 def test_how_much_is_written_is_told_while_it_is_installed() -> None:
     """By the installer and by what it starts: neither pip nor uv says it in a pipe."""
     told: list[int] = []

@@ -9,6 +9,8 @@ from embedstack.bridge.backends.http import Address
 from embedstack.configuration.layers import ConfigError
 from embedstack.deploy.cli.app import app
 from embedstack.deploy.errors import InvalidSettings
+from embedstack.deploy.machine import gpu
+from embedstack.deploy.machine.gpu import Gpus
 from embedstack.deploy.ollama import address
 from embedstack.host.ollama import ollama_url
 
@@ -106,6 +108,7 @@ def test_what_ollama_reaches_nothing_by(value: str) -> None:
 def test_every_command_says_so(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit status 2, and words in place of a traceback."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gpu, "look", Gpus)
     environ = {"OLLAMA_HOST": "me:secret@box:1", "EMBEDSTACK_HOME": str(tmp_path), "NO_COLOR": "1", "COLUMNS": "500"}
     done = CliRunner().invoke(app, command.split(), env=environ)
     assert done.exit_code == 2

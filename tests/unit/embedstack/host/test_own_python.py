@@ -28,6 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("safe_path", [None, "", "1"])
 @pytest.mark.parametrize("path", [None, "", ":", ".", "./", "sub/..", "/usr/share::", "{folder}", "{folder}/:{folder}"])
 def test_the_working_folder_is_not_run(folder: Path, path: str | None, safe_path: str | None) -> None:
@@ -39,6 +40,7 @@ def test_the_working_folder_is_not_run(folder: Path, path: str | None, safe_path
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("folder")
 def test_a_module_by_its_name_is_not_the_working_folders() -> None:
     """`-m` puts that folder first where nobody says otherwise."""
@@ -68,6 +70,7 @@ def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
     assert processes.environment({"PYTHONPATH": ":/opt/one:x"}) == {"PYTHONPATH": "/opt/one"}
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("folder")
 def test_a_script_for_open_webuis_python() -> None:
     """What is asked of Open WebUI's environment is not answered by the working folder."""
@@ -75,6 +78,7 @@ def test_a_script_for_open_webuis_python() -> None:
     assert runner.run(webui, "import json, sys; print(json.dumps(sys.argv[1:]))", "asked") == '["asked"]\n'
 
 
+@pytest.mark.process
 def test_a_part_runs_no_code_of_its_folder(folder: Path) -> None:
     """Open WebUI's folder holds uploads: no Python that it starts looks for code there."""
     done = subprocess.run(

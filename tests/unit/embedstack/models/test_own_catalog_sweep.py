@@ -105,6 +105,7 @@ class Sound(ToyBackend):
         return Embedded(np.stack(rows), sum(counts.get(text, 1) for text in texts))
 
 
+@cache
 def vector(text: str, size: int) -> Vectors:
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
     drawn = np.random.default_rng(seed).standard_normal(size)

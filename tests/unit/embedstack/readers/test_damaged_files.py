@@ -236,6 +236,7 @@ def _run(*words: str) -> tuple[int, str]:
 SOME = ("a byte that is not UTF-8", "a NUL", "0 bytes", "cut in half", "a folder", "a list", "2,000 brackets")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("damage", SOME)
 @pytest.mark.parametrize("verb", ["status", "down", "logs", "restart"])
 def test_a_verb_names_a_damaged_plan_and_the_way_on(verb: str, damage: str) -> None:
@@ -308,6 +309,7 @@ def test_a_link_that_leads_nowhere_is_not_passed_over(tmp_path: Path) -> None:
     assert "embedstack.yaml: it is a link" in said
 
 
+@pytest.mark.process
 def test_dry_run_names_a_damaged_plan_and_changes_nothing() -> None:
     """The stack is planned as if it had never been brought up."""
     where = places.places("embedstack").create()

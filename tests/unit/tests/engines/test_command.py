@@ -52,6 +52,7 @@ class TestMessages:
 
         assert {name for r in recipes for name in (*r.commands, *r.libraries)} == set(PACKAGE_OF)
 
+    @pytest.mark.process
     def test_a_failed_command_is_named_and_its_output_kept(self, tmp_path: Path) -> None:
         """The error has the command and its exit code, and the log all that it printed."""
         log = BuildLog(tmp_path / "log")
@@ -82,6 +83,7 @@ class TestCommandLine:
         assert [(name, False) for name in RECIPES] == [(e["name"], e["installed"]) for e in report["engines"]]
         assert not (tmp_path / "engines").exists()
 
+    @pytest.mark.process
     def test_a_failure_prints_the_end_of_its_log(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -106,6 +108,7 @@ class TestCommandLine:
         assert cli.main(["--only", "ollama"]) == 1
         assert "file cannot be written to, set EMBEDSTACK_ENGINES to a folder that can." in capsys.readouterr().err
 
+    @pytest.mark.process
     def test_sigterm_ends_the_build(self, tmp_path: Path) -> None:
         """SIGTERM ends the command that runs, as Ctrl-C does, and the exit code says so."""
         program = (

@@ -16,6 +16,8 @@ from tests.engines.recipe import STAMP, Recipe, Workshop
 from tests.paths import ROOT
 from tests.unit.tests.engines.toy import Witness, gone, make_tool, recipe, wait_for
 
+pytestmark = pytest.mark.process
+
 
 class TestInterruption:
     def test_an_interrupted_build_is_not_installed(self, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from tests.engines.process import EngineError, children, free_port, process, wai
 from tests.paths import ROOT
 from tests.unit.tests.engines.toy import gone, wait_for
 
+pytestmark = pytest.mark.process
+
 FAMILY = "sleep 600 & echo $$ $! > {pids}; wait"
 
 

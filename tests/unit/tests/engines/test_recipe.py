@@ -43,6 +43,7 @@ class TestDigest:
 
 
 class TestInstalled:
+    @pytest.mark.process
     def test_after_install(self, tmp_path: Path) -> None:
         """A finished build is installed, under its name and version, and says so in its stamp."""
         toy = recipe()
@@ -52,6 +53,7 @@ class TestInstalled:
         assert (tmp_path / "toy-1.0" / "tool").read_text() == "made\n"
         assert toy.stamp() == json.loads((tmp_path / "toy-1.0" / STAMP).read_text())
 
+    @pytest.mark.process
     def test_second_install_builds_nothing(self, tmp_path: Path) -> None:
         """What is installed is left as it is."""
         install([recipe()], tmp_path, Witness())
@@ -60,6 +62,7 @@ class TestInstalled:
         assert install([recipe()], tmp_path, Witness()) == []
         assert (tmp_path / "toy-1.0" / "tool").read_text() == "touched"
 
+    @pytest.mark.process
     def test_another_recipe_replaces_it(self, tmp_path: Path) -> None:
         """The same version from changed ingredients is built again, into a fresh folder."""
         install([recipe()], tmp_path, Witness())
@@ -71,6 +74,7 @@ class TestInstalled:
         assert changed.installed(tmp_path)
         assert not (tmp_path / "toy-1.0" / "leftover").exists()
 
+    @pytest.mark.process
     @pytest.mark.parametrize("stamp", [None, "", "[]", "{}", "not json", '{"name": "toy", "version": "1.0"}'])
     def test_without_its_stamp_it_is_not_there(self, tmp_path: Path, stamp: str | None) -> None:
         """A folder whose stamp is missing, broken or of somebody else is not an engine."""
@@ -80,6 +84,7 @@ class TestInstalled:
 
         assert not recipe().installed(tmp_path)
 
+    @pytest.mark.process
     def test_without_its_program_it_is_not_there(self, tmp_path: Path) -> None:
         """A stamp alone is not an engine: a dangling interpreter link or a deleted program means a rebuild."""
         install([recipe()], tmp_path, Witness())
@@ -109,6 +114,7 @@ class TestOrder:
 
         assert [r.name for r in to_build([bread, dough], tmp_path)] == ["spoon", "dough", "bread"]
 
+    @pytest.mark.process
     def test_tools_are_not_wanted_for_what_is_there(self, tmp_path: Path) -> None:
         """A cache that holds the finished engines alone is complete."""
         spoon, bread = recipe("spoon"), recipe("bread")
@@ -116,6 +122,7 @@ class TestOrder:
 
         assert to_build([replace(bread, tools=(spoon,))], tmp_path) == []
 
+    @pytest.mark.process
     def test_a_build_finds_its_tools_and_parts(self, tmp_path: Path) -> None:
         """A recipe is told where its tools and its parts lie."""
 

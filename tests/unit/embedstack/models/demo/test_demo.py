@@ -109,6 +109,7 @@ class TestBytes:
         build(tmp_path)
         assert whole == digests(tmp_path)
 
+    @pytest.mark.process
     def test_a_killed_build_leaves_nothing_behind(self, tmp_path: Path) -> None:
         """After a kill -9 in the middle there is no model, and the next build finishes and cleans up."""
         child = command(tmp_path)
