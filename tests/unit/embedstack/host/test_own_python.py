@@ -103,7 +103,10 @@ HARMLESS = {
         "deploy/native/part.py",
         "(python, *flags, '-m', 'embedstack.bridge', '--config', config)",
     ): "with the flags that the one function gave it",
-    ("deploy/webui/verbs/password.py", "[*at.argv, '-c', script]"): "`at.argv` is a Python with -I",
+    (
+        "deploy/webui/verbs/password.py",
+        "[*at.argv, '-c', script]",
+    ): "with -I natively; a container's folder is its image's",
     ("deploy/webui/verbs/password.py", "[*at.argv, '-c', '…']"): "the same, shown",
     ("benchmarks/nginx.py", "[program, '-p', str(home), '-c', str(config), '-e', 'stderr']"): "nginx",
     ("benchmarks/profile.py", "['-m', 'embedstack.bridge']"): "the arguments alone",
