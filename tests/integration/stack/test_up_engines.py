@@ -120,7 +120,7 @@ def test_open_webui_is_set_to_the_bridge_and_chats_with_ollama(tmp_path: Path) -
 
             assert repaired["unchanged"] is False
             assert webui.embedding()["RAG_EMBEDDING_MODEL"] == "demo"
-            assert _found(webui, command) == "带薪休假"
+            assert _found(webui) == "带薪休假"
 
             webui.set_embedding({**webui.embedding(), "RAG_EMBEDDING_MODEL": "another"})
             warned = command.run("up", "--webui")
@@ -145,16 +145,13 @@ def _chat_models(webui: Webui) -> list[str]:
     return [model["id"] for model in listed if model.get("owned_by") == "ollama"]
 
 
-def _found(webui: Webui, command: StackCommand) -> str:
+def _found(webui: Webui) -> str:
     """Which of two documents a question finds, through a knowledge base of Open WebUI."""
     knowledge = webui.ask("POST", "/api/v1/knowledge/create", {"name": "handbook", "description": "rules"})["id"]
     for name, text in (("holiday", "员工每年享有十五天带薪休假。"), ("travel", "差旅费用凭发票报销。")):
-        sent = webui._session.post(
-            f"{command.webui}/api/v1/files/?process=true&process_in_background=false",
-            files={"file": (f"{name}.txt", text.encode())},
-            timeout=120,
-        )
-        webui.ask("POST", f"/api/v1/knowledge/{knowledge}/file/add", {"file_id": sent.json()["id"]})
+        path = "/api/v1/files/?process=true&process_in_background=false"
+        sent = webui.ask("POST", path, files={"file": (f"{name}.txt", text.encode())})
+        webui.ask("POST", f"/api/v1/knowledge/{knowledge}/file/add", {"file_id": sent["id"]})
     query = {"collection_names": [knowledge], "query": "公司年假政策有哪些?", "k": 1}
     told = webui.ask("POST", "/api/v1/retrieval/query/collection", query)
     return "带薪休假" if "带薪休假" in told["documents"][0][0] else str(told["documents"])
