@@ -76,8 +76,9 @@ def test_a_smaller_size_is_refused_and_everything_goes_on(indexed: Indexed) -> N
     assert "dimensions 2560, now 1024" in error["message"]
     assert "2 knowledge bases, 2 files, 1 file attached to chats" in error["message"]
     assert re.search(r"about \d+ chunks, \d+ (s|min) at [\d.]+ a second", error["message"])
-    assert "`embedstack up --reindex`" in error["advice"]
-    assert "`embedstack webui apply --reindex`" in indexed.command.error("webui", "apply", *SMALLER)["advice"]
+    assert f"`embedstack up --reindex {' '.join(SMALLER)}`" in error["advice"]
+    applied = indexed.command.error("webui", "apply", *SMALLER)
+    assert f"`embedstack webui apply --reindex {' '.join(SMALLER)}`" in applied["advice"]
     assert "INDEX-MISMATCH" in indexed.command.run("doctor", *SMALLER).stdout
     assert "带薪休假" in indexed.webui.found(indexed.handbook, "公司年假政策有哪些?", k=1)[0]
     assert set(indexed.sizes().values()) == {2560}
@@ -149,7 +150,7 @@ def test_one_that_no_stack_started(indexed: Indexed) -> None:
 
 
 def test_a_stack_that_was_down_is_refused_too(indexed: Indexed) -> None:
-    """Once its Open WebUI runs; without Open WebUI nobody's index is at stake, and the bridge answers everybody."""
+    """Before its Open WebUI is started. Without one nobody's index is at stake, and the bridge answers everybody."""
     assert indexed.command.data("up", "--no-webui", *SMALLER)["parts"]
     body = {"model": "demo", "input": "a text"}
     answer = requests.post(f"{indexed.command.bridge}/api/embed", json=body, timeout=30)
@@ -158,4 +159,6 @@ def test_a_stack_that_was_down_is_refused_too(indexed: Indexed) -> None:
     error = indexed.command.error("up")
     assert (error["code"], error["exit_code"]) == ("index_would_break", 6)
     assert "dimensions 1024, now 2560" in error["message"]
+    assert "open-webui" not in {part["name"] for part in indexed.command.data("status")["parts"]}
+    assert indexed.command.data("up", *SMALLER)["parts"]
     assert "带薪休假" in indexed.webui.found(indexed.handbook, "公司年假政策有哪些?", k=1)[0]
