@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,8 @@ def load(
         kept = {key: given for key, given in before.then(strong, from_file, _MODEL).items() if key in SCHEMA.table}
         given = {**from_file, **kept, **strong, "stack.name": first.get("stack.name", Given(name, "default"))}
         settings = build(SCHEMA, given, cwd=here)
-    remember = _remember(kept, _typed(flags, assignments), found, here, named=_named(before, found, file))
+    remember = _remember({**kept, **_typed(flags, assignments)}, found, here, named=_named(before, found, file))
+    remember = replace(remember, model=settings.model.id)
     return LoadedSettings(settings, sources(SCHEMA, given), found, remember)
 
 
@@ -109,9 +110,8 @@ def stack_name(
     return load({"stack.name": flag}, environ, cwd, file=file, assignments=assignments, forget=True).settings.stack.name
 
 
-def _remember(kept: Layer, typed: Layer, found: Path | None, cwd: Path, *, named: bool) -> Remembered:
+def _remember(layer: Layer, found: Path | None, cwd: Path, *, named: bool) -> Remembered:
     """As from anywhere else: paths are absolute."""
-    layer = {**kept, **typed}
     flags = {
         key: Flag(_absolute(key, given.value, cwd), memory.flag(given.source))
         for key, given in layer.items()

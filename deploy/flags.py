@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,13 @@ class Remembered:
         flags: by setting. No `stack.name`: that is how the stack was found.
         file: the settings file that was read, None for none, or for the user's own, which is found from everywhere.
         named: whether --config named it. Then it counts more than one in the current folder, else less.
+        model: the model of that `up`, whoever named it: a flag, the environment, a file. None where none was kept yet.
     """
 
     flags: Mapping[str, Flag] = field(default_factory=dict)
     file: str | None = None
     named: bool = False
+    model: str | None = None
 
     @property
     def layer(self) -> Layer:
@@ -50,8 +52,9 @@ class Remembered:
 
     def then(self, given: Layer, weaker: Layer, default_model: str) -> Layer:
         """The layer where `given` is stronger and `weaker` weaker: another model than before has none of its flags."""
-        before = {**weaker, **self.layer}.get("model.id", Given(default_model, "")).value
-        other = "model.id" in given and given["model.id"].value != before
+        known = {**weaker, **self.layer}
+        before = self.model or known.get("model.id", Given(default_model, "")).value
+        other = {**known, **given}.get("model.id", Given(default_model, "")).value != before
         return {key: value for key, value in self.layer.items() if not (other and key in _OF_A_MODEL)}
 
     def without(self, keys: frozenset[str]) -> Remembered:
@@ -59,7 +62,7 @@ class Remembered:
         if "model.id" in keys:
             keys = keys.union(_OF_A_MODEL)
         flags = {key: flag for key, flag in self.flags.items() if key not in keys}
-        return Remembered(flags, self.file, self.named)
+        return replace(self, flags=flags)
 
 
 def flag(source: str) -> str:

@@ -14,22 +14,13 @@ import pytest
 from rich.console import Console
 
 from embedstack.deploy import config_verbs, places, secrets
-from embedstack.deploy.cli import app as commands
+from embedstack.deploy.cli import bridge as commands
 from embedstack.deploy.config import SCHEMA, load
 from embedstack.deploy.console import Data, success
 from embedstack.deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
 from tests.paths import ROOT
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder; no settings and no stack of the machine are in reach."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("EMBEDSTACK_HOME", str(tmp_path / "home"))
-    return folder
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def _silent(line: str) -> None:

@@ -17,15 +17,7 @@ from embedstack.deploy.places import places
 Up = Callable[..., LoadedSettings]
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder; no settings and no stack of the machine are in reach."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("EMBEDSTACK_HOME", str(tmp_path / "home"))
-    return folder
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def _up(given: dict[str, object] | None = None, *assignments: str, **more: object) -> LoadedSettings:
@@ -65,10 +57,11 @@ def test_they_are_stronger_than_the_file_and_weaker_than_the_environment(here: P
 
 
 def test_variables_are_not_remembered() -> None:
-    """They are the shell's, and count for as long as they are set there."""
+    """They are the shell's, and count for as long as they are set there; the model is known, and given to nobody."""
     loaded = load({}, {"EMBEDSTACK_MODEL_ID": "demo"})
 
-    assert loaded.remember == Remembered()
+    assert loaded.remember == Remembered(model="demo")
+    assert loaded.remember.layer == {}
 
 
 def test_each_stack_has_its_own() -> None:
@@ -89,6 +82,19 @@ def test_another_model_has_none_of_the_flags_of_the_one_before() -> None:
     assert (same.model.quantisation, same.model.num_ctx, same.engine.cpu) == ("f16", 2048, True)
     assert (other.model.quantisation, other.model.num_ctx, other.engine.cpu) == (None, None, True)
     assert _up({"model.id": "demo"}).remember.flags.keys() == {"model.id", "engine.cpu"}
+
+
+def test_a_size_is_kept_for_its_model_whoever_named_that(here: Path) -> None:
+    """The environment and a file name one too: their model is the one that was said, and no other has its size."""
+    demo = {"EMBEDSTACK_MODEL_ID": "demo"}
+    loaded = load({}, demo, assignments=["model.dimensions=1024"])
+    flags.write(places(loaded.settings.stack.name), loaded.remember)
+
+    assert load({}, demo).settings.model.dimensions == 1024
+    assert load({"model.id": "demo"}, {}).settings.model.dimensions == 1024
+    assert load({}, {}).settings.model.dimensions is None
+    (here / "embedstack.yaml").write_text("model: {id: demo}")
+    assert load({}, {}).settings.model.dimensions == 1024
 
 
 def test_a_size_of_the_default_model_is_not_one_of_another() -> None:
