@@ -434,9 +434,6 @@ def test_an_engine_that_accepts_no_connection_is_said_to_be_away() -> None:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         settings = ("model.id=demo", "engine.kind=openai", f"engine.url={url}", "engine.connect_timeout=0.2")
         with bridge(*(f"--set={setting}" for setting in settings), wait_ready=False) as running:
-            until = time.monotonic() + WITHIN
-            while (state := running.ready()["backends"][0])["reason"] == "starting" and time.monotonic() < until:
-                pass
-            assert "no connection within 0.2 s" in state["reason"]
+            assert "no connection within 0.2 s" in running.wait_told()["backends"][0]["reason"]
             response = running.post("/api/embed", {"model": "demo", "input": "x"})
             assert "no connection within 0.2 s" in assert_error(response, 503, "engine_not_ready")

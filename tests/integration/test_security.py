@@ -385,6 +385,7 @@ def test_an_engines_password_stays_between_the_two() -> None:
     arguments = ("--upstream", url, "--set", "model.id=demo", "--set", "log.level=debug")
     for more in (("engine.kind=ollama",), ("engine.kind=openai", "engine.api_key=engine-key-88")):
         with start(*arguments, *(part for setting in more for part in ("--set", setting)), wait_ready=False) as running:
+            running.wait_told()
             until_refused = requests.get(running.url + "/readyz", timeout=60)
             assert until_refused.status_code == 503
             refused = EMBED.refused(running.post("/api/embed", EMBED.body("x")))

@@ -140,7 +140,7 @@ def test_an_ollama_without_the_model_is_told_how_to_get_it(stacks: Stacks) -> No
     """The default is the 4B; the answer names the command that fetches it."""
     upstream = stacks.upstream("ollama")
     with start(env={"OLLAMA_HOST": upstream.url}, wait_ready=False) as running:
-        (backend,) = running.ready()["backends"]
+        (backend,) = running.wait_told()["backends"]
 
         assert "has no model 'qwen3-embedding:4b'" in backend["reason"]
         assert "ollama pull qwen3-embedding:4b" in backend["next"]
