@@ -170,7 +170,7 @@ def _stack(environ: Mapping[str, str], cwd: Path, file: Path | None, name: str |
 
 def example() -> ConfigText:
     """A settings file with every key, its default and what it allows."""
-    return ConfigText(config_docs.example())
+    return ConfigText(config_docs.PAGES.as_example())
 
 
 def show_secrets(stack: str, say: Callable[[str], None]) -> ConfigSecrets:

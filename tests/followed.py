@@ -95,6 +95,20 @@ def typed(*words: str) -> Said:
     return Said(done.exit_code, _error(done.output) if "--json" in words else done.output)
 
 
+def good(*words: str) -> Said:
+    """What is printed to who types this, which succeeds."""
+    said = typed(*words)
+    assert said.status == 0, said.text
+    return said
+
+
+def refused(fragment: str, *words: str) -> Advice:
+    """What is advised to who types this, which fails."""
+    said = typed(*words)
+    assert said.status not in (0, 130), said.text
+    return said.advised(fragment)
+
+
 def _error(text: str) -> str:
     """The message and the advice of a refusal as JSON, as text; all else as it stands."""
     try:

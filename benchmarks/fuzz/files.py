@@ -71,22 +71,19 @@ class Reader:
 
 def readers(gguf_file: Path, hf: Path) -> dict[str, Reader]:
     """By kind."""
+    return _of_models(gguf_file, hf) | _of_settings() | _of_state()
+
+
+def _of_models(gguf_file: Path, hf: Path) -> dict[str, Reader]:
     model = catalog.load().find("demo").model
-    refused = (DeployError,)
-    whole = (catalog.DATA / "catalog.yaml").read_bytes()
-    small = b'{"fingerprint":"0123456789abcdef","model":"demo","made":"x"}'
-    parts = json.dumps(
-        {"pid": 1, "parts": [{"spec": {"name": "a", "argv": ["b"]}, "who": None, "restarts": 0}]}
-    ).encode()
-    index = json.dumps({"facts": {}, "complete": True, "store": None}).encode()
+    head = gguf_file.read_bytes()[:HEAD]
+    tensors = (hf / "model.safetensors").read_bytes()
 
     def folder(content: bytes, at: Path, name: str) -> object:
         shutil.copytree(hf, at / "hf", copy_function=_link)
         _write(at / "hf" / name, content)
         return safetensors.examine(at / "hf", model)
 
-    head = gguf_file.read_bytes()[:HEAD]
-    tensors = (hf / "model.safetensors").read_bytes()
     return {
         "gguf header": Reader(head, lambda c, at: _gguf(_write(at / "a.gguf", c)), ()),
         "gguf gate": Reader(head, lambda c, at: gguf.examine(_write(at / "a.gguf", c), model), ()),
@@ -97,7 +94,13 @@ def readers(gguf_file: Path, hf: Path) -> dict[str, Reader]:
             lambda c, at: vocabulary.load(_write(at / "tokenizer.json", c)),
             (ValueError,),
         ),
-        "yaml": Reader(whole[:3_000], lambda c, _: yaml_file.parse(c.decode("utf-8", "replace")), (Damaged,)),
+        "catalogue": Reader(_catalogue(), lambda c, at: catalog.load(_write(at / "a.yaml", c)), (CatalogError,)),
+    }
+
+
+def _of_settings() -> dict[str, Reader]:
+    return {
+        "yaml": Reader(_catalogue()[:3_000], lambda c, _: yaml_file.parse(c.decode("utf-8", "replace")), (Damaged,)),
         "bridge settings": Reader(
             b"listen: {port: 1}\nmodel:\n  id: demo\nlimits: {texts: 5}\nsecurity: {api_keys: [a, b]}\n",
             lambda c, at: bridge_config.load(["--config", str(_write(at / "a.yaml", c))], {}),
@@ -106,25 +109,33 @@ def readers(gguf_file: Path, hf: Path) -> dict[str, Reader]:
         "stack settings": Reader(
             b"stack: {name: a}\nmodel:\n  id: demo\nports: {bridge: 1}\n",
             lambda c, at: stack_config.load({}, {}, at, file=_write(at / "a.yaml", c)),
-            refused,
+            (DeployError,),
         ),
-        "catalogue": Reader(whole, lambda c, at: catalog.load(_write(at / "a.yaml", c)), (CatalogError,)),
         "secrets": Reader(
             b"webui_secret_key: a\nwebui_admin_password: b\nbridge_key: c\nbridge_admin_key: d\n",
             lambda c, at: secrets.read(places.Places(_write(at / "secrets.yaml", c).parent), lambda _: None),
-            refused,
+            (DeployError,),
         ),
+    }
+
+
+def _of_state() -> dict[str, Reader]:
+    small = b'{"fingerprint":"0123456789abcdef","model":"demo","made":"x"}'
+    part = {"spec": {"name": "a", "argv": ["b"]}, "who": None, "restarts": 0}
+    parts = json.dumps({"pid": 1, "parts": [part]}).encode()
+    index = json.dumps({"facts": {}, "complete": True, "store": None}).encode()
+    return {
         "plan": Reader(
             json.dumps(asdict(KNOWN)).encode(),
             lambda c, at: record.read(places.Places(_write(at / "plan.json", c).parent)),
-            refused,
+            (DeployError,),
         ),
         "supervisor": Reader(
             parts,
             lambda c, at: supervised.read_record(places.Places(_write(at / "run" / "supervisor.json", c).parents[1])),
             (),
         ),
-        "index record": Reader(index, lambda c, at: index_record.read(_write(at / "i.json", c)), refused),
+        "index record": Reader(index, lambda c, at: index_record.read(_write(at / "i.json", c)), (DeployError,)),
         "expected index": Reader(
             small,
             lambda c, at: Expectation(_write(at / "index.json", c).parent, None, sizes=range(1), document_prefix=""),
@@ -137,6 +148,10 @@ def readers(gguf_file: Path, hf: Path) -> dict[str, Reader]:
         ),
         "json": Reader(small, lambda c, _: json_file.decode(c, dict[str, str]), (Damaged,)),
     }
+
+
+def _catalogue() -> bytes:
+    return (catalog.DATA / "catalog.yaml").read_bytes()
 
 
 def content(reader: Reader, chance: Chance) -> bytes:

@@ -1,10 +1,16 @@
-"""`embedstack smoke`, `cache`, `trace` and `demo`."""
+"""`embedstack version`, `completion`, `smoke`, `cache`, `trace` and `demo`."""
 
+import platform
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Group
+from rich.text import Text
+from typer import completion as typer_completion
 
+from embedstack import __version__
 from embedstack.contract import PORT
 from embedstack.deploy.cli.verb import VerbRun, group, verb
 from embedstack.deploy.console import INTERRUPTED, STOPPED, Data
@@ -13,6 +19,8 @@ from embedstack.host.addresses import LOOPBACK
 if TYPE_CHECKING:
     from embedstack.deploy.bridge_client import Access
 
+Shell = Literal["bash", "zsh", "fish"]
+PROGRAM, VARIABLE = "embedstack", "_EMBEDSTACK_COMPLETE"
 BRIDGE_URL = f"http://{LOOPBACK}:{PORT}"  # where a bridge listens unless told otherwise
 
 Url = Annotated[str | None, typer.Option("--url", help="Another bridge than the stack's.")]
@@ -20,6 +28,45 @@ Key = Annotated[
     str | None,
     typer.Option("--key", envvar="EMBEDSTACK_KEY", help="An administrator's key, if it has any.", show_envvar=True),
 ]
+
+
+@dataclass(frozen=True)
+class Version:
+    """Versions of embedstack and of the Python that runs it."""
+
+    version: str
+    python: str
+
+    def __rich__(self) -> str:
+        return f"embedstack {self.version} (Python {self.python})"
+
+
+@verb("version", "Example: embedstack version --json")
+def version() -> Version:
+    """Say which version this is."""
+    return Version(__version__, platform.python_version())
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A script for one shell."""
+
+    shell: Shell
+    script: str
+
+    def __rich__(self) -> Group:
+        """Line by line and never wrapped: it goes into a file, or into `eval`."""
+        return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in self.script.splitlines()))
+
+
+@verb("completion", 'Example: eval "$(embedstack completion bash)"')
+def completion(shell: Annotated[Shell, typer.Argument(help="bash, zsh or fish.")]) -> Completion:
+    """Print what a shell needs to complete verbs and options."""
+    script = typer_completion.get_completion_script(  # type: ignore[attr-defined]  # typer has no other name for it
+        prog_name=PROGRAM, complete_var=VARIABLE, shell=shell
+    )
+    return Completion(shell, script)
+
 
 group("cache", "The vectors that a running bridge keeps.")
 

@@ -1,6 +1,5 @@
-"""What is written from the settings: an example file, and the table between two marks of a document. Pure.
-
-Settings as they may be shown: each key with its value, masked, and its source. Pure.
+"""What is written from the settings: an example file, and the table between two marks of a document; and settings as
+they may be shown, each key with its value, masked, and its source. Pure but for `Pages.write`.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +17,30 @@ from embedstack.configuration.schema import S, Schema
 from embedstack.configuration.setting import Setting
 
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What is written from one schema: the example file, and the table in a document; both by their paths in the
+    repository. `head`: how the example begins.
+    """
+
+    schema: Schema[Any]
+    head: str
+    example: Path
+    document: Path
+
+    def as_example(self) -> str:
+        return example(self.schema, self.head)
+
+    def as_document(self, text: str) -> str:
+        """`text` with its table made anew; ValueError where a mark is missing."""
+        return document(self.schema, text, str(self.document))
+
+    def write(self) -> None:
+        """Both, in the current folder."""
+        self.example.write_text(self.as_example(), encoding="utf-8")
+        self.document.write_text(self.as_document(self.document.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def example(schema: Schema[Any], head: str) -> str:

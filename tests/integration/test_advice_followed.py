@@ -10,7 +10,7 @@ import requests
 from embedstack.deploy.smoke import run
 from embedstack.deploy.webui.settings import put
 from tests.bridge_process import bridge
-from tests.followed import Advice, Said, typed
+from tests.followed import Said, good, refused, typed
 from tests.stacks import EMBEDDED, Stacks
 from tests.upstreams.open_webui import scripted
 from tests.upstreams.server import Connection, Request, serve
@@ -31,18 +31,6 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def _good(*words: str) -> Said:
-    said = typed(*words)
-    assert said.status == 0, said.text
-    return said
-
-
-def _refused(fragment: str, *words: str) -> Advice:
-    said = typed(*words)
-    assert said.status not in (0, 130), said.text
-    return said.advised(fragment)
-
-
 async def _page(_: Request, connection: Connection) -> None:
     await connection.answer(200, b"<html>")
 
@@ -55,18 +43,18 @@ def test_a_command_is_given_the_bridge_that_it_lacks(
     """
     monkeypatch.setattr(run, "_pace", lambda _: None)  # it takes its time, and is for tests/integration/test_smoke.py
     real = stacks[EMBEDDED].bridge.url
-    url = _refused("Start it, or name its address with --url", "cache", "stats", "--url", NOWHERE).flag("--url")
-    _good("cache", "stats", url, real)
+    url = refused("Start it, or name its address with --url", "cache", "stats", "--url", NOWHERE).flag("--url")
+    good("cache", "stats", url, real)
 
     smoke = ("smoke", "--model", "demo")
-    assert url == _refused("Start it, or name its address with --url", *smoke, "--url", NOWHERE).flag("--url")
+    assert url == refused("Start it, or name its address with --url", *smoke, "--url", NOWHERE).flag("--url")
     with serve(_page) as page:
-        url = _refused("Name the address of one of these with --url", *smoke, "--url", page).flag("--url")
+        url = refused("Name the address of one of these with --url", *smoke, "--url", page).flag("--url")
     unknown = ("smoke", "--model", "nope", url, real)
-    model = _refused("Give the name of a model of the catalogue with --model", *unknown).flag("--model")
+    model = refused("Give the name of a model of the catalogue with --model", *unknown).flag("--model")
     named = ("smoke", url, real, model, "demo")
-    junit = _refused("Name another with --junit", *named, "--junit", "/proc/none/smoke.xml").flag("--junit")
-    _good(*named, junit, str(tmp_path / "smoke.xml"))
+    junit = refused("Name another with --junit", *named, "--junit", "/proc/none/smoke.xml").flag("--junit")
+    good(*named, junit, str(tmp_path / "smoke.xml"))
 
     assert (tmp_path / "smoke.xml").read_text().startswith("<")
 
@@ -107,23 +95,23 @@ def test_what_a_bridge_refuses_it_takes_with_what_is_advised(stacks: Stacks, mon
         told = _answer(lost.url, ["x"]).text
         settings = [f"{Said(4, told).advised('Start it, or correct engine.url').setting('engine.url')}={_real(stacks)}"]
         for texts, headers, key, fragment, value in _ASKED:
-            refused = _answer(lost.url, texts, **headers)
-            settings.append(f"{Said(refused.status_code, refused.text).advised(fragment).setting(key)}={value}")
+            answer = _answer(lost.url, texts, **headers)
+            settings.append(f"{Said(answer.status_code, answer.text).advised(fragment).setting(key)}={value}")
 
     with bridge(*own, *(word for one in settings for word in ("--set", one))) as found:
         answers = [_answer(found.url, texts, **headers) for texts, headers, *_ in _ASKED]
         assert [(answer.status_code, answer.text[:200]) for answer in answers if not answer.ok] == []
         at = ("--url", found.url)
-        refused = requests.get(f"{found.url}/v1/cache", timeout=10)
-        Said(4, refused.text).advised("Send that of security.admin_key_file")
-        cache = _refused("in EMBEDSTACK_KEY or with --key.", "cache", "stats", *at)
-        trace = _refused("for another one give it in EMBEDSTACK_KEY or with --key", "trace", "--once", *at)
+        keyless = requests.get(f"{found.url}/v1/cache", timeout=10)
+        Said(4, keyless.text).advised("Send that of security.admin_key_file")
+        cache = refused("in EMBEDSTACK_KEY or with --key.", "cache", "stats", *at)
+        trace = refused("for another one give it in EMBEDSTACK_KEY or with --key", "trace", "--once", *at)
 
         for verb, advised in ((("cache", "stats"), cache), (("trace", "--once"), trace)):
-            _good(*verb, *at, advised.flag("--key"), KEY)
+            good(*verb, *at, advised.flag("--key"), KEY)
             with monkeypatch.context() as given:
                 given.setenv(advised.variable("EMBEDSTACK_KEY"), KEY)
-                _good(*verb, *at)
+                good(*verb, *at)
         header = {"Authorization": f"Bearer {KEY}"}
         assert requests.get(f"{found.url}/v1/cache", headers=header, timeout=10).status_code == 200
 
@@ -142,13 +130,13 @@ def test_an_open_webui_of_somebody_else_is_set_by_what_status_advises(
     with bridge("--demo", "--set", "engine.threads=1") as own, scripted(is_set=dict(before)) as server:
         real = own.url
         words = ("webui", "status", "--bridge", real)
-        url = _refused("Name that with --url", *words).flag("--url")
+        url = refused("Name that with --url", *words).flag("--url")
         named = (*words, url, server.url)
-        variable = _refused("Put it into EMBEDSTACK_WEBUI_TOKEN", *named).variable("EMBEDSTACK_WEBUI_TOKEN")
+        variable = refused("Put it into EMBEDSTACK_WEBUI_TOKEN", *named).variable("EMBEDSTACK_WEBUI_TOKEN")
         monkeypatch.setenv(variable, "token")
 
-        typed(*_refused("`embedstack webui apply` sets what differs", *named).command())
+        typed(*refused("`embedstack webui apply` sets what differs", *named).command())
 
         assert server.is_set["ollama_config"]["url"] == real
         assert server.is_set["RAG_EMBEDDING_MODEL"] == "demo"
-        assert "set as it should be" in _good(*named).text
+        assert "set as it should be" in good(*named).text

@@ -32,7 +32,7 @@ from embedstack.deploy.plan.plan import Mode
 from embedstack.deploy.record import Record
 from embedstack.host.addresses import LOOPBACK
 from embedstack.models.demo.build import DemoFiles, default_folder
-from tests.followed import Advice, Said, typed
+from tests.followed import Advice, Said, good, refused, typed
 
 PLAIN = ("--no-webui", "--mode", "native")
 DRY = ("up", "--dry-run", *PLAIN)
@@ -72,19 +72,6 @@ def taken() -> Iterator[int]:
         yield int(server.getsockname()[1])
 
 
-def _good(*words: str) -> Said:
-    said = typed(*words)
-    assert said.status == 0, said.text
-    return said
-
-
-def _refused(fragment: str, *words: str) -> Advice:
-    """What is advised to who types this."""
-    said = typed(*words)
-    assert said.status not in (0, 130), said.text
-    return said.advised(fragment)
-
-
 def _file(text: str) -> None:
     Path("embedstack.yaml").write_text(text)
 
@@ -104,18 +91,18 @@ def test_the_port_that_is_advised_is_free(taken: int, stack: str) -> None:
     """For the same stack, with all that was typed; the message is gone."""
     words = (*DEMO, "--stack", stack, "--set", f"ports.bridge={taken}")
 
-    advised = _refused("or choose another port, which the stack keeps", *words)
-    planned = json.loads(_good(*advised.command(), "--dry-run", "--json").text)["data"]
+    advised = refused("or choose another port, which the stack keeps", *words)
+    planned = json.loads(good(*advised.command(), "--dry-run", "--json").text)["data"]
 
     assert (planned["stack"], planned["model"], planned["parts"]) == (stack, "demo", ["bridge"])
 
 
 def test_the_port_that_is_advised_to_the_demo_is_free(taken: int) -> None:
     """Also to who has followed before, and found that port taken meanwhile."""
-    advised = int(_refused("embedstack demo --port", "demo", "--port", str(taken)).command()[-1])
+    advised = int(refused("embedstack demo --port", "demo", "--port", str(taken)).command()[-1])
 
     with socket.create_server((LOOPBACK, advised)):
-        again = int(_refused("embedstack demo --port", "demo", "--port", str(advised)).command()[-1])
+        again = int(refused("embedstack demo --port", "demo", "--port", str(advised)).command()[-1])
     ports.ensure_free(again, "")
 
     assert len({taken, advised, again}) == 3
@@ -125,10 +112,10 @@ def test_the_port_that_is_advised_to_the_demo_is_free(taken: int) -> None:
 def test_the_list_of_models_has_one_that_is_known(words: tuple[str, ...]) -> None:
     """For every verb that takes a name."""
     named = "--model" if words is DRY else ""
-    listed = _good(*_refused("embedstack model list` shows what there is", *words, *named.split(), "nope").command())
+    listed = good(*refused("embedstack model list` shows what there is", *words, *named.split(), "nope").command())
 
     assert "demo" in listed.text
-    _good(*DEMO)
+    good(*DEMO)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +124,9 @@ def test_the_list_of_models_has_one_that_is_known(words: tuple[str, ...]) -> Non
 @pytest.mark.parametrize("stack", ["embedstack", "two"])
 def test_what_brings_a_stack_up_is_for_the_one_that_was_named(words: tuple[str, ...], stack: str) -> None:
     """Each verb that finds none says the same."""
-    advised = _refused("embedstack up` brings one up", *words, "--stack", stack)
+    advised = refused("embedstack up` brings one up", *words, "--stack", stack)
 
-    planned = json.loads(_good(*advised.command(), *PLAIN, "--model", "demo", "--dry-run", "--json").text)["data"]
+    planned = json.loads(good(*advised.command(), *PLAIN, "--model", "demo", "--dry-run", "--json").text)["data"]
 
     assert planned["stack"] == stack
 
@@ -166,8 +153,8 @@ def test_what_starts_a_stack_that_is_down_starts_the_part_too(
         places(stack), Remembered({"model.id": Flag("demo", "--model"), "webui.enabled": Flag(False, "--no-webui")})
     )
 
-    advised = _refused(fragment, *words, "--stack", stack)
-    planned = json.loads(_good(*advised.command(), "--mode", "native", "--dry-run", "--json").text)["data"]
+    advised = refused(fragment, *words, "--stack", stack)
+    planned = json.loads(good(*advised.command(), "--mode", "native", "--dry-run", "--json").text)["data"]
 
     assert (planned["stack"], planned["model"]) == (stack, "demo")
     assert ("open-webui" in planned["parts"]) == ("--webui" in fragment)
@@ -175,10 +162,10 @@ def test_what_starts_a_stack_that_is_down_starts_the_part_too(
 
 def test_what_makes_secrets_makes_them() -> None:
     """`up` makes them before anything is started."""
-    _good(*_refused("embedstack up` makes them", "config", "secrets").command(), *PLAIN, "--model", "demo", "--dry-run")
+    good(*refused("embedstack up` makes them", "config", "secrets").command(), *PLAIN, "--model", "demo", "--dry-run")
     secrets.ensure(places("embedstack"), lambda _: None)
 
-    _good("config", "secrets")
+    good("config", "secrets")
 
 
 def test_damaged_secrets_are_moved_away() -> None:
@@ -187,12 +174,12 @@ def test_damaged_secrets_are_moved_away() -> None:
     secrets.ensure(kept, lambda _: None)
     kept.secrets.write_bytes(b"\xff")
 
-    advised = _refused("then makes new secrets", "config", "secrets")
+    advised = refused("then makes new secrets", "config", "secrets")
     advised.path("move").rename("away")
 
-    assert _refused("embedstack up` makes them", "config", "secrets").command() == advised.command()
+    assert refused("embedstack up` makes them", "config", "secrets").command() == advised.command()
     secrets.ensure(kept, lambda _: None)
-    _good("config", "secrets")
+    good("config", "secrets")
 
 
 def test_a_record_that_is_damaged_does_not_stop_up() -> None:
@@ -200,9 +187,9 @@ def test_a_record_that_is_damaged_does_not_stop_up() -> None:
     _never_up()
     places("embedstack").plan.write_bytes(b"{")
 
-    advised = _refused("puts it aside and writes it again", "status")
+    advised = refused("puts it aside and writes it again", "status")
 
-    _good(*advised.command(), *PLAIN, "--model", "demo", "--dry-run")
+    good(*advised.command(), *PLAIN, "--model", "demo", "--dry-run")
 
 
 @pytest.mark.process
@@ -214,38 +201,38 @@ def test_flags_of_before_are_forgotten() -> None:
         if content:
             places("embedstack").flags.write_bytes(content)
 
-        advised = _refused("by the flags that it is given, and by none of before", *DEMO)
+        advised = refused("by the flags that it is given, and by none of before", *DEMO)
 
         assert "--forget" in advised.command()
-        _good(*advised.command(), "--dry-run")
+        good(*advised.command(), "--dry-run")
 
 
 def test_the_file_of_before_is_put_back_or_another_named() -> None:
     """Either is enough."""
     gone = Remembered({"model.id": Flag("demo", "--model")}, str(Path("gone.yaml").absolute()), named=True)
     flags.write(places("embedstack"), gone)
-    advised = _refused("Put it back, or name another with --config", *DRY)
+    advised = refused("Put it back, or name another with --config", *DRY)
 
     Path("other.yaml").write_text("")
-    _good(*DRY, advised.flag("--config"), "other.yaml")
+    good(*DRY, advised.flag("--config"), "other.yaml")
     Path("gone.yaml").write_text("")
-    _good(*DRY)
+    good(*DRY)
 
 
 def test_data_go_with_a_yes() -> None:
     """And with nothing less."""
     root = places(_never_up().stack).root
 
-    advised = _refused("Say --yes if the data are to go", "down", "--volumes", "--json")
+    advised = refused("Say --yes if the data are to go", "down", "--volumes", "--json")
     assert root.is_dir()
-    _good("down", "--volumes", advised.flag("--yes"))
+    good("down", "--volumes", advised.flag("--yes"))
 
     assert not root.exists()
 
 
 def test_a_modelfile_is_printed(demo: DemoFiles) -> None:
     """Of the very file, by the command that is named for it."""
-    said = _good("model", "modelfile", str(demo.gguf))
+    said = good("model", "modelfile", str(demo.gguf))
 
     assert "FROM" in said.text
 
@@ -256,20 +243,20 @@ def test_a_modelfile_is_printed(demo: DemoFiles) -> None:
 @pytest.mark.parametrize("wrong", ["ports.wbui=3", "ports.webui=0", "model.dimensions=7", "engine.kind=podman"])
 def test_the_example_names_what_is_allowed(wrong: str) -> None:
     """As a file that can be used as it is, with the setting's name in it."""
-    advised = _refused("prints every setting with what it allows", *DEMO, "--set", wrong)
+    advised = refused("prints every setting with what it allows", *DEMO, "--set", wrong)
 
     printed = typed(*advised.command()).text
     _file(printed)
 
     assert set(yaml.safe_load(printed)) >= {"ports", "model", "stack"}
-    _good(*DEMO)
+    good(*DEMO)
 
 
 def test_what_config_set_has_written_holds() -> None:
     """The command that it ends with brings the stack to it."""
-    said = _good("config", "set", "model.num_ctx", "2048", "webui.enabled", "false", "model.id", "demo")
+    said = good("config", "set", "model.num_ctx", "2048", "webui.enabled", "false", "model.id", "demo")
 
-    planned = _good(*said.advised("brings the stack to it").command(), "--mode", "native", "--dry-run")
+    planned = good(*said.advised("brings the stack to it").command(), "--mode", "native", "--dry-run")
 
     assert "num_ctx 2048" in planned.text
 
@@ -277,11 +264,11 @@ def test_what_config_set_has_written_holds() -> None:
 def test_another_settings_file_is_named(monkeypatch: Patch, tmp_path: Path) -> None:
     """By the flag, and by the variable."""
     words = ("config", "set", "ports.webui", "8081")
-    advised = _refused("Name another file with --config", *words, "--config", "/proc/none/embedstack.yaml")
+    advised = refused("Name another file with --config", *words, "--config", "/proc/none/embedstack.yaml")
 
-    _good(*words, advised.flag("--config"), str(tmp_path / "flag.yaml"))
+    good(*words, advised.flag("--config"), str(tmp_path / "flag.yaml"))
     monkeypatch.setenv(advised.variable("EMBEDSTACK_CONFIG"), str(tmp_path / "variable.yaml"))
-    _good(*words)
+    good(*words)
 
     assert (tmp_path / "flag.yaml").read_text() == (tmp_path / "variable.yaml").read_text()
 
@@ -289,16 +276,16 @@ def test_another_settings_file_is_named(monkeypatch: Patch, tmp_path: Path) -> N
 def test_another_home_is_named(monkeypatch: Patch, tmp_path: Path) -> None:
     """The variable that is printed, with a folder that can be written: before `up`, and where a file is no file."""
     monkeypatch.setenv("EMBEDSTACK_HOME", "/proc/none")
-    name = _refused("or name another: 77.", *DEMO).variable("EMBEDSTACK_HOME")
+    name = refused("or name another: 77.", *DEMO).variable("EMBEDSTACK_HOME")
     monkeypatch.setenv(name, str(tmp_path / "usable"))
-    _good(*DEMO)
+    good(*DEMO)
 
     (places("embedstack").root / "secrets.lock").mkdir(parents=True)
     places("embedstack").secrets.write_text("")
-    advised = _refused("Make the folder yours, or name another in EMBEDSTACK_HOME", "config", "secrets")
+    advised = refused("Make the folder yours, or name another in EMBEDSTACK_HOME", "config", "secrets")
     monkeypatch.setenv(advised.variable("EMBEDSTACK_HOME"), str(tmp_path / "other"))
     secrets.ensure(places("embedstack"), lambda _: None)
-    _good("config", "secrets")
+    good("config", "secrets")
 
 
 @pytest.mark.parametrize("words", [DEMO, ("status",)])
@@ -307,7 +294,7 @@ def test_a_home_that_cannot_be_read_is_named(words: tuple[str, ...], monkeypatch
     (stacks := places("embedstack").root.parent).mkdir(parents=True)
     (stacks / "embedstack").write_text("a file where the stack's folder should be")
 
-    advised = _refused("Make it yours, or name another folder in EMBEDSTACK_HOME", *words)
+    advised = refused("Make it yours, or name another folder in EMBEDSTACK_HOME", *words)
     monkeypatch.setenv(advised.variable("EMBEDSTACK_HOME"), str(tmp_path / "usable"))
     _never_up()
 
@@ -319,7 +306,7 @@ def test_a_context_that_a_model_was_trained_for_is_named() -> None:
     said = typed(*DEMO, "--num-ctx", "99999")
     said.advised("and 77 was trained for 77")
 
-    _good(*DEMO, "--num-ctx", said.text.rpartition("Take ")[2].strip(" .\n"))
+    good(*DEMO, "--num-ctx", said.text.rpartition("Take ")[2].strip(" .\n"))
 
 
 def test_dimensions_that_a_model_can_give_are_named() -> None:
@@ -328,27 +315,27 @@ def test_dimensions_that_a_model_can_give_are_named() -> None:
     advised = said.advised("and 77 can give 77 to 77")
 
     for size in advised.text.rpartition("can give ")[2].strip(" .").split(" to "):
-        _good(*DEMO, "--set", f"model.dimensions={size}")
+        good(*DEMO, "--set", f"model.dimensions={size}")
 
 
 def test_without_docker_the_native_mode_is_taken() -> None:
     """The flag that is printed in place of the one that was typed."""
     words = ("up", "--dry-run", "--no-webui", "--model", "demo", "--mode")
 
-    advised = _refused("`sudo usermod -aG docker $USER` and sign in anew", *words, "docker")
+    advised = refused("`sudo usermod -aG docker $USER` and sign in anew", *words, "docker")
 
-    _good(*words[:-1], *advised.words("--mode"))
+    good(*words[:-1], *advised.words("--mode"))
 
 
 def test_an_engine_that_does_not_answer_is_taken_out() -> None:
     """The setting that is named."""
     _file("engine: {url: 'http://127.0.0.1:9'}")
-    advised = _refused("or take engine.url out of the settings", *DEMO)
+    advised = refused("or take engine.url out of the settings", *DEMO)
 
     section, _, key = advised.setting("engine.url").partition(".")
     _file(yaml.safe_dump({section: {name: 1 for name in () if name != key}}))
 
-    _good(*DEMO)
+    good(*DEMO)
 
 
 @pytest.mark.process
@@ -356,8 +343,8 @@ def test_open_webui_is_exposed_once_it_has_an_administrator() -> None:
     """First as it is printed; what is then to be said again is what was asked for."""
     words = (*WEBUI, "--expose", "webui")
 
-    advised = _refused("embedstack up --expose none` makes the administrator", *words)
-    planned = json.loads(_good(*advised.command(), "--dry-run", "--json").text)["data"]
+    advised = refused("embedstack up --expose none` makes the administrator", *words)
+    planned = json.loads(good(*advised.command(), "--dry-run", "--json").text)["data"]
 
     assert planned["parts"] == ["bridge", "open-webui"]
     again = advised.commands()[-1]
@@ -370,13 +357,13 @@ def test_a_python_for_open_webui_is_named(followed: str) -> None:
     """With the path of one that fits, or without Open WebUI."""
     words = (*WEBUI, "--set", "webui.python=/bin/true")
     if followed == "--no-webui":
-        _good(*words, followed)
+        good(*words, followed)
         return
 
-    advised = _refused("Name one that does: `embedstack config set webui.python", *words)
-    _good(*(word.replace("/path/to/python3.12", sys.executable) for word in advised.command()))
+    advised = refused("Name one that does: `embedstack config set webui.python", *words)
+    good(*(word.replace("/path/to/python3.12", sys.executable) for word in advised.command()))
 
-    _good(*WEBUI)
+    good(*WEBUI)
 
 
 @pytest.mark.parametrize("key", ["security.admin_key", "pool.upstreams", "engine.url"])
@@ -394,7 +381,7 @@ def test_what_the_stack_sets_itself_is_taken_out_of_the_bridges_file(key: str) -
     del document[section][name]
     Path("bridge.yaml").write_text(yaml.safe_dump(document))
 
-    _good(*words)
+    good(*words)
 
 
 @pytest.mark.parametrize("content", [None, "{", "\ta: 1"])
@@ -405,10 +392,10 @@ def test_a_bridges_file_that_cannot_be_read_is_put_right(content: str | None) ->
     words = (*DEMO, "--set", "bridge.config=bridge.yaml")
     fragment = "which bridge.config names, is not YAML" if content else "Put bridge.config right."
 
-    _refused(fragment, *words).setting("bridge.config")
+    refused(fragment, *words).setting("bridge.config")
     Path("bridge.yaml").write_text("")
 
-    _good(*words)
+    good(*words)
 
 
 @pytest.mark.parametrize("kept", [("--engine", "vllm"), ("--set", "vllm.beside=true")])
@@ -462,9 +449,9 @@ def test_a_store_of_vectors_is_put_right(
         full = (one.replace("http://u:p@SERVER", f"http://u:p@{at}") for one in settings)
         return [word for one in full for word in ("--set", one.replace("SERVER", f"http://{at}"))]
 
-    advised = _refused(fragment, *WEBUI, *words(given))
+    advised = refused(fragment, *WEBUI, *words(given))
 
-    _good(*WEBUI, *words(follow(advised)))
+    good(*WEBUI, *words(follow(advised)))
 
 
 @pytest.mark.process
@@ -478,7 +465,7 @@ def test_fewer_dimensions_fit_pgvector(taken: int) -> None:
     )
     words = (*WEBUI[:-1], "qwen3-embedding:8b", "--cpu", *store)
 
-    advised = _refused("Take fewer of them, which the bridge cuts and normalises", *words)
+    advised = refused("Take fewer of them, which the bridge cuts and normalises", *words)
 
     assert "dimensions" not in typed(*words, *advised.words("--set")).text
 
@@ -487,10 +474,10 @@ def test_another_cache_is_named(monkeypatch: Patch, tmp_path: Path) -> None:
     """Where the demo model cannot be built."""
     monkeypatch.setenv("EMBEDSTACK_CACHE", "/proc/none")
 
-    advised = _refused("or set EMBEDSTACK_CACHE to a folder that you may write to", "model", "demo")
+    advised = refused("or set EMBEDSTACK_CACHE to a folder that you may write to", "model", "demo")
     monkeypatch.setenv(advised.variable("EMBEDSTACK_CACHE"), str(tmp_path / "cache"))
 
-    _good("model", "demo")
+    good("model", "demo")
 
 
 # --- findings of the doctor -----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from embedstack.deploy import config_verbs, console, errors, places, secrets
-from embedstack.deploy.cli import app as commands
+from embedstack.deploy.cli import bridge as commands
 from embedstack.deploy.cli.app import app
 from embedstack.deploy.config import load
 from embedstack.deploy.errors import DeployError
