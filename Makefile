@@ -58,8 +58,8 @@ smoke: setup ## Check that what answers is right (MODEL=demo, ARGS="--url http:/
 test: setup-dev ## Run the tests with the embedded engine: needs Python alone
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
-test-fast: setup-dev ## Run the unit tests that start no process
-	$(BIN)/python -m pytest $(SPREAD) -m "not process" tests/unit $(ARGS)
+test-fast: setup-dev ## Run the unit tests that start no process and take no time: half a minute
+	$(BIN)/python -m pytest $(SPREAD) -m "not process and not slow" tests/unit $(ARGS)
 
 test-all: engines ## Run the tests with every engine: Ollama, llama-server and vLLM too
 	$(BIN)/python -m pytest --engines=all $(ARGS)

@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*engines): deselected unless all of these engines are tested against")
     config.addinivalue_line("markers", "process: starts a process; `make test-fast` leaves it out")
+    config.addinivalue_line("markers", "slow: half a second or more; `make test-fast` leaves it out")
     config.addinivalue_line("markers", "thorough: takes long; runs with --engines=all, not in the quick `make test`")
     # A shell without job control starts what ends in `&` with Ctrl-C ignored, and children inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

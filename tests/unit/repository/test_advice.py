@@ -20,6 +20,8 @@ from tests.advice_list import FOLLOWED, PARSED
 from tests.advices import UNKNOWN, Advised, Text
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 # Of other programs, in texts that name those too.
 _FOREIGN = {
     *("--runtime", "--output", "--editable", "--gpus", "--user", "--now", "--no-verify", "--upgrade"),

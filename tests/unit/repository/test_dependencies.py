@@ -113,6 +113,9 @@ def _modules() -> dict[str, Path]:
     return found
 
 
+_distributions = cache(packages_distributions)  # it looks through everything that is installed, at each call
+
+
 @cache
 def _imports(module: str) -> tuple[Imported, ...]:
     """What a module of ours imports, and the packages that it is in."""
@@ -143,7 +146,7 @@ def reached(*roots: str, at_once: bool = False) -> set[str]:
             if one.name in _modules():
                 waiting.append(one.name)
             elif (top := one.name.split(".")[0]) not in OURS | sys.stdlib_module_names:
-                theirs |= {canonicalize_name(name) for name in packages_distributions()[top]}
+                theirs |= {canonicalize_name(name) for name in _distributions()[top]}
     assert len(ours) > len(roots)
     return theirs
 

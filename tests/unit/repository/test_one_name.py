@@ -69,6 +69,7 @@ def _place(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@pytest.mark.slow
 def test_no_code_names_a_folder_as_a_package() -> None:
     """Neither where it imports nor in what it gives to another Python."""
     here = Path(__file__)

@@ -223,6 +223,7 @@ def test_compressed_answer() -> None:
         post(url)
 
 
+@pytest.mark.slow
 def test_timeout() -> None:
     """An engine that hangs is given up after the configured time, and its connection with it."""
     with upstream(hang, OK) as (url, script):

@@ -109,6 +109,7 @@ def test_only_its_owner_can_read_it(store: DiskStore, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("dimensions", [32, 1024, 2560, 4096])
+@pytest.mark.slow
 def test_the_files_stay_within_the_bound(folder: Path, dimensions: int) -> None:
     """The journal counted, at every moment; and most of the bound is used."""
     store = reopened(folder)
@@ -204,6 +205,7 @@ def test_a_file_that_was_replaced_is_not_used_on(store: DiskStore, folder: Path)
     assert store.set_aside == 0
 
 
+@pytest.mark.slow
 def test_a_file_that_is_being_written_to_is_not_set_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor by one that starts meanwhile."""
     monkeypatch.setattr("embedstack.bridge.cache.file._BUSY", 0.01)

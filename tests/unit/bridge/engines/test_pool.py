@@ -420,6 +420,7 @@ def test_patience_holds_over_all_waits_together(monkeypatch: pytest.MonkeyPatch)
     run(scenario, Flapping(), patience=0.5)
 
 
+@pytest.mark.slow
 def test_a_slow_engine_and_a_long_queue_are_no_outage() -> None:
     """Patience is for engines that fail: what is computed slowly is waited for."""
 

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -43,20 +43,34 @@ class Echo:
         await send({"type": "http.response.body", "body": body})
 
 
-@pytest.fixture
-def echo() -> Iterator[tuple[int, Echo]]:
+@contextmanager
+def listening() -> Iterator[tuple[int, Echo]]:
     """The port of a server with the application, and that."""
     app = Echo()
     config = uvicorn.Config(app, loop="uvloop", http=HttpProtocol, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, args=([listening],))
+    door = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([door],))
     thread.start()
-    yield listening.getsockname()[1], app
+    yield door.getsockname()[1], app
     app.go.set()
     server.should_exit = True
     thread.join(10)
-    listening.close()
+    door.close()
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[int, Echo]]:
+    """A server of the test's own, since uvicorn takes 0.2 s to end."""
+    with listening() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """One for all that look at the answers alone."""
+    with listening() as (port, _):
+        yield port
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -119,18 +133,16 @@ def test_pipelining_client_that_goes(echo: tuple[int, Echo]) -> None:
     assert app.departures[0].gone
 
 
-def test_pipelined_requests(echo: tuple[int, Echo]) -> None:
+def test_pipelined_requests(port: int) -> None:
     """Requests that were sent together are answered in order."""
-    port, _ = echo
     with connected(port) as client:
         client.sendall(request(b"one") + request(b"two"))
         assert answer(client, 3)[:3] == b"one"
 
 
 @pytest.mark.parametrize("at", [1, *range(24, 130, 3)])
-def test_offer_of_another_protocol(echo: tuple[int, Echo], at: int) -> None:
+def test_offer_of_another_protocol(port: int, at: int) -> None:
     """An offered h2c is declined and the body read, wherever the network cuts the request in two."""
-    port, _ = echo
     body = b"x\r\nUpgrade: y\r\nupgrade: z"
     whole = request(body, more=OFFER)
     with connected(port) as client:
@@ -141,9 +153,8 @@ def test_offer_of_another_protocol(echo: tuple[int, Echo], at: int) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 4, 5, 9])
-def test_body_that_looks_like_an_offer(echo: tuple[int, Echo], cut: int) -> None:
+def test_body_that_looks_like_an_offer(port: int, cut: int) -> None:
     """No byte of a body changes, also where its head's last line end comes in pieces."""
-    port, _ = echo
     body = b"\r\nUpgrade: h2c\r\nupgrade: more"
     whole = request(body)
     at = whole.index(b"\r\n\r\n") + cut

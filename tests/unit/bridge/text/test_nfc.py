@@ -15,6 +15,8 @@ from embedstack.bridge.text import vocabulary
 from embedstack.bridge.text.text import normalise
 from tests.reference import random_model
 
+pytestmark = pytest.mark.slow
+
 SERVED = Fingerprint("qwen3-embedding:4b", "Q4_K_M", "0" * 64, "qwen3", "keep")
 their_nfc = NFC().normalize_str
 # Texts that Python's NFC of Unicode 14 and later writes otherwise than tokenizers 0.23 does.

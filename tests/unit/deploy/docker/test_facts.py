@@ -163,7 +163,7 @@ class TestDaemon:
             pass
 
         with Server(f"{tmp_path}/hangs.sock", Hangs) as server:
-            thread = Thread(target=server.serve_forever)
+            thread = Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
             try:
                 assert f"{tmp_path}/hangs.sock" in daemon.look().why_not

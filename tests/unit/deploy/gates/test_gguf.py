@@ -221,6 +221,7 @@ def test_another_vocabulary_is_a_warning_by_its_length(demo: DemoFiles, model: M
 
 
 @pytest.mark.parametrize("name", ["mean pooling", "EOS missing", "EOS doubled", "EOS of another id"])
+@pytest.mark.slow
 def test_negative_controls_of_the_parity_suite_are_refused_before_any_engine(
     name: str, model: Model, tmp_path: Path
 ) -> None:

@@ -247,6 +247,7 @@ def test_shards_are_held_against_index_and_header(
 
 
 @pytest.mark.parametrize("control", [c for c in CONTROLS if c.base == "demo" and c.files], ids=lambda c: c.name)
+@pytest.mark.slow
 def test_negative_controls_of_the_parity_suite_are_refused_before_any_engine(
     control: Any, model: Model, tmp_path: Path
 ) -> None:

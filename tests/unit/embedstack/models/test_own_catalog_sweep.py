@@ -30,6 +30,8 @@ from embedstack.models.catalog import CatalogError, Model
 from embedstack.vectors.mrl import Vectors
 from tests.unit.bridge.toy_backend import ToyBackend
 
+pytestmark = pytest.mark.slow
+
 ID = "own"
 _ABSENT = object()
 EMPTY: tuple[Any, ...] = (_ABSENT, None, "", [], {})

@@ -27,6 +27,8 @@ from tests.reference.in_process import LlamaCpp
 from tests.reference.numpy_qwen3 import Floats, NumpyQwen3, cut
 from tests.reference.texts import PARITY_TEXTS, distinct_texts
 
+pytestmark = pytest.mark.slow
+
 SHA256 = "fd3c83b6ba742a995af3246870e2262eb8aa1cb9b2457d7c40e2600fc9cd6d0f"
 """Of the GGUF. It changes with the word lists, and with nothing else: not with the machine, nor with the day."""
 

@@ -183,6 +183,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
+@pytest.mark.slow
 def test_what_a_damaged_header_claims_is_not_believed(content: bytes, tmp_path: Path) -> None:
     """Of 2.5 GB with one lie in its header: refused, soon, and without filling the memory."""
     path = gguf_bytes.sparse(tmp_path / "lie.gguf", content, SPARSE)
