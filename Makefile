@@ -74,10 +74,11 @@ test-upgrade: setup-dev ## Install an earlier version, bring its stack up, and u
 engines: setup-dev ## Build or install the engines that test-all needs (once; 20 minutes; .ci/run has the packages)
 	$(BIN)/python -m tests.engines
 
-lint: setup-dev ## Check style, and which way imports run
+lint: setup-dev ## Check style, which way imports run, and prose against the glossary
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python -m tests.prose
 
 types: setup-dev ## Check types
 	$(BIN)/mypy
