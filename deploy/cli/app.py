@@ -1,4 +1,4 @@
-"""`embedstack` with all its commands: one a verb. Exit codes: `deploy.errors`."""
+"""`embedstack` with all its verbs. Exit codes: `deploy.errors`."""
 
 import os
 import signal
@@ -20,8 +20,8 @@ def _answer_shells() -> None:
 def run() -> None:
     if bridge.VARIABLE in os.environ:
         _answer_shells()
-    # Whoever ends us, what we started ends first: each of these unwinds the stack as Ctrl-C does, also where a script
-    # has started us in the background, with SIGINT ignored. A SIGHUP that is ignored (nohup) stays so.
+    # On each of these signals we end what we started first, as on Ctrl-C; also if a script started us in the background
+    # with SIGINT ignored. A SIGHUP that is ignored (nohup) stays ignored.
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if ending != signal.SIGHUP or signal.getsignal(ending) != signal.SIG_IGN:
             signal.signal(ending, signal.default_int_handler)

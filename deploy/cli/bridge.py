@@ -12,7 +12,7 @@ from typer import completion as typer_completion
 
 from embedstack import __version__
 from embedstack.contract import PORT
-from embedstack.deploy.cli.verb import VerbRun, group, verb
+from embedstack.deploy.cli.verb import MODELS, VerbRun, group, verb
 from embedstack.deploy.console import INTERRUPTED, STOPPED, Data
 from embedstack.host.addresses import LOOPBACK
 
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 Shell = Literal["bash", "zsh", "fish"]
 PROGRAM, VARIABLE = "embedstack", "_EMBEDSTACK_COMPLETE"
-BRIDGE_URL = f"http://{LOOPBACK}:{PORT}"  # where a bridge listens unless told otherwise
+BRIDGE_URL = f"http://{LOOPBACK}:{PORT}"  # where a bridge listens by default
 
-Url = Annotated[str | None, typer.Option("--url", help="Another bridge than the stack's.")]
+Url = Annotated[str | None, typer.Option("--url", help="Address of the bridge. Default: the stack's.")]
 Key = Annotated[
     str | None,
-    typer.Option("--key", envvar="EMBEDSTACK_KEY", help="An administrator's key, if it has any.", show_envvar=True),
+    typer.Option(
+        "--key",
+        envvar="EMBEDSTACK_KEY",
+        help="Admin key of that bridge. The stack's own is known.",
+        show_envvar=True,
+    ),
 ]
 
 
@@ -43,7 +48,7 @@ class Version:
 
 @verb("version", "Example: embedstack version --json")
 def version() -> Version:
-    """Say which version this is."""
+    """Print the version of Embedstack and of Python."""
     return Version(__version__, platform.python_version())
 
 
@@ -60,15 +65,15 @@ class Completion:
 
 
 @verb("completion", 'Example: eval "$(embedstack completion bash)"')
-def completion(shell: Annotated[Shell, typer.Argument(help="bash, zsh or fish.")]) -> Completion:
-    """Print what a shell needs to complete verbs and options."""
+def completion(shell: Annotated[Shell, typer.Argument(help="Your shell: bash, zsh or fish.")]) -> Completion:
+    """Print a script with which your shell completes verbs and options."""
     script = typer_completion.get_completion_script(  # type: ignore[attr-defined]  # typer has no other name for it
         prog_name=PROGRAM, complete_var=VARIABLE, shell=shell
     )
     return Completion(shell, script)
 
 
-group("cache", "The vectors that a running bridge keeps.")
+group("cache", "Inspect or clear the cached vectors of a running bridge.")
 
 
 @verb("smoke", "Example: embedstack smoke --url http://localhost:11435 --junit smoke.xml")
@@ -76,21 +81,26 @@ def smoke(
     run: VerbRun,
     url: Annotated[
         str | None,
-        typer.Option("--url", help="A bridge, an Ollama, or a server of OpenAI's shape. Default: the stack's bridge."),
+        typer.Option("--url", help="A bridge, an Ollama, or an OpenAI-compatible server. Default: the stack's bridge."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Its model, as it is called there. Default: the stack's.")
+        str | None,
+        typer.Option("--model", help=f"The model's name there, such as {MODELS}. Default: the stack's."),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option("--key", envvar="EMBEDSTACK_KEY", help="Its key, if it asks for one: that of the stack is known."),
+        typer.Option(
+            "--key",
+            envvar="EMBEDSTACK_KEY",
+            help="API key of that server. The stack's own is known.",
+        ),
     ] = None,
-    junit: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report here as well.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Also write a JUnit report to this file.")] = None,
     throughput: Annotated[
-        bool, typer.Option("--throughput", help="Measure it with texts of 128, 512 and 2,048 tokens: long on a CPU.")
+        bool, typer.Option("--throughput", help="Also measure with texts of 128, 512 and 2,048 tokens. Slow on a CPU.")
     ] = False,
 ) -> Data:
-    """Check that what answers at a URL is right: dimensions, norm, end of text, cuts, roles, published scores."""
+    """Check that a server gives the right vectors: dimensions, norm, end of text, cuts, roles, published scores."""
     from embedstack.deploy.smoke import run as checks
 
     settings = run.settings()
@@ -101,7 +111,7 @@ def smoke(
 
 @verb("cache stats", "Example: embedstack cache stats --json", takes=("stack", "config"))
 def cache_stats(run: VerbRun, url: Url = None, key: Key = None) -> Data:
-    """Say how many vectors are kept, where, and how the disk is."""
+    """Show how many vectors are cached, where, and the state of the disk cache."""
     from embedstack.deploy import bridge_verbs
 
     where = _access(run.stack_name(), url, key)
@@ -110,7 +120,7 @@ def cache_stats(run: VerbRun, url: Url = None, key: Key = None) -> Data:
 
 @verb("cache clear", "Example: embedstack cache clear", takes=("stack", "config"))
 def cache_clear(run: VerbRun, url: Url = None, key: Key = None) -> Data:
-    """Forget every vector, and what the model was known by: after a change of weights under one name."""
+    """Delete all cached vectors and the record of the model. Use it after new weights under the same name."""
     from embedstack.deploy import bridge_verbs
 
     where = _access(run.stack_name(), url, key)
@@ -125,17 +135,24 @@ def cache_clear(run: VerbRun, url: Url = None, key: Key = None) -> Data:
 def trace(
     run: VerbRun,
     last: Annotated[
-        int, typer.Option("--last", "-n", min=0, max=100_000, help="Requests of before to begin with.")
+        int, typer.Option("--last", "-n", min=0, max=100_000, help="How many past requests to show first.")
     ] = 10,
-    once: Annotated[bool, typer.Option("--once", help="End after those.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show the past requests and exit.")] = False,
     url: Url = None,
     key: Annotated[
         str | None,
-        typer.Option("--key", envvar="EMBEDSTACK_KEY", help="That bridge's admin key.", show_envvar=True),
+        typer.Option(
+            "--key",
+            envvar="EMBEDSTACK_KEY",
+            help="Admin key of that bridge. The stack's own is known.",
+            show_envvar=True,
+        ),
     ] = None,
 ) -> Data | None:
-    """Follow what clients ask the bridge for: which role, where it came from, tokens, cache, times. Never a text,
-    unless the bridge was started with `trace.text`. --json writes an object a line; with --once, one document."""
+    """Follow the requests that clients send: role and where it came from, tokens, cache hits, times.
+
+    Texts are shown only if the bridge runs with `trace.text`. --json prints one object a line; with --once, one
+    document."""
     from embedstack.deploy import bridge_verbs
 
     where = _access(run.stack_name(), url, key)
@@ -148,13 +165,13 @@ def trace(
 @verb("demo", "Example: embedstack demo --once", takes=(), interrupted=STOPPED)
 def demo(
     run: VerbRun,
-    once: Annotated[bool, typer.Option("--once", help="Ask, print the answer and stop.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Ask one question, print the answer and exit.")] = False,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Where the bridge listens: 11435, with --once any free port."),
+        typer.Option(min=1, max=65535, help="Port of the bridge. Default: 11435; with --once, any free port."),
     ] = None,
 ) -> None:
-    """See the bridge at work: a stand-in model, a question, a ranking; then it serves until Ctrl-C."""
+    """See the bridge at work: build a stand-in model, ask a question, show the ranking, then serve until Ctrl-C."""
     from embedstack.deploy.demo import command
 
     command.run(run.report, once=once, port=port)

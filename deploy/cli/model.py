@@ -6,33 +6,34 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from embedstack.deploy.cli.verb import VerbRun, group, switch, text, verb
+from embedstack.deploy.cli.verb import MODELS, VerbRun, group, switch, text, verb
 from embedstack.deploy.console import Data
 from embedstack.deploy.settings import Settings
 
 if TYPE_CHECKING:
     from embedstack.deploy.hub.source import Source
 
-Name = Annotated[str, typer.Argument(help="The model, by any name in the catalogue.")]
+Name = Annotated[str, typer.Argument(help=f"A model of the catalogue: {MODELS}.")]
 Quantisation = Annotated[
-    str | None, typer.Option("--quantisation", help="Q4_K_M, Q8_0, f16; bf16 is the folder for vLLM.")
+    str | None,
+    typer.Option("--quantisation", help="Q4_K_M, Q8_0, f16; for vLLM bf16. Default: the catalogue's."),
 ]
 HUB = {
-    "hub.endpoint": text("--endpoint", "A mirror of the Hugging Face Hub."),
-    "hub.offline": switch("--offline/--online", "Never ask the network."),
+    "hub.endpoint": text("--endpoint", "Address of a mirror of the Hugging Face Hub."),
+    "hub.offline": switch("--offline/--online", "Use only files on this disk, or allow downloads."),
 }
-CONTEXT = {"model.num_ctx": Annotated[int | None, typer.Option("--num-ctx", min=64, help="Context in tokens.")]}
-_OLLAMA = {"engine.url": text("--url", "Which Ollama: engine.url, else OLLAMA_HOST.")}
+CONTEXT = {"model.num_ctx": Annotated[int | None, typer.Option("--num-ctx", min=64, help="Context length in tokens.")]}
+_OLLAMA = {"engine.url": text("--url", "Address of the Ollama. Default: engine.url, else OLLAMA_HOST.")}
 DEFAULT = "qwen3-embedding:4b"
 _MACHINE = ("config", "settings")  # models belong to the machine, not to a stack
-_AGAIN = "Interrupted; the same command goes on where it stopped."
+_AGAIN = "Interrupted; the same command continues where it stopped."
 
-group("model", "The models.")
+group("model", "Download, verify and inspect models, and create them in Ollama.")
 
 
 @verb("model list", "Example: embedstack model list --json", takes=_MACHINE)
 def list_(run: VerbRun) -> Data:
-    """List the models and files of the catalogue, and which are on this disk."""
+    """List the models of the catalogue with their files, and which of them are on this disk."""
     from embedstack.deploy.models import show
 
     settings = run.settings()
@@ -50,12 +51,13 @@ def pull(
     name: Name = DEFAULT,
     quantisation: Quantisation = None,
     origin: Annotated[
-        Literal["hub", "ollama"], typer.Option("--from", help="ollama: its library has the same file.")
+        Literal["hub", "ollama"],
+        typer.Option("--from", help="Download from the Hub, or let Ollama pull it."),
     ] = "hub",
     *,
     run: VerbRun,
 ) -> Data:
-    """Fetch a model's file and verify it; a download that was cut goes on."""
+    """Download a model's file and verify it. An interrupted download is resumed."""
     from embedstack.deploy.models import files, pull_ollama
     from embedstack.deploy.models.create import WantedModel
 
@@ -70,10 +72,10 @@ def pull(
 @verb("model verify", "Example: embedstack model verify qwen3-embedding:4b", takes=_MACHINE)
 def verify(
     run: VerbRun,
-    what: Annotated[str, typer.Argument(help="A model's name, or the path of a GGUF.")] = DEFAULT,
+    what: Annotated[str, typer.Argument(help=f"The path of a GGUF, or a model of the catalogue: {MODELS}.")] = DEFAULT,
     quantisation: Quantisation = None,
 ) -> Data:
-    """Read a file on this disk to its last byte, and compare its sha256 with the catalogue's."""
+    """Read a model's file completely and compare its sha256 with the catalogue's."""
     from embedstack.deploy.models import files
 
     settings = run.settings()
@@ -85,8 +87,8 @@ def verify(
     "Example: embedstack model import /media/stick/Qwen3-Embedding-4B-Q4_K_M.gguf",
     takes=_MACHINE,
 )
-def import_(run: VerbRun, file: Annotated[Path, typer.Argument(help="A GGUF.")]) -> Data:
-    """Take a model's file from a disk, for a machine without a network."""
+def import_(run: VerbRun, file: Annotated[Path, typer.Argument(help="Path of the GGUF.")]) -> Data:
+    """Import a model's file from a disk, on a machine without a network."""
     from embedstack.deploy.models import files
 
     settings = run.settings()
@@ -97,10 +99,10 @@ def import_(run: VerbRun, file: Annotated[Path, typer.Argument(help="A GGUF.")])
 def export(
     run: VerbRun,
     name: Name,
-    target: Annotated[Path, typer.Argument(help="The folder it goes to.", file_okay=False)],
+    target: Annotated[Path, typer.Argument(help="Folder to copy the file to.", file_okay=False)],
     quantisation: Quantisation = None,
 ) -> Data:
-    """Put a model's verified file into a folder, to be carried to a machine without a network."""
+    """Copy a model's verified file into a folder, for a machine without a network."""
     from embedstack.deploy.models import files
 
     settings = run.settings()
@@ -110,10 +112,10 @@ def export(
 @verb("model check", "Example: embedstack model check ./my.gguf --model qwen3-embedding:4b", takes=_MACHINE)
 def check(
     run: VerbRun,
-    path: Annotated[Path, typer.Argument(help="A GGUF, or a model's Hugging Face folder.")],
-    name: Annotated[str, typer.Option("--model", help="Which model it is to be.")] = DEFAULT,
+    path: Annotated[Path, typer.Argument(help="Path of a GGUF or of a model's Hugging Face folder.")],
+    name: Annotated[str, typer.Option("--model", help=f"The model that it should be: {MODELS}.")] = DEFAULT,
 ) -> Data:
-    """Say whether an engine would make the right vectors of these files, by their headers alone."""
+    """Check from its header that an engine would compute the right vectors with a model file."""
     from embedstack.deploy.models import files
 
     return files.check_model(path, name, run.settings().model.catalog)
@@ -127,13 +129,13 @@ def check(
     interrupted=_AGAIN,
 )
 def create(
-    name: Annotated[str | None, typer.Argument(help="The model, by any name in the catalogue.")] = None,
+    name: Annotated[str | None, typer.Argument(help=f"A model of the catalogue: {MODELS}.")] = None,
     quantisation: Quantisation = None,
-    gguf: Annotated[Path | None, typer.Option("--gguf", help="A file of yours that the catalogue knows.")] = None,
+    gguf: Annotated[Path | None, typer.Option("--gguf", help="Your own copy of one of the catalogue's files.")] = None,
     *,
     run: VerbRun,
 ) -> Data:
-    """Make a model in Ollama from its verified file, or leave it alone where it is that already; check its vectors."""
+    """Create a model in Ollama from its verified file, unless it is there already, and check its vectors."""
     from embedstack.deploy.models import create
 
     settings = run.settings()
@@ -149,8 +151,8 @@ def create(
     takes=_MACHINE,
     given=_OLLAMA,
 )
-def remove(name: Annotated[str, typer.Argument(help="As Ollama calls it.")], run: VerbRun) -> Data:
-    """Take a model out of Ollama. The file that it was made from stays."""
+def remove(name: Annotated[str, typer.Argument(help="The model's name in Ollama.")], run: VerbRun) -> Data:
+    """Remove a model from Ollama. The file that it was created from stays."""
     from embedstack.deploy.models import create
 
     return create.remove_model(name, _ollama(run.settings()))
@@ -158,7 +160,7 @@ def remove(name: Annotated[str, typer.Argument(help="As Ollama calls it.")], run
 
 @verb("model show", "Example: embedstack model show qwen3-embedding:4b", takes=_MACHINE, given=_OLLAMA)
 def show(name: Name = DEFAULT, quantisation: Quantisation = None, *, run: VerbRun) -> Data:
-    """Show what the catalogue knows of a model, and what Ollama says of it."""
+    """Show what the catalogue and Ollama know about a model."""
     from embedstack.deploy.models import show
 
     settings = run.settings()
@@ -167,7 +169,7 @@ def show(name: Name = DEFAULT, quantisation: Quantisation = None, *, run: VerbRu
 
 @verb("model demo", "Example: embedstack model demo --json", takes=())
 def demo(run: VerbRun) -> Data:
-    """Build the demo model, a small stand-in that needs no download, and say where it lies."""
+    """Build the demo model, a small stand-in that needs no download, and show where it is."""
     from embedstack.deploy.demo import model
 
     return model.demo(run.report)
@@ -175,11 +177,11 @@ def demo(run: VerbRun) -> Data:
 
 @verb("model modelfile", "Example: embedstack model modelfile Qwen3-Embedding-4B-Q4_K_M.gguf > Modelfile")
 def modelfile(
-    gguf: Annotated[Path, typer.Argument(help="The model's GGUF.")],
-    name: Annotated[str, typer.Option("--model", help="Which model it is, by any name in the catalogue.")] = DEFAULT,
-    num_ctx: Annotated[int | None, typer.Option(min=1, help="Context in tokens: the catalogue's unless given.")] = None,
+    gguf: Annotated[Path, typer.Argument(help="Path of the model's GGUF.")],
+    name: Annotated[str, typer.Option("--model", help=f"The model in that file: {MODELS}.")] = DEFAULT,
+    num_ctx: Annotated[int | None, typer.Option(min=1, help="Context in tokens. Default: the catalogue's.")] = None,
 ) -> Data:
-    """Print the Modelfile with which Ollama takes a GGUF as it should."""
+    """Print the Modelfile with which `ollama create` sets a GGUF up correctly."""
     from embedstack.deploy.models import create
 
     return create.show_modelfile(gguf, name, num_ctx)

@@ -6,29 +6,29 @@ from typing import Annotated
 import typer
 
 from embedstack.deploy.cli.model import CONTEXT, HUB
-from embedstack.deploy.cli.verb import VerbRun, switch, text, verb
+from embedstack.deploy.cli.verb import MODELS, VerbRun, switch, text, verb
 from embedstack.deploy.console import INTERRUPTED, STOPPED, Data
 
-Parts = Annotated[list[str] | None, typer.Argument(help="Which parts; all where none is named.")]
+Parts = Annotated[list[str] | None, typer.Argument(help="Names of parts. Default: all.")]
 WHAT = {
-    "model.quantisation": text("--quantisation", "Q4_K_M, Q8_0, f16."),
+    "model.quantisation": text("--quantisation", "Q4_K_M, Q8_0 or f16. Default: the catalogue's."),
     **CONTEXT,
-    "stack.mode": text("--mode", "auto, docker or native."),
-    "engine.kind": text("--engine", "auto, ollama, embedded or vllm."),
-    "engine.cpu": switch("--cpu/--gpu", "Use the CPU for a model that wants a GPU."),
-    "webui.enabled": switch("--webui/--no-webui", "With Open WebUI, or without it."),
-    "stack.expose": text("--expose", "What other machines may reach: none, webui or all."),
+    "stack.mode": text("--mode", "Run in containers or as processes: auto, docker or native."),
+    "engine.kind": text("--engine", "What computes the vectors: auto, ollama, embedded or vllm."),
+    "engine.cpu": switch("--cpu/--gpu", "Accept the CPU for a model that belongs on a GPU, or refuse it."),
+    "webui.enabled": switch("--webui/--no-webui", "Run Open WebUI as part of the stack, or not."),
+    "stack.expose": text("--expose", "What other machines can reach: none, webui or all."),
 }
-"""What a stack is to be, besides its model."""
+"""The options of a stack besides its model."""
 
-_GOES_ON = "Interrupted; what runs goes on, and `embedstack up` continues from here."
+_GOES_ON = "Interrupted; what runs keeps running, and `embedstack up` continues from here."
 
 
 @verb(
     "up",
     "Example: embedstack up --model demo --no-webui",
     given={
-        "model.id": text("--model", "The model, by any name in the catalogue."),
+        "model.id": text("--model", f"The embedding model: {MODELS}."),
         **WHAT,
         **HUB,
     },
@@ -37,18 +37,19 @@ _GOES_ON = "Interrupted; what runs goes on, and `embedstack up` continues from h
 def up(
     run: VerbRun,
     forget: Annotated[
-        bool, typer.Option("--forget", help="Without the flags that an earlier `up` was given; a stack keeps them.")
+        bool, typer.Option("--forget", help="Drop the flags of earlier runs of `up`, which a stack keeps.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")] = False,
     reindex: Annotated[
         bool,
-        typer.Option("--reindex", help="Where Open WebUI's index was made with something else, embed it anew."),
+        typer.Option("--reindex", help="Embed Open WebUI's index again if it was made with something else."),
     ] = False,
     foreground: Annotated[
-        bool, typer.Option("--foreground", help="Stay, as systemd wants it, and end the stack when ended (native).")
+        bool,
+        typer.Option("--foreground", help="Stay in the foreground, for systemd, and stop the stack on exit (native)."),
     ] = False,
 ) -> Data | None:
-    """Bring the stack up: model, engine, bridge, Open WebUI. Done again it changes nothing."""
+    """Start the stack: model, engine, bridge, Open WebUI. A second run changes nothing."""
     from embedstack.deploy.stack import up
 
     loaded = run.load(forget=forget)
@@ -67,13 +68,13 @@ def down(
         bool,
         typer.Option(
             "--volumes",
-            help="Take the stack's folder away too, with Open WebUI's documents and accounts, secrets, logs; in Docker "
-            "all volumes, with the store of vectors and Ollama's models.",
+            help="Delete the stack's data too: Open WebUI's documents and accounts, secrets, logs; in Docker "
+            "all volumes, with the vector store and Ollama's models.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> Data:
-    """Stop what `up` started. An Ollama that ran before is left alone, and so are models and documents."""
+    """Stop what `up` started. Models, documents and an Ollama that ran before are left alone."""
     from embedstack.deploy.stack import running
 
     name = run.stack_name()
@@ -84,15 +85,15 @@ def down(
 def _sure(stack: str, *, yes: bool, ask: bool) -> bool:
     try:
         return yes or (
-            ask and typer.confirm(f"Take away all data of the stack {stack!r}, documents and accounts too?", err=True)
+            ask and typer.confirm(f"Delete all data of the stack {stack!r}, documents and accounts too?", err=True)
         )
-    except typer.Abort:  # Ctrl-C, or no one is there to answer
+    except typer.Abort:  # Ctrl-C, or nobody is there to answer
         return False
 
 
 @verb("restart", "Example: embedstack restart bridge")
 def restart(run: VerbRun, parts: Parts = None) -> Data:
-    """Start parts anew. Exit status 4 where one of the stack is not well."""
+    """Restart all parts of the stack, or those named. Exit status 4 if a part is not healthy."""
     from embedstack.deploy.stack import running
 
     return running.restart(run.stack_name(), parts or (), run.report)
@@ -100,7 +101,7 @@ def restart(run: VerbRun, parts: Parts = None) -> Data:
 
 @verb("status", "Example: embedstack status --json")
 def status(run: VerbRun) -> Data:
-    """Say how each part is. Exit status 4 where one is not well, or there is no stack."""
+    """Show the state of each part. Exit status 4 if one is not healthy or there is no stack."""
     from embedstack.deploy.stack import running
 
     return running.status(run.stack_name(), run.report)
@@ -110,12 +111,12 @@ def status(run: VerbRun) -> Data:
     "doctor",
     "Example: embedstack doctor --json",
     given={
-        "model.id": text("--model", "The model that is to be served."),
+        "model.id": text("--model", f"The model that you want to serve: {MODELS}."),
         **WHAT,
     },
 )
 def doctor(run: VerbRun) -> Data:
-    """Say what is in the way on this machine, or will be, and what to do about it. Exit status 3 where it is."""
+    """Find what stops a stack on this machine, or soon will, and say what to do. Exit status 3 if something does."""
     from embedstack.deploy.stack import diagnose
 
     return diagnose.doctor(run.settings(), run.report)
@@ -129,10 +130,10 @@ def doctor(run: VerbRun) -> Data:
 def logs(
     run: VerbRun,
     parts: Parts = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=100_000, help="Of each part.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=100_000, help="How many lines of each part.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")] = False,
 ) -> None:
-    """Show what the parts have written."""
+    """Show the logs of the parts."""
     from embedstack.deploy.stack import running
 
     running.logs(run.stack_name(), parts or (), run.report, lines=lines, follow=follow)

@@ -1,5 +1,5 @@
-"""The application, and `@verb`, which hangs a function on it: with the options that several verbs have, the way from
-what was typed to the settings, the report, and what becomes of an error.
+"""The application, and `@verb`, which adds a function to it: with the options that several verbs share, the settings
+that the command line gives, the report, and the handling of errors.
 """
 
 import inspect
@@ -20,10 +20,10 @@ from embedstack.deploy.settings import Settings
 
 app = typer.Typer(
     name="embedstack",
-    help="Qwen3-Embedding on your own machine: the right vectors, no change to the client.",
-    epilog="Exit status: 0 done, 1 failed, 2 not understood, 3 this machine is in the way, 4 a part that was started "
-    "is not well, 5 something outside could not be had, 6 what is indexed could not be searched any more, "
-    "130 interrupted. docs/embedstack.md has the codes behind them.",
+    help="Run Qwen3-Embedding on your own machine: the right vectors, with no change to the client.",
+    epilog="Exit status: 0 done, 1 failed, 2 wrong command line or setting, 3 this machine has to change first, "
+    "4 a part is not healthy, 5 the Hub or its mirror did not deliver, 6 the index could no longer be searched, "
+    "130 interrupted. docs/embedstack.md lists the error codes.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -31,28 +31,30 @@ app = typer.Typer(
 _GROUPS = {"": app}
 
 _NONE: Mapping[str, object] = {}
+MODELS = "qwen3-embedding:0.6b, qwen3-embedding:4b, qwen3-embedding:8b, demo"
+"""The models of the shipped catalogue, written out, so that help is printed without reading it."""
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for scripts.")]
 _COMMON: dict[str, object] = {
-    "stack": Annotated[str | None, typer.Option("--stack", help="Which stack, where there are several.")],
+    "stack": Annotated[str | None, typer.Option("--stack", help="Name of the stack, if there are several.")],
     "config": Annotated[
-        Path | None, typer.Option("--config", help="Settings file. Default: ./embedstack.yaml, then the user's.")
+        Path | None, typer.Option("--config", help="Settings file. Default: ./embedstack.yaml, else the user's own.")
     ],
     "settings": Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, as ports.webui=8080; may be repeated."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as ports.webui=8080. Repeat it for more."),
     ],
 }
 
 
-def text(flag: str, told: str) -> object:
+def text(flag: str, help_text: str) -> object:
     """An option for a setting, for `given`."""
-    return Annotated[str | None, typer.Option(flag, help=told)]
+    return Annotated[str | None, typer.Option(flag, help=help_text)]
 
 
-def switch(flags: str, told: str) -> object:
+def switch(flags: str, help_text: str) -> object:
     """One of two flags, as `--cpu/--gpu`."""
-    return Annotated[bool | None, typer.Option(flags, help=told)]
+    return Annotated[bool | None, typer.Option(flags, help=help_text)]
 
 
 Asked = Mapping[str, Any]
@@ -97,9 +99,9 @@ class VerbRun:
         return name
 
 
-def group(name: str, told: str) -> None:
-    """Verbs of two words may begin with `name`; `told` is its help."""
-    _GROUPS[name] = typer.Typer(help=told, no_args_is_help=True)
+def group(name: str, help_text: str) -> None:
+    """Verbs of two words may begin with `name`."""
+    _GROUPS[name] = typer.Typer(help=help_text, no_args_is_help=True)
     app.add_typer(_GROUPS[name], name=name)
 
 
@@ -145,7 +147,7 @@ def verb(
 
 @contextmanager
 def _catalogue() -> Iterator[None]:
-    """What the catalogue cannot answer, told as an error with a way on."""
+    """Turn an error of the catalogue into one with advice."""
     try:
         yield
     except ValueError as error:
@@ -183,7 +185,7 @@ def _option(name: str, option: object, default: object = None) -> inspect.Parame
 
 
 def _typed(flags: Mapping[str, object], assignments: Sequence[str], file: Path | None) -> list[advice.Words]:
-    """What was typed, to be typed again. A secret is not shown."""
+    """The flags that were given, for a command that repeats them. A secret is masked."""
     short = [_words(key, value) for key, value in flags.items() if key != "stack.name"]
     rows = [assignment.partition("=") for assignment in assignments]
     shown = [f"{key}={SCHEMA.table[key].masked(text)}" for key, _, text in rows if key != "stack.name"]

@@ -11,50 +11,51 @@ from embedstack.deploy.console import Data
 from embedstack.deploy.errors import InvalidSettings
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere, elsewhere
 
-group("webui", "Open WebUI: its embedding settings, its index, its administrator's password.")
+group("webui", "Set Open WebUI up: embedding settings, index, an administrator's password.")
 
-Url = Annotated[str | None, typer.Option("--url", help="An Open WebUI that no stack of embedstack started.")]
+Url = Annotated[str | None, typer.Option("--url", help="Address of an Open WebUI that Embedstack did not start.")]
 Token = Annotated[
     str | None,
     typer.Option(
         "--token",
         envvar="EMBEDSTACK_WEBUI_TOKEN",
         show_envvar=True,
-        help="Of an administrator there. Others on this machine see a command line: rather set the variable.",
+        help="An administrator's token. Better set the variable: other users can read command lines.",
     ),
 ]
 Bridge = Annotated[
-    str | None, typer.Option("--bridge", help="The bridge as that Open WebUI reaches it. Default: the stack's own.")
+    str | None,
+    typer.Option("--bridge", help="Address of the bridge for that Open WebUI. Default: the stack's own."),
 ]
 BridgeHere = Annotated[
-    str | None, typer.Option("--bridge-here", help="The same bridge as this machine reaches it, where that is another.")
+    str | None, typer.Option("--bridge-here", help="Address of the same bridge from this machine, if it differs.")
 ]
-AnyVersion = Annotated[bool, typer.Option("--any-version", help="Try a version that is not known.")]
+AnyVersion = Annotated[bool, typer.Option("--any-version", help="Continue with an untested version of Open WebUI.")]
 BridgeKey = Annotated[
     str | None,
     typer.Option(
         "--bridge-key",
         envvar="EMBEDSTACK_BRIDGE_KEY",
         show_envvar=True,
-        help="What Open WebUI shall show that bridge, where it asks for a key.",
+        help="API key that Open WebUI sends to that bridge, if it wants one.",
     ),
 ]
 AdminKey = Annotated[
     str | None,
     typer.Option(
-        "--key", envvar="EMBEDSTACK_KEY", show_envvar=True, help="An administrator's key of that bridge, for its trace."
+        "--key", envvar="EMBEDSTACK_KEY", show_envvar=True, help="Admin key of that bridge, to read its trace."
     ),
 ]
 
 
-_GOES_ON = "Interrupted; Open WebUI may go on by itself. `embedstack webui reindex` goes through all of it again."
+_GOES_ON = "Interrupted; Open WebUI may continue by itself. `embedstack webui reindex` embeds everything again."
 
 
 @verb("webui status", "Example: embedstack webui status --json")
 def status(
     run: VerbRun, url: Url = None, token: Token = None, bridge: Bridge = None, bridge_key: BridgeKey = None
 ) -> Data:
-    """Say of each setting what it is, what it should be, and where both came from. Exit status 1 where one differs."""
+    """Show each setting: its value, the right value, and where both came from. Exit status 1 if one differs."""
     from embedstack.deploy.webui.verbs import status
 
     there = elsewhere(url, token, bridge, None, bridge_key)
@@ -71,11 +72,11 @@ def apply(
     bridge_key: BridgeKey = None,
     key: AdminKey = None,
     reindex: Annotated[
-        bool, typer.Option("--reindex", help="Embed anew what is indexed, where the change would break its index.")
+        bool, typer.Option("--reindex", help="Embed the index again if the change would break it.")
     ] = False,
     any_version: AnyVersion = False,
 ) -> Data:
-    """Set what differs; done again it changes nothing. Exit status 1 where a text's role does not reach the bridge."""
+    """Correct the settings that differ. Exit status 1 if the role of a text does not reach the bridge."""
     from embedstack.deploy.webui.verbs import apply
 
     there = elsewhere(url, token, bridge, bridge_here, bridge_key, key)
@@ -86,7 +87,7 @@ def apply(
 def reindex(
     run: VerbRun,
     chat_files: Annotated[
-        bool, typer.Option("--chat-files", help="Files attached to chats too, which Open WebUI leaves out.")
+        bool, typer.Option("--chat-files", help="Include files attached to chats, which Open WebUI leaves out.")
     ] = False,
     url: Url = None,
     token: Token = None,
@@ -95,7 +96,7 @@ def reindex(
     key: AdminKey = None,
     any_version: AnyVersion = False,
 ) -> Data:
-    """Embed anew all that is indexed, count it and ask it. Exit status 1 where a file failed."""
+    """Embed the whole index again, then count and query it. Exit status 1 if a file failed."""
     from embedstack.deploy.webui.verbs import reindex
 
     there = elsewhere(url, token, bridge, bridge_here, None, key)
@@ -105,13 +106,13 @@ def reindex(
 @verb("webui demo", "Example: embedstack webui demo --question 'How many vacation days do I have?'")
 def demo(
     run: VerbRun,
-    question: Annotated[str | None, typer.Option("--question", help="Another than 公司年假政策有哪些?")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the knowledge base away again.")] = False,
+    question: Annotated[str | None, typer.Option("--question", help="Default: 公司年假政策有哪些?")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete the demo's knowledge base.")] = False,
     url: Url = None,
     token: Token = None,
     any_version: AnyVersion = False,
 ) -> Data:
-    """See it find what is meant: a handbook in a knowledge base, a question, the paragraph that answers it."""
+    """See a search by meaning: put a handbook into a knowledge base, ask a question, show the paragraph found."""
     from embedstack.deploy.webui.verbs import demo
 
     there = elsewhere(url, token)
@@ -123,7 +124,7 @@ def demo(
 
 @verb("webui open", "Example: embedstack webui open")
 def open_(run: VerbRun) -> Data:
-    """Open it in the browser, and say its address."""
+    """Open Open WebUI in the browser and print its address."""
     from embedstack.deploy.webui.verbs import status
 
     return status.open_(run.settings(), run.report, browse=not run.as_json)
@@ -133,11 +134,11 @@ def open_(run: VerbRun) -> Data:
 def password(
     run: VerbRun,
     email: Annotated[
-        str | None, typer.Option("--email", help="Whose. Default: the administrator of webui.admin_email.")
+        str | None, typer.Option("--email", help="E-mail of the account. Default: webui.admin_email.")
     ] = None,
-    ask: Annotated[bool, typer.Option("--ask", help="Type it, unseen and twice. Otherwise a new one is made.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Prompt for the password. Default: generate one.")] = False,
 ) -> Data:
-    """Give an administrator a new password, shown once: for when the old one is lost. Whoever has it is signed out."""
+    """Set a new password for an administrator and show it once. Their open sessions are signed out."""
     from embedstack.deploy.webui.verbs import password
 
     settings = run.settings()
@@ -146,7 +147,7 @@ def password(
 
 @verb("webui uninstall", "Example: embedstack webui uninstall", takes=())
 def uninstall(run: VerbRun) -> Data:
-    """Take its program away, 7 GB that all stacks share (native). Documents and accounts stay with their stack."""
+    """Uninstall Open WebUI's program, 7 GB that all native stacks share. Documents and accounts stay."""
     from embedstack.deploy.webui.verbs import uninstall
 
     return uninstall.uninstall(run.report)
@@ -160,7 +161,7 @@ def _load(run: VerbRun, there: Elsewhere | None) -> LoadedSettings:
 
 
 def _typed() -> str:
-    """What was typed; nothing of it is seen. InvalidSettings where nobody is there to type."""
+    """The password, read without echo. InvalidSettings if there is no terminal to read from."""
     try:
         return str(typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
     except typer.Abort as error:

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -18,12 +20,14 @@ from typer.testing import CliRunner
 from embedstack import __version__
 from embedstack.deploy import errors
 from embedstack.deploy.cli.app import app
+from embedstack.deploy.cli.verb import MODELS
 from embedstack.deploy.console import reporting
 from embedstack.deploy.demo.command import DIMENSIONS, Demo, Guided, Scored, handbook, questions
 from embedstack.deploy.demo.model import DemoModel
 from embedstack.deploy.errors import DeployError, PortTaken
 from embedstack.deploy.machine import ports
 from embedstack.deploy.stack.result import Status
+from embedstack.models import catalog
 from tests.paths import ROOT
 
 runner = CliRunner()
@@ -222,7 +226,7 @@ def test_the_guided_query_is_about_the_handbook() -> None:
         (["logs"], "embedstack.deploy.stack.running.logs", "Interrupted.", 130),
         (["trace"], "embedstack.deploy.bridge_verbs.follow", "", 0),
         (["trace", "--once"], "embedstack.deploy.bridge_verbs.trace", "Interrupted.", 130),
-        (["model", "pull"], "embedstack.deploy.models.files.pull", "the same command goes on", 130),
+        (["model", "pull"], "embedstack.deploy.models.files.pull", "the same command continues", 130),
         (["demo"], "embedstack.deploy.demo.command.run", "what was started has been stopped", 130),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -244,6 +248,27 @@ def test_an_interruption_says_what_goes_on(
     assert outcome.exit_code == code
     assert said in outcome.stderr
     assert bool(outcome.stderr) is bool(said)
+
+
+def test_help_names_every_model_of_the_catalogue() -> None:
+    """`--model` is given by a name that its help lists."""
+    assert list(catalog.load().models) == MODELS.split(", ")
+    assert all(name in " ".join(runner.invoke(app, ["up", "--help"]).stdout.split()) for name in catalog.load().models)
+
+
+def test_the_help_of_every_verb_is_a_sentence_with_an_example() -> None:
+    """So is that of each of its options."""
+    verbs = list(_verbs(typer.main.get_command(app)))
+    assert len(verbs) > 30
+    for verb in verbs:
+        assert re.match("Example: .*embedstack ", verb.epilog), verb.name
+        texts = [verb.help, *(getattr(option, "help", None) or "" for option in verb.params)]
+        assert all(re.match(r"[A-Z].*[.?]\Z", text, re.DOTALL) for text in texts), (verb.name, texts)
+
+
+def _verbs(group: Any) -> Iterator[Any]:
+    for command in group.commands.values():
+        yield from _verbs(command) if hasattr(command, "commands") else [command]
 
 
 def test_doctor_can_be_given_what_up_is_given() -> None:
