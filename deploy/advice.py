@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from embedstack import extras
 from embedstack.deploy.settings import StackSettings
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ def program(argv0: str, cwd: Path, path: str | None) -> str:
 
 def followable(text: str) -> str:
     """The text with each command in backticks as it has to be typed here."""
-    name = program(sys.argv[0], Path.cwd(), os.environ.get("PATH"))
+    name = extras.uvx() or program(sys.argv[0], Path.cwd(), os.environ.get("PATH"))
     return _COMMAND.sub(lambda found: f"`{name} {command(found[1], Here.stack, Here.typed)}`", text)
 
 

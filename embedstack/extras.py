@@ -3,9 +3,15 @@
 Looked up before the first import that needs it. No ImportError is caught for it: one of our own code stays one.
 """
 
+import json
+import os
 import re
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Literal
 
 Extra = Literal["embedded", "stack"]
@@ -29,7 +35,7 @@ class Missing:
 
     @property
     def advice(self) -> str:
-        return f"Install the extra `{self.extra}`: `pip install 'embedstack[{self.extra}]'`."
+        return f"Install the extra `{self.extra}`: `{_command(self.extra)}`."
 
 
 def missing(extra: Extra) -> Missing | None:
@@ -49,3 +55,62 @@ def _installed(name: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
+
+
+def _command(extra: Extra) -> str:
+    """What installs it here. uv and pipx replace what they installed before, hence all extras there."""
+    prefix = Path(sys.prefix)
+    if uv_of_run(prefix, os.environ):
+        return shlex.join(["uvx", "--from", "embedstack[all]", Path(sys.argv[0]).name, *sys.argv[1:]])
+    if (prefix / "uv-receipt.toml").is_file():
+        return "uv tool install 'embedstack[all]'"
+    if (prefix / "pipx_metadata.json").is_file():
+        return "pipx install --force 'embedstack[all]'"
+    return f"pip install 'embedstack[{extra}]'"
+
+
+def uv_of_run(prefix: Path, environ: Mapping[str, str]) -> str | None:
+    """The uv whose `uvx` runs us, None where none does. It sets UV, and its environments lie in its cache, two folders
+    below the tag; those of `uv tool install` and `uv venv` do not.
+    """
+    return environ.get("UV") if (prefix.parent.parent / "CACHEDIR.TAG").is_file() else None
+
+
+def uvx() -> str | None:
+    """How `embedstack` is typed where uvx runs it: its program is on no PATH afterwards. None where it does not."""
+    if uv_of_run(Path(sys.prefix), os.environ) is None:
+        return None
+    wanted = _with_extras()
+    return "uvx embedstack" if " @ " not in wanted else f"uvx --from {shlex.quote(wanted)} embedstack"
+
+
+ASKED = "_EMBEDSTACK_WITH_EXTRAS"  # set for the program that is run in our place: it asks for no other
+
+
+def run_with_extras(
+    arguments: Sequence[str], say: Callable[[str], object], execute: Callable[[str, list[str], dict[str, str]], object]
+) -> None:
+    """Under `uvx embedstack …` become the same command with all extras; anywhere else return and do nothing.
+
+    What uvx installs is for one run, so that nobody's environment is changed by it. `say` gets the command line.
+    `execute` is os.execve.
+    """
+    uv = uv_of_run(Path(sys.prefix), os.environ)
+    if uv is None or ASKED in os.environ:
+        return
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    command = ["tool", "run", "--python", version, "--from", _with_extras(), "embedstack", *arguments]
+    say(f"$ uv {shlex.join(command)}")
+    execute(uv, [uv, *command], {**os.environ, ASKED: "1"})
+
+
+def _with_extras() -> str:
+    """This very distribution with its extras, as a requirement: its version, or the file or commit that it is from."""
+    ours = metadata.distribution("embedstack")
+    text = ours.read_text("direct_url.json")
+    if text is None:
+        return f"embedstack[all]=={ours.version}"
+    origin = json.loads(text)
+    if commit := origin.get("vcs_info"):
+        return f"embedstack[all] @ {commit['vcs']}+{origin['url']}@{commit['commit_id']}"
+    return f"embedstack[all] @ {origin['url']}"

@@ -54,6 +54,8 @@ FOLLOWED: dict[str, tuple[str, ...]] = {
         "listen elsewhere: `--listen 77`",
     ),
     "tests/integration/test_listen.py::test_an_address_of_elsewhere_is_told": ("Name one that is: `--listen 77`",),
+    "tests/integration/test_wheel.py::test_each_way_of_installing_has_an_end": ("pipx install --force",),
+    "tests/integration/test_wheel.py::test_uvx_alone_shows_the_first_right_vectors": ("uvx --from 77 embedstack",),
     "tests/unit/deploy/test_advice_followed.py::test_a_bridges_file_that_cannot_be_read_is_put_right": (
         "Put bridge.config right.",
         "which bridge.config names, is not YAML",

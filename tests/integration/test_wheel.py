@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -288,3 +290,75 @@ def test_the_demo_runs_from_the_wheel(whole: Environment) -> None:
 
     assert shown["guided"]["ranking"][0]["id"] == "holiday"
     assert set(shown["guided"]["ranking"][0]["instructed"]) == {"2560", "1024", "256", "32"}
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """Somebody whose home is empty, with uv and pipx and a Python: nothing of theirs is installed or cached."""
+
+    home: Path
+
+    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        """What a shell of theirs makes of it; what they install is on its PATH."""
+        foreign = ("PYTHON", "EMBED", "OLLAMA", "XDG_", "VIRTUAL_ENV", "UV_CACHE_DIR", "UV_TOOL", "PIPX")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        path = f"{self.home / '.local' / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        pins = str(ROOT / "constraints.txt")  # `make release-check` installs without
+        own = {"HOME": str(self.home), "PATH": path, "UV_PYTHON": sys.executable}
+        environment = {**clean, **own, "UV_CONSTRAINT": pins, "PIP_CONSTRAINT": pins}
+        return _done(list(map(str, words)), cwd=self.home, env=environment)
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
+    return Newcomer(tmp_path_factory.mktemp("newcomer"))
+
+
+def test_uvx_alone_shows_the_first_right_vectors(newcomer: Newcomer, wheel: Path) -> None:
+    """`uvx embedstack demo`, of nothing but the wheel: it fetches the extras by itself, and says by which command."""
+    done = newcomer.run("uvx", "--from", wheel, "embedstack", "demo", "--once", "--json")
+
+    assert done.returncode == 0, done.stderr
+    shown = _data(done.stdout)
+    assert shown["guided"]["ranking"][0]["id"] == "holiday"
+    assert "$ uv tool run " in done.stderr
+    assert f"'embedstack[all] @ file://{wheel}' embedstack demo --once --json" in done.stderr
+
+
+def test_uvx_runs_the_bridge_without_extras(newcomer: Newcomer, wheel: Path) -> None:
+    """Its own engine is then asked for with the command that has it, which works as it is printed."""
+    asked = newcomer.run("uvx", "--from", wheel, "embed-bridge", "--demo", "--print-config")
+    assert asked.returncode == 0, asked.stderr
+
+    refused = newcomer.run("uvx", "--from", wheel, "embed-bridge", "--demo")
+
+    assert refused.returncode == 2
+    assert "`uvx --from 'embedstack[all]' embed-bridge --demo`" in refused.stderr
+
+
+INSTALLERS = {
+    "uv tool": (("uv", "tool", "install"), ("uv", "tool", "uninstall")),
+    "pipx": (("uvx", "pipx", "install"), ("uvx", "pipx", "uninstall")),
+}
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+def test_each_way_of_installing_has_an_end(newcomer: Newcomer, wheel: Path, installer: str) -> None:
+    """Without extras the command names the one that adds them with the same installer, which works; and nothing of it
+    is left after it was uninstalled.
+    """
+    install, uninstall = INSTALLERS[installer]
+    assert newcomer.run(*install, wheel).returncode == 0
+    lacking = newcomer.run("embedstack", "version")
+    assert lacking.returncode == 3
+
+    (advised,) = re.findall(r"`(\w+ [^`]+)`\.$", lacking.stderr, re.MULTILINE)
+    words = ["uvx", *shlex.split(advised)] if installer == "pipx" else shlex.split(advised)
+    of_wheel = [f"embedstack[all] @ file://{wheel}" if word == "embedstack[all]" else word for word in words]
+    assert of_wheel != words
+    assert newcomer.run(*of_wheel).returncode == 0
+    assert newcomer.run("embedstack", "version").stdout.startswith(f"embedstack {__version__} ")
+
+    assert newcomer.run(*uninstall, "embedstack").returncode == 0
+    left = {path.name for path in (newcomer.home / ".local").rglob("*embed*")}
+    assert left <= {".embedstack.lock"}  # pipx's

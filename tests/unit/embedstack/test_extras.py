@@ -15,7 +15,7 @@ from embedstack.bridge.engines import choose
 from embedstack.bridge.settings.engines import EngineSettings
 from embedstack.bridge.settings.load import ConfigError
 from embedstack.bridge.settings.structs import Settings
-from embedstack.deploy import cli
+from embedstack.deploy import advice, cli
 from embedstack.deploy import settings as stack
 from embedstack.deploy.console import Report
 from embedstack.deploy.demo import command as demo
@@ -91,6 +91,103 @@ def test_the_command_without_its_packages_says_how_to_get_them(gone: Gone, capsy
         "embedstack: The command `embedstack` needs rich and typer, which are not installed.\n"
         f"Install the extra `stack`: `{STACK}`.\n"
     )
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the environment that we seem to run in, in a folder of others."""
+    folder = tmp_path / "cache" / "environments" / "one"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(folder))
+    monkeypatch.delenv("UV", raising=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("receipt", "command"),
+    [
+        ("uv-receipt.toml", "uv tool install 'embedstack[all]'"),
+        ("pipx_metadata.json", "pipx install --force 'embedstack[all]'"),
+        ("pyvenv.cfg", EMBEDDED),
+    ],
+)
+def test_an_extra_is_installed_by_what_installed_the_rest(place: Path, receipt: str, command: str) -> None:
+    """pip adds an extra; uv and pipx replace what there was, so that all are named."""
+    (place / receipt).touch()
+
+    assert extras.Missing("embedded", ("gguf",)).advice == f"Install the extra `embedded`: `{command}`."
+
+
+def _of_uvx(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place.parent.parent / "CACHEDIR.TAG").touch()
+    monkeypatch.setenv("UV", "/opt/uv")
+
+
+def test_uvx_runs_a_command_again_with_what_it_lacks(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same words, in an environment of the same Python with every extra; the command is shown."""
+    _of_uvx(place, monkeypatch)
+    ran: list[tuple[str, list[str], dict[str, str]]] = []
+    said: list[str] = []
+    monkeypatch.setattr(extras, "_with_extras", lambda: "embedstack[all]==7.7")
+
+    extras.run_with_extras(["demo", "--once"], said.append, lambda *given: ran.append(given))
+
+    ((program, words, environment),) = ran
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert program == words[0] == "/opt/uv"
+    assert words[1:] == [
+        *("tool", "run", "--python", python, "--from", "embedstack[all]==7.7", "embedstack", "demo", "--once"),
+    ]
+    assert said == [f"$ uv tool run --python {python} --from 'embedstack[all]==7.7' embedstack demo --once"]
+    monkeypatch.setenv(extras.ASKED, environment[extras.ASKED])
+    extras.run_with_extras(["demo"], said.append, lambda *given: ran.append(given))
+    assert len(ran) == 1  # it does not ask for itself for ever
+
+
+def test_nobody_elses_environment_is_left_for_another(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`uv run` in a project sets UV as well, and what `uv tool install` made has the tag in itself."""
+    monkeypatch.setenv("UV", "/opt/uv")
+    (place / "CACHEDIR.TAG").touch()
+    ran: list[object] = []
+
+    extras.run_with_extras(["demo"], ran.append, lambda *given: ran.append(given))
+
+    assert ran == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "requirement"),
+    [
+        (None, f"embedstack[all]=={metadata.version('embedstack')}"),
+        ('{"url": "file:///d/e.whl", "archive_info": {}}', "embedstack[all] @ file:///d/e.whl"),
+        (
+            '{"url": "https://example.org/e", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}}',
+            "embedstack[all] @ git+https://example.org/e@c0ffee",
+        ),
+    ],
+)
+def test_the_extras_are_those_of_this_very_distribution(
+    monkeypatch: pytest.MonkeyPatch, origin: str | None, requirement: str
+) -> None:
+    """Its version on an index, or the file or the commit that was named."""
+    real = metadata.PathDistribution.read_text
+
+    def read_text(self: metadata.PathDistribution, name: str) -> str | None:
+        return origin if name == "direct_url.json" else real(self, name)
+
+    monkeypatch.setattr(metadata.PathDistribution, "read_text", read_text)
+
+    assert extras._with_extras() == requirement
+
+
+def test_a_command_is_advised_as_uvx_has_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its program lies in uv's cache, and on no PATH once it has ended."""
+    _of_uvx(place, monkeypatch)
+    monkeypatch.setattr(extras, "_with_extras", lambda: "embedstack[all]==7.7")
+    assert advice.followable("Look: `embedstack status`.") == "Look: `uvx embedstack status`."
+
+    monkeypatch.setattr(extras, "_with_extras", lambda: "embedstack[all] @ file:///d/e.whl")
+    assert "`uvx --from 'embedstack[all] @ file:///d/e.whl' embedstack up`" in advice.followable("`embedstack up`")
 
 
 def test_a_fault_of_our_own_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:

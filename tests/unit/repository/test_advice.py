@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 # Of other programs, in texts that name those too.
 _FOREIGN = {
     *("--runtime", "--output", "--editable", "--gpus", "--user", "--now", "--no-verify", "--upgrade"),
+    "--force",  # of pipx
     # docker, docker compose, vLLM, llama-server, uv, pytest, git
     *("--project-name", "--env-file", "--file", "--detach", "--engines", "--pooling", "--embeddings", "--no-deps"),
 }
