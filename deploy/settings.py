@@ -15,7 +15,7 @@ from embedstack.contract import PORT
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Name = Annotated[str, Meta(min_length=1, extra={"allowed": "a name"})]
-Image = Annotated[str, Meta(min_length=1, extra={"allowed": "an image, as NAME:TAG or NAME@DIGEST"})]
+Image = Annotated[str, Meta(min_length=1, extra={"allowed": "an image: NAME:TAG or NAME@DIGEST"})]
 StackName = Annotated[
     str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}\Z", extra={"allowed": "up to 40 of a-z, 0-9, _ and -"})
 ]
@@ -32,16 +32,16 @@ Seconds = Annotated[float, Meta(gt=0, le=86400, extra={"allowed": "seconds above
 class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The stack as a whole."""
 
-    name: Annotated[
-        StackName, Meta(description="What this stack is called; another name is another stack beside it.")
-    ] = "embedstack"
+    name: Annotated[StackName, Meta(description="Name of this stack. Stacks with different names are independent.")] = (
+        "embedstack"
+    )
     mode: Annotated[
         Literal["auto", "docker", "native"],
-        Meta(description="Containers by Docker Compose, or processes of this user; auto takes Docker where it works."),
+        Meta(description="Containers with Docker Compose, or processes of this user. auto: Docker if it works."),
     ] = "auto"
     expose: Annotated[
         Literal["none", "webui", "all"],
-        Meta(description="What other machines may reach: nothing, Open WebUI, or the bridge (with its key) as well."),
+        Meta(description="What other machines can reach: nothing, Open WebUI, or the bridge (with its key) as well."),
     ] = "none"
     wait: Annotated[Seconds, Meta(description="Seconds that a part may take to become ready.")] = 900.0
 
@@ -49,7 +49,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The embedding model."""
 
-    id: Annotated[Name, Meta(description="Model, by any name that the catalogue knows; `demo` needs no download.")] = (
+    id: Annotated[Name, Meta(description="Name of a model in the catalogue; `demo` needs no download.")] = (
         "qwen3-embedding:4b"
     )
     quantisation: Annotated[
@@ -57,13 +57,13 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ] = None
     num_ctx: Annotated[
         Annotated[int, Meta(ge=64)] | None,
-        Meta(description="Context in tokens. null: the catalogue's, or the next smaller step that fits the GPU."),
+        Meta(description="Context in tokens. null: the catalogue's value, or the next smaller step that fits the GPU."),
     ] = None
     dimensions: Annotated[
         Annotated[int, Meta(ge=32)] | None,
         Meta(
-            description="Numbers in each vector of Open WebUI's index, 32 to the model's own; fewer take less room and "
-            "find a little less. null: the model's own."
+            description="Dimensions of the vectors in Open WebUI's index, 32 to the model's own. Fewer take less room "
+            "and find a little less. null: the model's own."
         ),
     ] = None
     keep_alive: Annotated[
@@ -71,10 +71,10 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Meta(
             pattern=r"^-1\Z|^-?(\d+(\.\d+)?(ms|s|m|h))+\Z",
             description="How long Ollama keeps it loaded.",
-            extra={"allowed": "-1 (for ever) or a duration as '5m'", "as_text": True},
+            extra={"allowed": "-1 (forever) or a duration such as '5m'", "as_text": True},
         ),
     ] = "-1"
-    catalog: Annotated[Path | None, Meta(description="A catalogue of your own, added to the shipped one.")] = None
+    catalog: Annotated[Path | None, Meta(description="Your own catalogue, added to the shipped one.")] = None
 
     @property
     def kept(self) -> float | str:
@@ -83,15 +83,16 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where model files come from. A token is read from HF_TOKEN alone."""
+    """Where model files come from. The token is read only from HF_TOKEN."""
 
     endpoint: Annotated[
-        Url | None, Meta(description="A mirror of the Hugging Face Hub. null: HF_ENDPOINT, else the Hub itself.")
+        Url | None,
+        Meta(description="Address of a mirror of the Hugging Face Hub. null: HF_ENDPOINT, else the Hub itself."),
     ] = None
-    offline: Annotated[bool, Meta(description="Never ask the network (HF_HUB_OFFLINE does the same).")] = False
-    cache: Annotated[Path | None, Meta(description="The Hub's cache folder. null: HF_HUB_CACHE, HF_HOME, its own.")] = (
-        None
-    )
+    offline: Annotated[bool, Meta(description="Never use the network (HF_HUB_OFFLINE does the same).")] = False
+    cache: Annotated[
+        Path | None, Meta(description="The Hub's cache folder. null: HF_HUB_CACHE, HF_HOME, else its default.")
+    ] = None
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,15 +101,13 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     kind: Annotated[
         Literal["auto", "ollama", "embedded", "vllm"],
         Meta(
-            description="auto: an Ollama that runs, else one that is installed, else llama.cpp inside the bridge "
-            "(native); the one at engine.url, else Ollama in a container (docker)."
+            description="auto: a running Ollama, else an installed one, else llama.cpp inside the bridge (native); the "
+            "Ollama at engine.url, else one in a container (docker)."
         ),
     ] = "auto"
     url: Annotated[
         Url | None,
-        Meta(
-            description="An Ollama that runs. null: OLLAMA_HOST, else the one at ports.ollama (native); none (docker)."
-        ),
+        Meta(description="Address of a running Ollama. null: OLLAMA_HOST, else ports.ollama (native); none (docker)."),
     ] = None
     cpu: Annotated[bool, Meta(description="Use the CPU even for a model that belongs on a GPU.")] = False
     threads: Annotated[
@@ -118,65 +117,69 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class VllmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """vLLM: behind the model's name with engine.kind vllm, or beside Ollama under a name of its own."""
+    """vLLM: under the model's name with engine.kind vllm, or beside Ollama under a second name."""
 
     beside: Annotated[
-        bool, Meta(description="Serve the bf16 weights beside Ollama, as MODEL-bf16, through a bridge of their own.")
+        bool, Meta(description="Serve the bf16 weights beside Ollama, as MODEL-bf16, through a second bridge.")
     ] = False
-    program: Annotated[Path | None, Meta(description="The vllm program (native). null: the one on PATH.")] = None
+    program: Annotated[Path | None, Meta(description="Path of the vllm program (native). null: the one on PATH.")] = (
+        None
+    )
     gpu_memory: Annotated[
         Annotated[float, Meta(gt=0, le=1, extra={"allowed": "a share above 0, at most 1"})] | None,
         Meta(description="Share of the GPU's memory that vLLM may take. null: 0.9 alone, 0.45 beside Ollama."),
     ] = None
     cpu_kv_gib: Annotated[
-        Annotated[int, Meta(ge=1)], Meta(description="GiB of key/value cache where vLLM runs on the CPU.")
+        Annotated[int, Meta(ge=1)], Meta(description="GiB of key/value cache if vLLM runs on the CPU.")
     ] = 1
 
 
 class BridgeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The bridge. Its own settings go into its own file."""
+    """The bridge. Its own settings are in its own file."""
 
     config: Annotated[
         Path | None,
-        Meta(
-            description="An embed-bridge.yaml of yours; what the stack has to set is set on top of it (docs/stack.md)."
-        ),
+        Meta(description="Your own embed-bridge.yaml. The stack overrides some of its keys (docs/stack.md)."),
     ] = None
     passthrough: Annotated[
-        bool, Meta(description="Let one address serve both: chat and generate are passed on to Ollama.")
+        bool, Meta(description="Serve chat and generate at the bridge's address too: they are passed on to Ollama.")
     ] = False
 
 
 class WebuiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Open WebUI."""
 
-    enabled: Annotated[bool, Meta(description="Whether it is part of the stack.")] = True
-    version: Annotated[Name, Meta(description="Its version (native: from PyPI).")] = "0.12.4"
+    enabled: Annotated[bool, Meta(description="Run Open WebUI as part of the stack.")] = True
+    version: Annotated[Name, Meta(description="Version to install from PyPI (native).")] = "0.12.4"
     python: Annotated[
-        Path | None, Meta(description="A Python 3.11 or 3.12 for it (native). null: found, or fetched by uv.")
+        Path | None, Meta(description="Path of a Python 3.11 or 3.12 (native). null: found, or downloaded by uv.")
     ] = None
-    admin_email: Annotated[Name, Meta(description="Who its first administrator is.")] = "admin@localhost"
-    batch: Annotated[Annotated[int, Meta(ge=1, le=256)], Meta(description="Texts in one request of it.")] = 32
-    concurrency: Annotated[Annotated[int, Meta(ge=1, le=256)], Meta(description="Requests of one file at once.")] = 4
+    admin_email: Annotated[Name, Meta(description="E-mail address of the first administrator.")] = "admin@localhost"
+    batch: Annotated[
+        Annotated[int, Meta(ge=1, le=256)], Meta(description="Texts in one of its embedding requests.")
+    ] = 32
+    concurrency: Annotated[
+        Annotated[int, Meta(ge=1, le=256)], Meta(description="Parallel embedding requests for one file.")
+    ] = 4
     vector_store: Annotated[
         Literal["chroma", "pgvector", "weaviate", "qdrant"],
-        Meta(description="Where it keeps vectors: in itself, or in a server; docker starts one, native never does."),
+        Meta(description="The vector store: chroma inside Open WebUI, or a server, which is started only in docker."),
     ] = "chroma"
     vector_store_url: Annotated[
         Address | None,
-        Meta(description="The server where one runs already, without its password. null: the stack's own (docker)."),
+        Meta(description="Address of a running vector store, without password. null: the stack's own (docker)."),
     ] = None
     vector_store_key_file: Annotated[
-        Path | None, Meta(description="A file with that server's password or API key, and nothing else.")
+        Path | None, Meta(description="File that contains that server's password or API key, and nothing else.")
     ] = None
-    vector_store_grpc_port: Annotated[Port, Meta(description="That server's gRPC port, for Weaviate.")] = 50051
+    vector_store_grpc_port: Annotated[Port, Meta(description="gRPC port of that server, for Weaviate.")] = 50051
 
 
 class PortSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Ports on this machine."""
 
     bridge: Annotated[Port, Meta(description="The bridge.")] = PORT
-    bridge_bf16: Annotated[Port, Meta(description="The bridge before vLLM, where that stands beside Ollama.")] = 11436
+    bridge_bf16: Annotated[Port, Meta(description="The second bridge, in front of vLLM beside Ollama.")] = 11436
     ollama: Annotated[Port, Meta(description="Ollama.")] = 11434
     vllm: Annotated[Port, Meta(description="vLLM.")] = 8000
     webui: Annotated[Port, Meta(description="Open WebUI.")] = 3000
@@ -189,12 +192,10 @@ class ImageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ollama_rocm: Annotated[Image, Meta(description="Ollama for AMD GPUs.")] = "ollama/ollama:0.34.4-rocm"
     vllm: Annotated[Image, Meta(description="vLLM.")] = "vllm/vllm-openai:v0.32.0"
     webui: Annotated[Image, Meta(description="Open WebUI.")] = "ghcr.io/open-webui/open-webui:v0.12.4"
-    bridge: Annotated[Image, Meta(description="The bridge; built from compose/bridge.Dockerfile.")] = (
+    bridge: Annotated[Image, Meta(description="The bridge, built from compose/bridge.Dockerfile.")] = (
         "embedstack/bridge:0.1.0"
     )
-    bridge_base: Annotated[Image, Meta(description="What the bridge's image is built on.")] = (
-        "python:3.12-slim-bookworm"
-    )
+    bridge_base: Annotated[Image, Meta(description="Base of the bridge's image.")] = "python:3.12-slim-bookworm"
     pgvector: Annotated[Image, Meta(description="PostgreSQL with pgvector.")] = "pgvector/pgvector:0.8.2-pg17"
     weaviate: Annotated[Image, Meta(description="Weaviate.")] = "semitechnologies/weaviate:1.39.3"
     qdrant: Annotated[Image, Meta(description="Qdrant.")] = "qdrant/qdrant:v1.18.0"

@@ -103,7 +103,7 @@ def test_a_number_may_stand_for_text_where_it_means_one(text: str) -> None:
         ("stack: {name: A B}", "stack.name: expected up to 40 of a-z, 0-9, _ and -, got 'A B'"),
         ("ports: {webui: 70000}", "ports.webui: expected an integer from 1 to 65535, got 70000"),
         ("ports: {webui: 8000}", "ports names one port twice ([11435, 11436, 11434, 8000, 8000])"),
-        ("model: {keep_alive: soon}", "model.keep_alive: expected -1 (for ever) or a duration as '5m', got 'soon'"),
+        ("model: {keep_alive: soon}", "model.keep_alive: expected -1 (forever) or a duration such as '5m', got 'soon'"),
         ("engine: {kind: vllm}\nvllm: {beside: true}", "engine.kind 'vllm' and vllm.beside are both set"),
         ("ports: [", "line 1, column 9: "),
     ],
