@@ -29,7 +29,7 @@ OTHER_WAY |= {off: on for on, off in OTHER_WAY.items()}
 _ELSEWHERE = {
     "--url": ("status", "apply", "reindex", "demo"),
     "--bridge": ("status", "apply", "reindex"),
-    "--bridge-here": ("apply", "reindex"),
+    "--bridge-here": ("status", "apply", "reindex"),
 }
 """What names an Open WebUI that no stack started, and the verbs of `webui` that take it."""
 

@@ -217,6 +217,7 @@ PARSED: dict[str, tuple[str, ...]] = {
         "Whether all clients share",
     ),
     "It needs an Open WebUI, whose 7 GB are not there: tests/e2e has its verbs.": (
+        "Start the bridge, or name it as this machine reaches it (--bridge-here)",
         "Interrupted; Open WebUI may continue by itself. `embedstack webui",
         "Run it at a terminal, or without --ask.",
         "embedstack webui apply --reindex",

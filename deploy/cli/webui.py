@@ -53,12 +53,20 @@ _GOES_ON = "Interrupted; Open WebUI may continue by itself. `embedstack webui re
 
 @verb("webui status", "Example: embedstack webui status --json")
 def status(
-    run: VerbRun, url: Url = None, token: Token = None, bridge: Bridge = None, bridge_key: BridgeKey = None
+    run: VerbRun,
+    url: Url = None,
+    token: Token = None,
+    bridge: Bridge = None,
+    bridge_here: BridgeHere = None,
+    bridge_key: BridgeKey = None,
+    key: AdminKey = None,
 ) -> Data:
-    """Show each setting: its value, the right value, and where both came from. Exit status 1 if one differs."""
+    """Show each setting: its value, the right value, and where both came from; and whether the index stays valid or has
+    to be embedded again. Exit status 1 if a setting differs.
+    """
     from embedstack.deploy.webui.verbs import status
 
-    there = elsewhere(url, token, bridge, None, bridge_key)
+    there = elsewhere(url, token, bridge, bridge_here, bridge_key, key)
     return status.status(_load(run, there), there, run.report)
 
 

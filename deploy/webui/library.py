@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,11 +66,16 @@ class Library:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of a file as a question finds it: the file's id, and how near it is, as Open WebUI tells it: 0 to 1."""
+    """A piece of a file as a question finds it: the file's id, and how near it is, as Open WebUI tells it: 0 to 1.
+
+    Attributes:
+        made_with: the engine and the model that Open WebUI noted with it; None where it noted none.
+    """
 
     file: str
     text: str
     score: float = 0.0
+    made_with: tuple[str, str] | None = None
 
 
 def look(webui: Webui) -> Library:
@@ -101,9 +107,24 @@ def query(webui: Webui, collection: str, text: str, k: int) -> tuple[Chunk, ...]
     if not isinstance(told, dict) or not told.get("documents"):
         return None
     texts, facts = told["documents"][0], (told.get("metadatas") or [[]])[0]
-    files = [str((fact or {}).get("file_id", "")) for fact in facts] or [""] * len(texts)
+    facts = facts or [None] * len(texts)
     scores = (told.get("distances") or [[]])[0] or [0.0] * len(texts)  # similarities, whatever their name
-    return tuple(Chunk(file, str(text), float(score)) for file, text, score in zip(files, texts, scores, strict=True))
+    return tuple(_chunk(fact or {}, text, score) for fact, text, score in zip(facts, texts, scores, strict=True))
+
+
+def _chunk(facts: dict[str, Any], text: object, score: float) -> Chunk:
+    return Chunk(str(facts.get("file_id", "")), str(text), float(score), _made_with(facts.get("embedding_config")))
+
+
+def _made_with(noted: object) -> tuple[str, str] | None:
+    """Open WebUI 0.12 writes a dict as Python shows it, since a store takes no dict."""
+    try:
+        told = ast.literal_eval(noted) if isinstance(noted, str) else noted
+    except (ValueError, SyntaxError):
+        return None
+    if not isinstance(told, dict) or "model" not in told:
+        return None
+    return str(told.get("engine") or ""), str(told["model"])
 
 
 def chunks(webui: Webui, collection: str) -> tuple[Chunk, ...] | None:

@@ -170,6 +170,55 @@ def test_somebody_elses_is_set_and_proved(command: StackCommand, tmp_path: Path)
         assert "input_type" in data["proof"]["query"]["source"]
 
 
+def _validity(command: StackCommand, *words: str, **more: str) -> dict[str, Any]:
+    """What `webui status` says of the index."""
+    told: dict[str, Any] = json.loads(command.run("webui", "status", "--json", *words, **more).stdout)["data"]["index"]
+    return told
+
+
+def test_whether_to_reindex_is_answered_for_somebody_elses(command: StackCommand, tmp_path: Path) -> None:
+    """Of an Open WebUI that no stack started, before anything is set: nothing indexed, the same model behind another
+    address, another model noted with a chunk, a model of another size, and a bridge that does not answer.
+    """
+    with open_webui(tmp_path / "data", command.bridge, environ=WITHOUT_ROLE) as there:
+        at = {"EMBEDSTACK_WEBUI_TOKEN": there.token}
+        words = ("--url", there.url)
+        assert _validity(command, *words, **at)["answer"] == "empty"
+
+        there.upload("holiday.txt", "员工每年享有十五天带薪休假。".encode(), knowledge=there.knowledge("handbook"))
+        same = _validity(command, *words, **at)
+        assert (same["answer"], same["indexed"]["files"]) == ("valid", 1)
+        assert "demo (ollama) made every chunk" in same["reason"]
+        assert "f16" in same["reason"]
+        plain = command.run("webui", "status", *words, **at).stdout
+        assert "Do I have to reindex? no: demo (ollama)" in " ".join(plain.split())
+
+        smaller = _validity(command, *words, "--set", "model.dimensions=1024", **at)
+        assert (smaller["answer"], "demo@1024" in smaller["reason"]) == ("reindex", True)
+        away = _validity(command, *words, "--bridge-here", "http://127.0.0.1:9", "--bridge", command.bridge, **at)
+        assert (away["answer"], "--bridge-here" in away["next"]) == ("unknown", True)
+
+        is_set = there.ask("GET", "/api/v1/retrieval/embedding")
+        by_hand = {name: value for name, value in is_set.items() if name.isupper()} | {
+            "ollama_config": is_set["ollama_config"],
+            "RAG_EMBEDDING_MODEL": "demo:latest",
+        }
+        there.ask("POST", UPDATE, by_hand)
+        there.upload("travel.txt", b"Trains are booked in second class.", knowledge=there.knowledge("travel"))
+        there.ask("POST", UPDATE, by_hand | {"RAG_EMBEDDING_MODEL": "demo"})
+        mixed = _validity(command, *words, **at)
+        assert (mixed["answer"], "1 of 2 with demo:latest (ollama)" in mixed["reason"]) == ("reindex", True)
+
+
+def test_whether_to_reindex_is_answered_for_the_stacks_own(command: StackCommand, webui: OpenWebui) -> None:
+    """What `up` recorded of the index decides; where another model is asked for, what to do first is said instead."""
+    webui.upload("passports.txt", b"Passports are kept by the front desk.", knowledge=webui.knowledge("desk"))
+
+    assert _validity(command)["answer"] == "valid"
+    smaller = _validity(command, "--set", "model.dimensions=1024")
+    assert (smaller["answer"], "dimensions 2560, now 1024" in smaller["reason"]) == ("reindex", True)
+
+
 def test_what_is_no_open_webui_is_called_so(command: StackCommand) -> None:
     """The bridge's own address in its place."""
     refused = command.error("webui", "apply", "--url", command.bridge, "--token", "x")

@@ -162,10 +162,10 @@ def settle(
     and a reindex that goes on may have failed in parts: look at `Settled.reindexed`.
     """
     model = str(must["RAG_EMBEDDING_MODEL"])
-    other = _other(webui.embedding(), must)
+    differs = other(webui.embedding(), must)
     now, known = index.facts(model, report), library.look(webui)
     indexed = guard.indexed(known)
-    judged = guard.judge(index_record.read(index.path), now, indexed, other_model=other, store=index.store)
+    judged = guard.judge(index_record.read(index.path), now, indexed, other_model=differs, store=index.store)
     if reindex and judged.verdict in ("breaks", "unfinished"):
         changes = "; ".join(judged.changes) or "a reindex did not end, or not for every file"
         report.say_plain("[dim]•[/]", f"Open WebUI's index is made anew: {changes}; it has {indexed}")
@@ -175,7 +175,7 @@ def settle(
         return Settled(judged.verdict, changed, done)
     if judged.verdict == "breaks":
         raise guard.refusal(judged, indexed, index.cost(webui, known, model), anew)
-    _say(judged, now, other, anew, report)
+    _say(judged, now, differs, anew, report)
     changed = put(webui, must)
     index.keep(now, model, report, complete=judged.verdict != "unfinished")
     return Settled(judged.verdict, changed)
@@ -200,7 +200,7 @@ def make_anew(
     return done
 
 
-def _other(is_set: Mapping[str, Any], must: Mapping[str, Any]) -> str | None:
+def other(is_set: Mapping[str, Any], must: Mapping[str, Any]) -> str | None:
     """How the model that is set is another one, in words."""
     differs = wanted.differences(is_set, {name: must[name] for name in MODEL})
     return "; ".join(f"{each.name} {each.value}, now {each.must}" for each in differs) or None

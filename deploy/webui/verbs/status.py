@@ -1,4 +1,6 @@
-"""`embedstack webui status`: Open WebUI's settings as they are and as they should be; and `webui open`: its page."""
+"""`embedstack webui status`: Open WebUI's settings as they are and as they should be, and whether its index stays
+valid; `webui open`: its page.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,18 @@ from embedstack.deploy.console import Report
 from embedstack.deploy.places import places
 from embedstack.deploy.settings import Settings
 from embedstack.deploy.sites import found
+from embedstack.deploy.stack import webui_step
 from embedstack.deploy.webui import version
 from embedstack.deploy.webui.client import Webui
+from embedstack.deploy.webui.index import record as index_record
+from embedstack.deploy.webui.index import validity
+from embedstack.deploy.webui.index.guarded import GuardedIndex
+from embedstack.deploy.webui.index.validity import IndexValidity
 from embedstack.deploy.webui.settings import shown as setting
 from embedstack.deploy.webui.settings.shown import WebuiSetting
 from embedstack.deploy.webui.verbs import own as webui_own
 from embedstack.deploy.webui.verbs import theirs
+from embedstack.deploy.webui.verbs.apply import ANEW
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 from embedstack.host.addresses import LOOPBACK
 from embedstack.words import joined
@@ -33,6 +41,7 @@ class WebuiStatus:
 
     Attributes:
         first: what has to be done before `webui apply` can be, "" for nothing.
+        index: whether what is indexed stays searchable; None where the stack runs another model than is asked for.
     """
 
     url: str
@@ -41,12 +50,13 @@ class WebuiStatus:
     settings: tuple[WebuiSetting, ...]
     exit_code: int
     first: str = ""
+    index: IndexValidity | None = None
 
     def __rich__(self) -> Group:
         differ = sum(row.differs for row in self.settings)
         told = f"{differ} of {len(self.settings)} settings differ" if differ else "set as it should be"
         head = Text.assemble((self.url, "bold"), f": Open WebUI {self.version}, ", (told, "yellow" if differ else ""))
-        return Group(head, "", self._table(), *self._notes())
+        return Group(head, "", self._table(), *self._notes(), *(("", self.index) if self.index else ()))
 
     def _table(self) -> RenderableType:
         table = Table(box=None, pad_edge=False, header_style="dim")
@@ -82,7 +92,7 @@ def _from(value: str, source: str, *, same: bool = False) -> Text:
 
 def status(loaded: LoadedSettings, there: Elsewhere | None, report: Report) -> WebuiStatus:
     """NotRunning, PartNotReady; WebuiRefused where the account or the token does not count."""
-    return _own(loaded, report) if there is None else _elsewhere(loaded, there)
+    return _own(loaded, report) if there is None else _elsewhere(loaded, there, report)
 
 
 def _own(loaded: LoadedSettings, report: Report) -> WebuiStatus:
@@ -92,19 +102,23 @@ def _own(loaded: LoadedSettings, report: Report) -> WebuiStatus:
         told = webui.version()
         webui_own.signed_in(own, webui)
         is_set = webui.embedding()
+        other = webui_own.other_model(own)
+        at = webui_step.index(own.plan, own.secrets, own.places)
+        index = None if other else validity.look(webui, own.must, at, report, anew=ANEW)
     rows = setting.settings(is_set, own.must, setting.sources(loaded.sources), environ)
-    other = webui_own.other_model(own)
-    return _status(webui.url, told, rows, f"{other[0]} {other[1]}" if other else "")
+    return _status(webui.url, told, rows, index, f"{other[0]} {other[1]}" if other else "")
 
 
-def _elsewhere(loaded: LoadedSettings, there: Elsewhere) -> WebuiStatus:
+def _elsewhere(loaded: LoadedSettings, there: Elsewhere, report: Report) -> WebuiStatus:
     found = theirs.find(loaded.settings, there)
     with Webui(there.url) as webui:
         told = webui.version()
         theirs.signed_in(webui, there)
         is_set = webui.embedding()
+        at = GuardedIndex(index_record.of_url(there.url), found.here, found.admin_key)
+        index = validity.look(webui, found.must, at, report, anew=ANEW)
     sources = setting.sources(loaded.sources) | _named(there)
-    return _status(webui.url, told, setting.settings(is_set, found.must, sources, None))
+    return _status(webui.url, told, setting.settings(is_set, found.must, sources, None), index)
 
 
 def _named(there: Elsewhere) -> dict[str, str]:
@@ -112,8 +126,10 @@ def _named(there: Elsewhere) -> dict[str, str]:
     return bridge | ({"RAG_OLLAMA_API_KEY": "--bridge-key"} if there.bridge_key else {})
 
 
-def _status(url: str, told: str, rows: tuple[WebuiSetting, ...], first: str = "") -> WebuiStatus:
-    return WebuiStatus(url, told, version.known(told), rows, int(any(row.differs for row in rows)), first)
+def _status(
+    url: str, told: str, rows: tuple[WebuiSetting, ...], index: IndexValidity | None, first: str = ""
+) -> WebuiStatus:
+    return WebuiStatus(url, told, version.known(told), rows, int(any(row.differs for row in rows)), first, index)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -18,6 +19,7 @@ from embedstack.deploy.cli import bridge as commands
 from embedstack.deploy.config import SCHEMA, load
 from embedstack.deploy.console import Data, success
 from embedstack.deploy.errors import FolderNotUsable, InvalidSettings, NotRunning
+from embedstack.deploy.plan import stores
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -221,16 +223,35 @@ def test_the_unit_is_written_as_systemd_reads_it(tmp_path: Path) -> None:
     (tmp_path / "embedstack.service").write_text(text)
 
     assert "\nExecStart=/bin/echo " + r'''"a b" "100%%" $$HOME "q\"q" "b\\s" "é;'"''' + "\n" in text
+    _verified(tmp_path / "embedstack.service", tmp_path)
+
+
+def _verified(unit: Path, home: Path) -> None:
+    """By a systemd that is here."""
     if verify := shutil.which("systemd-analyze"):
         done = subprocess.run(
-            [verify, "--user", "verify", "--man=no", str(tmp_path / "embedstack.service")],
-            env={"XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)},
+            [verify, "--user", "verify", "--man=no", str(unit)],
+            env={"XDG_RUNTIME_DIR": str(home), "HOME": str(home)},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.process
+def test_the_unit_of_a_bridge_alone_is_one_for_systemd(tmp_path: Path) -> None:
+    """That of docs/existing.md, with a program where pipx puts it; its drop-in is what Open WebUI reads."""
+    unit, drop_in = re.findall(r"```ini\n(.*?)```", (ROOT / "docs" / "existing.md").read_text(), flags=re.DOTALL)
+    program = tmp_path / ".local" / "bin" / "embed-bridge"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(Path(sys.executable).with_name("embed-bridge"))
+    (tmp_path / "embed-bridge.service").write_text(unit)
+
+    assert f"ExecStart=%h/{program.relative_to(tmp_path)}" in unit.splitlines()
+    assert [f"Environment={line}" for line in stores.lines()] == drop_in.splitlines()[1:]
+    _verified(tmp_path / "embed-bridge.service", tmp_path)
 
 
 # --- completion -------------------------------------------------------------------------------------------------

@@ -213,7 +213,7 @@ def test_an_advice_goes_with_what_was_typed(words: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("words", "more"),
     [
-        ("webui status", "--url http://h --bridge http://b"),
+        ("webui status", "--url http://h --bridge http://b --bridge-here http://i"),
         ("webui apply --reindex", "--url http://h --bridge http://b --bridge-here http://i"),
         ("webui reindex", "--url http://h --bridge http://b --bridge-here http://i"),
         ("webui demo --remove", "--url http://h"),
