@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from embedstack.deploy.plan.stores import Store, StoreServer
 from embedstack.deploy.settings import WebuiSettings
 from embedstack.deploy.webui import install
 from tests.bridge_process import Bridge, bridge
+from tests.client_docs import CHROMA, runnable
 from tests.e2e.open_webui import OpenWebui, open_webui
 from tests.e2e.postgres import Postgres, postgres
 from tests.engines.process import free_port
@@ -80,6 +82,17 @@ def test_chroma_is_silent_until_it_is_reindexed(demo: Bridge, tmp_path: Path) ->
             webui.upload("more.txt", "护照在前台。".encode(), knowledge=knowledge)
         _reindex(webui)
         assert PASSAGE in webui.found(knowledge, QUESTION)[0]
+
+
+def test_the_documented_chroma_example(demo: Bridge) -> None:
+    """docs/clients.md's, with the chromadb and the openai of Open WebUI: the text on leave is found."""
+    code = runnable(CHROMA, demo.url)
+    python = install.environment(WebuiSettings()).python
+
+    run = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("annual leave") == 1
 
 
 def test_weaviate_keeps_whole_vectors_of_all_chunks(demo: Bridge, tmp_path: Path) -> None:
