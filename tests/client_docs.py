@@ -26,10 +26,10 @@ def runnable(examples: list[str], url: str, database: str = "") -> str:
 
 @dataclass(frozen=True)
 class Want:
-    """A row of the first table: the fields to send with a question and with what is searched, and the name instead."""
+    """A row of the first table: the fields to send with a query and with what is searched, and the name instead."""
 
     what: str
-    question: dict[str, str]
+    query: dict[str, str]
     searched: dict[str, str]
     name: str
 
@@ -39,8 +39,8 @@ def wants() -> list[Want]:
     rows = section("I want to find", level=2).split("|---|---|---|---|\n")[1].split("\n\n")[0].splitlines()
     cells = [[cell.strip(" `") for cell in row.strip("|").split(" | ")] for row in rows]
     return [
-        Want(what, json.loads(question), json.loads(searched), name.replace(MODEL, SERVED))
-        for what, question, searched, name in cells
+        Want(what, json.loads(query), json.loads(searched), name.replace(MODEL, SERVED))
+        for what, query, searched, name in cells
     ]
 
 

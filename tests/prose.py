@@ -29,7 +29,7 @@ DOCUMENTS = ("*.md", "docs/*.md", "docs/decisions/*.md")
 LATER = (
     *("README.md", "CHANGELOG.md", "docs/decisions/*.md"),
     *(f"docs/{name}.md" for name in ("api", "configuration", "performance", "reliability")),
-    *(f"docs/{name}.md" for name in ("embedstack", "clients", "releasing", "install")),
+    *(f"docs/{name}.md" for name in ("embedstack", "releasing", "install")),
     "bridge/settings/structs.py",
 )
 HELP = ("deploy/cli/*.py", "deploy/settings.py", "bridge/settings/structs.py")

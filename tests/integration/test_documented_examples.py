@@ -53,7 +53,7 @@ def test_examples_are_short() -> None:
 
 
 def test_clients_mark_queries_alone(bridge: Bridge) -> None:
-    """Run as they stand, but for model and addresses: documents stay as they are, and each question is a query."""
+    """Run as they stand, but for model and addresses: documents stay as they are, and queries are marked."""
     last = trace(bridge, after=0)["next"]
 
     with postgres() as database:
@@ -72,12 +72,12 @@ def test_clients_mark_queries_alone(bridge: Bridge) -> None:
 @pytest.mark.parametrize("path", ["/api/embed", "/v1/embeddings"])
 def test_what_is_wanted_and_set(bridge: Bridge, want: Want, path: str) -> None:
     """Each row of the table: the fields put the instruction of docs/api.md before a text, and so does the name."""
-    for fields in (want.question, want.searched):
+    for fields in (want.query, want.searched):
         (task,) = fields.values()
         prompt = f"Instruct: {INSTRUCTIONS[task]}\nQuery:" if task != "document" else ""
         right = bridge.embed(prompt + QUESTION, input_type="document")
         assert same(_embedded(bridge, path, SERVED, **fields), right)
-        if fields == want.question:
+        if fields == want.query:
             assert same(_embedded(bridge, path, want.name), right)
 
 
