@@ -7,7 +7,7 @@ import logging
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, ClassVar, Protocol
@@ -61,12 +61,18 @@ class Transfer(Protocol):
         """`done` bytes of `total` (None: as said before) are there."""
 
 
+Heard = Callable[[str, int, int | None], None]
+"""What goes on, the bytes of it that are there, and of how many."""
+
+
 class Report:
     """Where one run of `command` reports to, for people or as JSON. Colour and spinners only on a terminal."""
 
     def __init__(self, command: str, *, as_json: bool) -> None:
         self._command = command
         self._as_json = as_json
+        self.heard: Heard = lambda *_: None
+        """Called with each transfer as it gets on, from any thread."""
         self._out = Console(highlight=False)
         self._err = Console(stderr=True, highlight=False)
 
@@ -85,6 +91,11 @@ class Report:
     @contextmanager
     def transfer(self, doing: str, total: int | None = None) -> Iterator[Transfer]:
         """Tell how far a transfer of `total` bytes is: a bar with rate and time left, or now and then a line."""
+        with self._drawn(doing, total) as drawn:
+            yield _Heard(self.heard, drawn, doing, total)
+
+    @contextmanager
+    def _drawn(self, doing: str, total: int | None) -> Iterator[Transfer]:
         if not self._err.is_terminal:
             yield _Lines(self, doing, total)
             return
@@ -152,6 +163,16 @@ class Report:
         # Flushed: `demo` goes on serving after its result, and whoever reads a pipe wants it now.
         sys.stdout.write(document + "\n")
         sys.stdout.flush()
+
+
+class _Heard:
+    def __init__(self, heard: Heard, drawn: Transfer, doing: str, total: int | None) -> None:
+        self._heard, self._drawn, self._doing, self._total = heard, drawn, doing, total
+
+    def at(self, done: int, total: int | None = None) -> None:
+        self._total = total or self._total
+        self._heard(self._doing, done, self._total)
+        self._drawn.at(done, total)
 
 
 class _Bar:

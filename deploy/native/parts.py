@@ -173,9 +173,11 @@ def _webui(plan: Plan, secrets: WebuiSecrets, places: Places, program: Path) -> 
     data = webui_data(places)
     # The command line of the package from PyPI does not read HOST and PORT.
     listen = ("--host", plan.webui_host, "--port", str(plan.settings.ports.webui))
+    # By its own Python: the program's first line names the folder that the environment was made in, which may be moved.
+    python = program.with_name("python")
     return PartSpec(
         WEBUI,
-        (str(program), "serve", *listen),
+        tuple(processes.command(str(program), "serve", *listen, program=python)),
         str(data),
         environment.webui(
             plan, secrets, data=str(data), bridge_url=plan.bridge_url, ollama_url=plan.ollama_url, store=plan.store

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from embedstack.deploy.advice import followable
 from embedstack.deploy.smoke.proof import Proof
-from embedstack.deploy.stack.going import Going
+from embedstack.deploy.stack.going import Going, Moved
 from embedstack.deploy.stack.steps import Step
 from embedstack.deploy.state import PartState
 
@@ -107,7 +107,18 @@ class Down:
 def _going(up: Going) -> Text:
     now = time.time()
     told = f"`up` goes on: {up.step}, for {_age(now - up.since)}"
-    return Text(f"{told} (process {up.who.pid}, for {_age(now - up.began)} in all)", "yellow")
+    far = f"\n{_far(up.moved, now)}" if up.moved else ""
+    return Text(f"{told} (process {up.who.pid}, for {_age(now - up.began)} in all){far}", "yellow")
+
+
+def _far(moved: Moved, now: float) -> str:
+    """So many megabytes of so many, and how long the rest takes at the rate so far."""
+    told = f"{moved.what}: {moved.done / 1e6:,.0f}"
+    if not moved.total:
+        return f"{told} MB"
+    rest, rate = moved.total - moved.done, moved.done / max(now - moved.since, 1.0)
+    left = f", about {_age(rest / rate)} left" if rate and rest > 0 else ""
+    return f"{told} of {moved.total / 1e6:,.0f} MB{left}"
 
 
 def parts_table(parts: Sequence[PartState]) -> RenderableType:

@@ -104,8 +104,8 @@ def carry_out(begun: Begun) -> Up:
     """Bring the stack up, and prove that it answers rightly. Its flags are remembered from the first step on, so that
     an `up` without any goes on from there.
     """
-    with going.told(begun.stack.places, begun.plan) as at:
-        begun.stack.steps.at = at
+    with going.told(begun.stack.places, begun.plan) as telling:
+        begun.stack.steps.at, begun.stack.report.heard = telling.step, telling.moved
         return _carry_out(begun)
 
 

@@ -1,7 +1,8 @@
 """Open WebUI in a Python environment of its own: its pins (every requirement, exactly) would fight with ours.
 
 Made once for each version. The stamp is written last: without it the environment is made anew, so an interrupted
-installation is never used. Folders are not renamed into place, because scripts of a venv name their own path.
+installation is never used. Folders are not renamed into place, because scripts of a venv name their own path; one that
+somebody has moved works all the same, since nothing is started by those scripts' first line.
 
 What Open WebUI's environment needs besides for a store of vectors: at the versions that Open WebUI itself pins.
 

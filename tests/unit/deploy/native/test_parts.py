@@ -1,6 +1,8 @@
 """From a plan to the processes of a native stack: command lines and environments, word for word."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,11 +132,30 @@ def test_vllm_beside_ollama_shares_the_gpu_and_has_a_bridge_of_its_own() -> None
 def test_open_webui_is_told_its_port_on_the_command_line() -> None:
     """The package from PyPI reads neither HOST nor PORT; its embeddings go to the bridge, its chat to Ollama."""
     webui = specs(plan())["open-webui"]
-    assert webui.argv == ("/webui/bin/open-webui", "serve", "--host", "127.0.0.1", "--port", "3000")
+    program = ("/webui/bin/python", "-P", "/webui/bin/open-webui")
+    assert webui.argv == (*program, "serve", "--host", "127.0.0.1", "--port", "3000")
     assert webui.environment["RAG_OLLAMA_BASE_URL"] == "http://127.0.0.1:11435"
     assert webui.environment["OLLAMA_BASE_URL"] == "http://127.0.0.1:11434"
     assert webui.environment["DATA_DIR"] == "/stack/data/open-webui"
     assert webui.ready_url == "http://127.0.0.1:3000/ready"
+
+
+@pytest.mark.process
+def test_an_open_webui_that_was_moved_still_starts(tmp_path: Path) -> None:
+    """The first line of its program names the folder that it was installed in, which has gone."""
+    old, moved = tmp_path / "old" / "bin", tmp_path / "moved"
+    old.mkdir(parents=True)
+    (old / "python").symlink_to(sys.executable)
+    (old / "open-webui").write_text(f"#!{old}/python\nimport sys\nprint(*sys.argv[1:])\n")
+    (old / "open-webui").chmod(0o755)
+    old.parent.rename(moved)
+
+    webui = specs(plan(), replace(HERE, webui=moved / "bin" / "open-webui"))["open-webui"]
+
+    with pytest.raises(FileNotFoundError):
+        subprocess.run([moved / "bin" / "open-webui"], check=False)
+    said = subprocess.run(webui.argv, capture_output=True, text=True, check=True)
+    assert said.stdout == "serve --host 127.0.0.1 --port 3000\n"
 
 
 def test_what_is_exposed_listens_everywhere_and_no_engine_does() -> None:
@@ -143,7 +164,8 @@ def test_what_is_exposed_listens_everywhere_and_no_engine_does() -> None:
     assert made["ollama"].environment["OLLAMA_HOST"].startswith("127.0.0.1:")
     assert made["bridge"].environment["EMBED_BRIDGE_LISTEN_HOST"] == "0.0.0.0"  # noqa: S104
     assert "/stack/run/bridge.key" in made["bridge"].environment["EMBED_BRIDGE_SECURITY_API_KEYS"]
-    assert made["open-webui"].argv[3] == "0.0.0.0"  # noqa: S104
+    listen = made["open-webui"].argv
+    assert listen[listen.index("--host") + 1] == "0.0.0.0"  # noqa: S104
 
 
 def test_no_secret_is_on_a_command_line_or_shown() -> None:
