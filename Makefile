@@ -62,7 +62,7 @@ test-fast: setup-dev ## Run the unit tests that start no process and take no tim
 	$(BIN)/python -m pytest $(SPREAD) -m "not process and not slow" tests/unit $(ARGS)
 
 test-all: engines ## Run the tests with every engine: Ollama, llama-server and vLLM too
-	$(BIN)/python -m pytest --engines=all $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) --engines=all $(ARGS)
 
 test-e2e: engines ## Run Open WebUI end to end: a real one, its vector stores, a browser (apt install chromium)
 	$(BIN)/python -m tests.e2e.install

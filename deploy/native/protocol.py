@@ -11,7 +11,6 @@ import hashlib
 import os
 import socket
 import stat
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +71,8 @@ def reply(line: bytes) -> Reply:
 
 
 LONGEST_PATH = 100  # bytes; Linux takes 107 and macOS 103
+# Not TMPDIR, which may be too long itself: every later command finds the socket, whatever its environment.
+_SHORT = Path("/tmp")  # noqa: S108 -- the folder in it is 0700, and its owner is checked
 
 
 def socket_path(places: Places) -> Path:
@@ -81,7 +82,7 @@ def socket_path(places: Places) -> Path:
     """
     if len(os.fsencode(places.socket)) <= LONGEST_PATH:
         return places.socket
-    folder = Path(tempfile.gettempdir()) / f"embedstack-{os.getuid()}"
+    folder = _SHORT / f"embedstack-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
