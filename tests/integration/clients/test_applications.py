@@ -31,7 +31,7 @@ REQUESTS = [
 
 
 def _sent(bridge: Bridge, request: dict[str, Any]) -> Any:
-    """What comes back of a request that is sent as it was recorded, but for the model's name."""
+    """What comes back of a request that is sent as it was recorded, but for the model's name, with the headers due."""
     method, path = request["send"].split(" ")
     body = request.get("body", "").replace(MODEL, SERVED).encode()
     where = urlsplit(bridge.url)
@@ -46,6 +46,7 @@ def _sent(bridge: Bridge, request: dict[str, Any]) -> Any:
     text = answer.read().decode()
     connection.close()
     assert answer.status == 200, text
+    assert {name: answer.getheader(name) for name in request.get("says", {})} == request.get("says", {})
     return json.loads(text) if answer.getheader("Content-Type", "").startswith("application/json") else text
 
 
@@ -76,6 +77,15 @@ def test_an_application_gets_what_it_reads(bridge: Bridge, request_: dict[str, A
         size = body.get("dimensions") or (int(named[1]) if named else 2560)
         right = bridge.embed(*means, input_type="document", dimensions=size)
         assert same(_vectors(answer, reads[0]), right)
+
+
+@pytest.mark.parametrize("request_", [one for one in REQUESTS if "fails" in one.values[0]])  # type: ignore[operator]
+def test_an_application_that_cannot_use_what_it_asks_for(bridge: Bridge, request_: dict[str, Any]) -> None:
+    """AnythingLLM's LM Studio names base64 itself, so that its library does not decode it: the docs say it fails."""
+    (embedding,) = _read(_sent(bridge, request_), request_["reads"][0])
+
+    assert isinstance(embedding, str)
+    assert "*LM Studio* fails" in section("AnythingLLM")
 
 
 @pytest.mark.parametrize("request_", [one for one in REQUESTS if "finds" in one.values[0]])  # type: ignore[operator]
