@@ -28,7 +28,7 @@ GLOSSARY = ROOT / "CONTRIBUTING.md"
 DOCUMENTS = ("*.md", "docs/*.md", "docs/decisions/*.md")
 LATER = (
     *("README.md", "CHANGELOG.md", "docs/decisions/*.md"),
-    *(f"docs/{name}.md" for name in ("api", "configuration", "performance", "reliability")),
+    *(f"docs/{name}.md" for name in ("configuration", "performance", "reliability")),
     *(f"docs/{name}.md" for name in ("embedstack", "releasing", "install")),
     "bridge/settings/structs.py",
 )

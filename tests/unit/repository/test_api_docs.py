@@ -72,7 +72,7 @@ def test_every_error_code() -> None:
 
 @pytest.mark.parametrize("code", sorted(NEVER_BARE))
 def test_kinds_that_are_never_bare(code: str) -> None:
-    """A code that is not documented is not to be had: whatever raises that kind gives a code of its own."""
+    """A code that is not documented is never sent: each raise of that kind gives a code of its own."""
     kinds = {name for module in (errors, base) for name, kind in vars(module).items() if _is_error(kind)}
     bare = {name for name in kinds if (getattr(errors, name, None) or getattr(base, name)).code == code}
     for call in calls():
@@ -147,7 +147,7 @@ def test_every_metric() -> None:
 
 def test_every_option_that_is_ignored() -> None:
     """The options that would reload the model are listed."""
-    assert set(quoted(DOCS.split("load the model anew (")[1].split(")")[0])) == RELOADING_OPTIONS
+    assert set(quoted(DOCS.split("reload the model (")[1].split(")")[0])) == RELOADING_OPTIONS
 
 
 def test_every_task() -> None:
