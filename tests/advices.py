@@ -17,7 +17,7 @@ UNKNOWN = "77"
 
 _PROGRAMS = ("embedstack", "embed-bridge", "make")
 _SOURCES = ("deploy", "bridge", "embedstack")
-_DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/*.md", "*.example.yaml")
+_DOCUMENTS = ("README*.md", "CONTRIBUTING.md", "docs/*.md", "docs/zh/*.md", "*.example.yaml")
 _INLINE = re.compile(r"`([^`\n]+)`")
 _NAMES = re.compile(
     rf"`(?:{'|'.join(_PROGRAMS)}) |^embedstack |(?<![\w-])--[a-z][a-z-]+|\b(?:EMBEDSTACK|EMBED_BRIDGE)_[A-Z]"
@@ -86,7 +86,7 @@ def printed(text: str) -> str:
 
 def _simple(line: str) -> Iterator[str]:
     """The commands of a line of the shell: no comment, no redirection, no variables before it, no venv's folder."""
-    for part in re.split(r"&&|\||;", re.sub(r"\s#.*$", "", line.rstrip("\\"))):
+    for part in re.split(r"&&?|\||;", re.sub(r"\s#.*$", "", line.rstrip("\\"))):
         words = re.sub(r"\s*[<>].*$", "", part).strip()
         words = re.sub(r"^(\w+=\S*\s+)+", "", words).removeprefix(".venv/bin/")
         yield words

@@ -16,6 +16,8 @@ from embedstack.deploy.webui.install import environment
 from tests.engines.process import free_port, process, wait_until_ready
 
 EMAIL, PASSWORD = "admin@localhost", "not-a-secret-of-anybody"
+SECRET = PASSWORD
+"""With which its tokens are signed: one that it gave out counts after a restart, too."""
 READY = 180.0  # seconds
 ANSWER = 180.0  # seconds
 
@@ -89,7 +91,7 @@ def open_webui(
     env = {
         **kept,
         "DATA_DIR": str(data),
-        "WEBUI_SECRET_KEY": "not-a-secret-of-anybody",
+        "WEBUI_SECRET_KEY": SECRET,
         "WEBUI_ADMIN_EMAIL": EMAIL,
         "WEBUI_ADMIN_PASSWORD": PASSWORD,
         "ENABLE_OPENAI_API": "False",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -26,15 +25,13 @@ from embedstack.deploy.demo.command import Guided, Question, ask, handbook
 from embedstack.deploy.errors import BridgeNotReady, BridgeRefused
 from embedstack.deploy.machine import ports
 from tests.bridge_process import Bridge
-from tests.paths import ROOT
 
-README = ROOT / "README.md"
 EMBEDSTACK = str(Path(sys.executable).with_name("embedstack"))
 
 
 @pytest.fixture(scope="module")
 def guided(bridge: Bridge) -> Guided:
-    """The question as it stands in the README, put to a bridge once."""
+    """The demo's own question, put to a bridge once."""
     return ask(BridgeClient(bridge.url), "demo", Question("公司年假政策有哪些?", "holiday"), handbook())
 
 
@@ -58,22 +55,6 @@ def test_the_question_is_shown_as_the_engine_gets_it(guided: Guided) -> None:
     task = "Given a web search query, retrieve relevant passages that answer the query"
 
     assert guided.rendered == f"Instruct: {task}\nQuery:公司年假政策有哪些?"
-
-
-def test_the_readme_shows_what_the_bridge_answers(bridge: Bridge) -> None:
-    """Its `curl` line gives the output beneath it: the same fields, the same first numbers, and as many tokens."""
-    command, shown = re.findall(r"^\$ (curl .*)\n(\{.*)$", README.read_text(), re.MULTILINE)[0]
-    body = shlex.split(command)[-1]
-
-    answer = bridge.post("/api/embed", json.loads(body)).json()
-
-    printed = json.loads(shown.replace(",…", ""))
-    numbers = printed["embeddings"][0]
-    assert list(answer) == list(printed)
-    assert len(numbers) >= 5
-    assert answer["embeddings"][0][: len(numbers)] == pytest.approx(numbers, abs=1e-4)
-    assert len(answer["embeddings"][0]) == json.loads(body)["dimensions"]
-    assert answer["prompt_eval_count"] == printed["prompt_eval_count"]
 
 
 def test_a_refusal_of_the_bridge_is_told_with_its_words(bridge: Bridge) -> None:
