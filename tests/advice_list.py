@@ -50,6 +50,9 @@ FOLLOWED: dict[str, tuple[str, ...]] = {
         "or raise limits.text_bytes",
         "or raise limits.texts",
     ),
+    "tests/integration/test_model_advise.py::test_the_processor_is_measured_where_it_is_asked_for": (
+        "tokens/s: nothing was measured; ",
+    ),
     "tests/integration/test_listen.py::test_a_taken_port_is_told_and_the_one_that_is_advised_works": (
         "listen elsewhere: `--listen 77`",
     ),
@@ -306,6 +309,7 @@ PARSED: dict[str, tuple[str, ...]] = {
     ),
     "It needs the Hub, a mirror of it, or a file of gigabytes: tests/hub has its verbs.": (
         "embedstack model import 77",
+        "embedstack up --model 77",
         "Nothing was given to an engine. `embedstack model pull 77`",
         "Run the same command again. If it comes out the same, a mirror",
         "`embedstack model import 77` puts it there.",
@@ -349,6 +353,7 @@ PARSED: dict[str, tuple[str, ...]] = {
     ),
     "Its fault is rare or slow to make, and its command, flag or variable is followed after other messages.": (
         "`embedstack restart bridge`.",
+        "`embedstack model advise` says what fits.",
         "`embedstack status` says how it is.",
         "Interrupted; what runs keeps running, and `embedstack up` continues",
         "The vectors are wrong: please report it with the output of",

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from embedstack.deploy.cli.bridge import Key
 from embedstack.deploy.cli.verb import MODELS, VerbRun, group, switch, text, verb
 from embedstack.deploy.console import Data
 from embedstack.deploy.settings import Settings
+from embedstack.host.addresses import LOOPBACK
 
 if TYPE_CHECKING:
     from embedstack.deploy.hub.source import Source
@@ -38,6 +40,30 @@ def list_(run: VerbRun) -> Data:
 
     settings = run.settings()
     return show.models(_source(settings), settings.model.catalog)
+
+
+@verb("model advise", "Example: embedstack model advise --measure", given=_OLLAMA)
+def advise(
+    run: VerbRun,
+    measure: Annotated[
+        bool | None,
+        typer.Option(
+            "--measure/--no-measure",
+            help="Measure the processor if no engine runs, or measure nothing. Default: measure what runs already.",
+        ),
+    ] = None,
+    key: Key = None,
+) -> Data:
+    """Recommend a model and a precision for this machine, with the reasons and a table of size, memory and speed. Exit
+    status 3 if nothing fits.
+    """
+    from embedstack.deploy import bridge_client
+    from embedstack.deploy.models import advise
+
+    settings = run.settings()
+    here = f"http://{LOOPBACK}:{settings.ports.bridge}"
+    access = bridge_client.access(settings.stack.name, None, key, otherwise=here)
+    return advise.advise(settings, access, _ollama(settings), run.report, measure=measure)
 
 
 @verb(

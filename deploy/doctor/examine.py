@@ -13,6 +13,7 @@ from embedstack.deploy.doctor import disk, engines, gpu, memory, needs, neighbou
 from embedstack.deploy.doctor.finding import Finding, blockers, worst_first
 from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.errors import Blocked, DeployError
+from embedstack.deploy.machine import memory as machine_memory
 from embedstack.deploy.plan.plan import Plan
 from embedstack.deploy.sites.found import site
 
@@ -66,7 +67,7 @@ def _disk(plan: Plan, machine: Machine) -> Iterable[Finding]:
 def _memory(plan: Plan, machine: Machine) -> Iterator[Finding]:
     on_gpu = machine.gpu is not None and machine.gpu.kind != "apple" and not plan.settings.engine.cpu
     uses = plan.engine.kind != "embedded" and on_gpu
-    yield from memory.check_ram(plan, memory.look(), on_gpu=uses, running=machine.running)
+    yield from memory.check_ram(plan, machine_memory.look(), on_gpu=uses, running=machine.running)
     models = machine.ollama.loaded if machine.ollama else ()
     if not memory.on_gpu_whole(plan.served.name, plan.num_ctx, models):
         loaded = sum(model.size_vram for model in models)

@@ -1,14 +1,12 @@
-"""Whether the model fits the machine's memory, or the GPU's. Pure but for `look`."""
+"""Whether the model fits the machine's memory, or the GPU's. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, combinations
-
-import psutil
 
 from embedstack.deploy.advice import Words
 from embedstack.deploy.doctor.finding import Finding, gib
 from embedstack.deploy.machine.gpu import Gpu
+from embedstack.deploy.machine.memory import WEBUI, Memory
 from embedstack.deploy.ollama.server import RunningModel, same_name
 from embedstack.deploy.plan.decide import Fit, fit, needed, unknown
 from embedstack.deploy.plan.plan import Plan
@@ -16,23 +14,9 @@ from embedstack.models import catalog
 from embedstack.models.catalog import NotInCatalog
 from embedstack.models.model import Model, ModelFile
 
-WEBUI = 1_000_000_000  # bytes; Open WebUI 0.12.4 was seen with 0.8 GB resident
 LEAST_CONTEXT = 2048  # tokens
 SMALLEST = "qwen3-embedding:0.6b"
 _NO_WEBUI, _LESS, _SMALLER = ("--no-webui",), ("--num-ctx", str(LEAST_CONTEXT)), ("--model", SMALLEST)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes of the machine."""
-
-    total: int
-    available: int
-
-
-def look() -> Memory:
-    found = psutil.virtual_memory()
-    return Memory(found.total, found.available)
 
 
 def check_ram(plan: Plan, memory: Memory, *, on_gpu: bool, running: bool) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedstack.deploy.errors import EngineNotUsable
+from embedstack.deploy.ollama.address import address
 from embedstack.deploy.ollama.version import judge, needs_llama_server
 
 PROGRAM, HELPER = "ollama", "llama-server"
@@ -23,6 +24,7 @@ PLACES = ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin", "/Applications/Olla
 # As Ollama looks for it, from the folder of its program: installed, in the macOS application, in a source tree.
 HELPER_PLACES = ("../lib/ollama", ".", "build/lib/ollama", "dist/lib/ollama")
 TIMEOUT = 10.0  # seconds
+OWN_PORT = 11434  # where the program looks for its server unless OLLAMA_HOST says otherwise
 NOWHERE = "127.0.0.1:1"  # nobody listens there, so that the program tells its own version, not that of a server
 INSTALL = "Install Ollama by its own installer (https://ollama.com/download): it brings llama-server along."
 
@@ -36,11 +38,19 @@ class Installed:
     note: str
 
 
-def find(environ: Mapping[str, str], places: Sequence[str] = PLACES) -> Path | None:
+def find(environ: Mapping[str, str], places: Sequence[str] | None = None) -> Path | None:
     """The program on PATH, else where installers put it."""
-    path = os.pathsep.join([*environ.get("PATH", "").split(os.pathsep), *places])
+    path = os.pathsep.join([*environ.get("PATH", "").split(os.pathsep), *(PLACES if places is None else places)])
     found = shutil.which(PROGRAM, path=path)
     return Path(found) if found else None
+
+
+def command(url: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """How the program is typed for the Ollama at `url`; empty where it is not installed here. InvalidSettings."""
+    if (program := find(environ)) is None:
+        return ()
+    word = PROGRAM if shutil.which(PROGRAM, path=environ.get("PATH", "")) else str(program)
+    return (word,) if address(None, environ, OWN_PORT) == url.rstrip("/") else (f"OLLAMA_HOST={url}", word)
 
 
 def installed(program: Path) -> Installed:

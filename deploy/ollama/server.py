@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import requests
@@ -189,6 +189,17 @@ class Ollama(AbstractContextManager["Ollama"]):
         quantisation = given.details.quantization_level if given.details else None
         parameters = modelfile.shown(given.parameters or "")
         return ShownModel(parameters, tuple(given.capabilities or ()), quantisation or "", tuple(blobs))
+
+    def chatting(self) -> tuple[str, ...]:
+        """Names of the models that chat: an embedding model's capabilities have no `completion`."""
+        with asking(self.url, "list its models"):
+            listed = self.session.get(f"{self.url}/api/tags", timeout=LOOK).json()["models"]
+            return tuple(str(model["name"]) for model in listed if "completion" in self._capabilities(model))
+
+    def _capabilities(self, listed: Mapping[str, Any]) -> Sequence[str]:
+        """Older ones do not list them, and show them alone."""
+        known = listed.get("capabilities")
+        return known if known is not None else self._look.show(str(listed["name"])).capabilities or ()
 
     def remove(self, name: str) -> None:
         with asking(self.url, f"remove {name}"):

@@ -12,6 +12,7 @@ from embedstack.deploy.docker import argv, cli, containers, variables
 from embedstack.deploy.docker.daemon import Daemon
 from embedstack.deploy.docker.runner import Containers, PlannedContainers
 from embedstack.deploy.native import parts
+from embedstack.deploy.ollama.locate import command as native_command
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.engines import Facts
 from embedstack.deploy.plan.environment import WebuiSecrets
@@ -72,6 +73,11 @@ class Docker:
 
     def use_ollama(self, url: str, another: str) -> str:
         return f"{another} starts another in a container; this one, on {LOOPBACK}, cannot be reached from containers."
+
+    def ollama(self, plan: Plan, environ: Mapping[str, str]) -> tuple[str, ...]:
+        if not plan.engine.own_ollama:
+            return native_command(str(plan.ollama_url), environ)
+        return (*argv.compose(plan.settings.stack.name), "exec", "ollama", "ollama")
 
     def disk_use(
         self,

@@ -14,6 +14,7 @@ from embedstack.deploy.docker.variables import machine
 from embedstack.deploy.errors import Blocked, InvalidSettings, NotRunning
 from embedstack.deploy.native import parts
 from embedstack.deploy.native.runner import NativeRunner
+from embedstack.deploy.ollama import locate
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import engines
 from embedstack.deploy.plan.engines import Blocker, Facts
@@ -81,6 +82,9 @@ class Native:
             f"To use it: unset OLLAMA_HOST, or let it or engine.url name it (`embedstack up --set engine.url={url}`); "
             f"the stack then leaves it alone when it goes down. Or {another} starts another."
         )
+
+    def ollama(self, plan: Plan, environ: Mapping[str, str]) -> tuple[str, ...]:
+        return locate.command(str(plan.ollama_url), environ)
 
     def disk_use(
         self,

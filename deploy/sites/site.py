@@ -111,6 +111,9 @@ class Site(Protocol):
     def use_ollama(self, url: str, another: str) -> str:
         """What to do about an Ollama that has the port of the stack's own. `another`: what starts that elsewhere."""
 
+    def ollama(self, plan: Plan, environ: Mapping[str, str]) -> tuple[str, ...]:
+        """How Ollama's own command is typed for the Ollama of the stack; empty where there is no such program."""
+
     def disk_use(
         self, plan: Plan, environ: Mapping[str, str], daemon: Daemon | None, ollama_bytes: int
     ) -> Iterator[DiskUse]:

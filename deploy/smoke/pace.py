@@ -75,6 +75,25 @@ def throughput(server: EmbeddingServer, length: int) -> Throughput:
     return Throughput(length, tokens / texts, texts, texts / seconds, tokens / seconds)
 
 
+BRIEF_SECONDS, BRIEF_WORDS, QUICK = 3.0, 100, 0.2
+"""Of `brief`: about as long as a paragraph; a server that is quick with one text gets several at once."""
+
+
+def brief(server: EmbeddingServer) -> float:
+    """Tokens a second in some three seconds, or in the one text that took longer. BridgeRefused."""
+    marked = secrets.token_hex(8)
+    server.embed([_text(f"{marked} first", 1)])  # loads the model where it was not
+    at_once, tokens, number = 1, 0, 0
+    began = time.perf_counter()
+    while (passed := time.perf_counter() - began) < BRIEF_SECONDS or not tokens:
+        some = [_text(f"{marked} {number + one}", BRIEF_WORDS) for one in range(at_once)]
+        tokens += server.embed(some).tokens or BRIEF_WORDS * at_once
+        if number == 0 and time.perf_counter() - began < QUICK:
+            at_once = REQUEST_TEXTS
+        number += len(some)
+    return tokens / passed
+
+
 def _words(server: EmbeddingServer, marked: str, length: int) -> int:
     """How many words fill a text up to so many tokens, by the server's own count; where it counts none, all of them."""
     none, some = (server.embed([_text(f"{marked} {number}", number)]).tokens for number in (0, 100))

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from embedstack.deploy.advice import followable
 from embedstack.deploy.smoke.proof import Proof
+from embedstack.deploy.stack.chat_step import Chat
 from embedstack.deploy.stack.going import Going, Moved
 from embedstack.deploy.stack.steps import Step
 from embedstack.deploy.state import PartState
@@ -19,7 +20,7 @@ _STYLES = {"running": "green", "starting": "yellow", "backoff": "yellow", "faile
 
 @dataclass(frozen=True)
 class Up:
-    """A stack that runs. `unchanged` where nothing was left to do."""
+    """A stack that runs. `unchanged` where nothing was left to do. `chat` None where nobody chats through it."""
 
     stack: str
     mode: str
@@ -32,6 +33,7 @@ class Up:
     steps: tuple[Step, ...]
     proof: Proof
     next: tuple[str, ...]
+    chat: Chat | None = None
 
     def __rich__(self) -> Group:
         what = "nothing had changed" if self.unchanged else "up"

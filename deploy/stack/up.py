@@ -33,7 +33,8 @@ from embedstack.deploy.sites.site import Runner
 from embedstack.deploy.smoke import run as smoke_run
 from embedstack.deploy.smoke.proof import Proof, proof
 from embedstack.deploy.smoke.run import SmokeTarget
-from embedstack.deploy.stack import going, models, planning, store_step, webui_step
+from embedstack.deploy.stack import chat_step, going, models, planning, store_step, webui_step
+from embedstack.deploy.stack.chat_step import Chat
 from embedstack.deploy.stack.planning import Looked
 from embedstack.deploy.stack.result import Planned, Up
 from embedstack.deploy.stack.steps import Steps
@@ -122,6 +123,7 @@ def _carry_out(begun: Begun) -> Up:
     record.write(stack.places, proved)
     parts = (*_external(made), *stack.runner(made).states())
     unchanged = all(step.already for step in stack.steps.done)
+    chat = chat_step.look(made, stack.looked.gpus)
     return Up(
         stack=made.settings.stack.name,
         mode=made.mode,
@@ -133,7 +135,8 @@ def _carry_out(begun: Begun) -> Up:
         parts=parts,
         steps=stack.steps.done,
         proof=shown,
-        next=_next(made),
+        next=_next(made, chat),
+        chat=chat,
     )
 
 
@@ -246,7 +249,7 @@ def _bridges(made: Plan) -> list[tuple[PlannedModel, str]]:
     return [(made.served, made.bridge_url), *beside]
 
 
-def _next(made: Plan) -> tuple[str, ...]:
+def _next(made: Plan, chat: Chat | None) -> tuple[str, ...]:
     curl = (
         f"""curl {made.bridge_url}/api/embed -d '{{"model":"{made.webui_model}","input":["…"],"input_type":"query"}}'"""
     )
@@ -258,6 +261,8 @@ def _next(made: Plan) -> tuple[str, ...]:
             f"Chat:   {made.webui_url} as {made.settings.webui.admin_email} "
             "(`embedstack config secrets` has the password)"
         )
+    if chat is not None:
+        lines.append(chat.line)
     return (*lines, "Look:   `embedstack status`, `embedstack logs`, `embedstack doctor`", "Stop:   `embedstack down`")
 
 

@@ -242,6 +242,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         display: what lists show, None for `id`.
         names: further names that mean it at any precision.
         dimensions: native size of a vector; `min_dimensions` the least a cut may leave.
+        mmteb: its published score on MTEB Multilingual, mean over tasks; None where none is known.
         kv_bytes_per_token: of the f16 key/value cache, for one token of context.
         unsound: precision to why its vectors are not to be trusted, whoever made the file.
         reasons: by key, why a figure here is None.
@@ -253,6 +254,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     display: Word | None = None
     names: tuple[Word, ...] = ()
     parameters: Positive | None
+    mmteb: Annotated[float, Meta(ge=0, le=100)] | None = None
     dimensions: Size
     min_dimensions: Size = MIN_DIMENSIONS
     context: Context

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from embedstack.deploy.models.chat import known
 from embedstack.deploy.webui.client import Webui
 from embedstack.models.demo.build import DemoFiles
 from tests.engines.locate import Engine, locate
-from tests.engines.run import ollama_server
+from tests.engines.run import ollama_create, ollama_server
+from tests.reference import gguf_bytes
 from tests.stack_command import StackCommand, stack_command
 
 
@@ -58,6 +60,36 @@ def test_an_ollama_that_runs_is_used_and_left_alone(tmp_path: Path) -> None:
         left = command.data("down")["left"]
         assert theirs.url in left
         assert _models(theirs.url) == ["demo:latest"]
+
+
+@pytest.mark.needs("ollama")
+def test_up_ends_with_a_chat_model_or_with_what_fetches_one(tmp_path: Path, demo: DemoFiles) -> None:
+    """An Ollama with the embedding model alone: what fits is proposed, with the command for that very Ollama. Once it
+    has a model that chats (the demo's file, without what makes it embed), that one is named.
+    """
+    (tmp_path / "theirs").mkdir()
+    passing = ("--set", "bridge.passthrough=true")
+    with ollama_server(tmp_path / "theirs") as theirs, stack_command(tmp_path, path=_bin("ollama")) as command:
+        chat = command.data("up", *passing, OLLAMA_HOST=theirs.url)["chat"]
+        at = {"OLLAMA_HOST": theirs.url}
+        first = command.run("up", *passing, **at).stdout
+
+        assert chat["models"] == []
+        assert chat["proposed"] in {model.name for model in known()}
+        assert f"ollama pull {chat['proposed']}" == chat["command"]
+        assert f"Model:  none to chat with yet: `{chat['command']}`" in first
+
+        chatty = tmp_path / "chatty.gguf"
+        header = gguf_bytes.header_of(demo.gguf)
+        changed = gguf_bytes.patched(header, {"qwen3.pooling_type": None})
+        chatty.write_bytes(changed + demo.gguf.read_bytes()[len(header) :])
+        ollama_create(theirs, "chatty", chatty, {"num_ctx": 2048})
+        again = command.data("up", *passing, **at)
+
+        assert again["unchanged"] is True
+        assert again["chat"]["models"] == ["chatty:latest"]
+        assert "Model:  chatty:latest to chat with" in again["next"]
+        assert command.data("up", "--set", "bridge.passthrough=false", **at)["chat"] is None
 
 
 @pytest.mark.needs("ollama")

@@ -23,10 +23,10 @@ from embedstack.bridge.settings.load import ConfigError
 from embedstack.deploy import flags, record, secrets
 from embedstack.deploy.doctor import disk, memory, needs
 from embedstack.deploy.doctor.disk import Need
-from embedstack.deploy.doctor.memory import Memory
 from embedstack.deploy.flags import Flag, Remembered
 from embedstack.deploy.machine import gpu, ports
 from embedstack.deploy.machine.gpu import Gpus
+from embedstack.deploy.machine.memory import Memory
 from embedstack.deploy.places import places
 from embedstack.deploy.plan.plan import Mode
 from embedstack.deploy.record import Record

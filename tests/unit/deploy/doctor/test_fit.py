@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from embedstack.deploy.doctor import memory
-from embedstack.deploy.doctor.memory import Memory
 from embedstack.deploy.machine.gpu import Gpu
+from embedstack.deploy.machine.memory import Memory
 from embedstack.deploy.ollama.server import RunningModel
 from embedstack.deploy.plan.decide import Fit, fit, needed
 from tests.unit.deploy.doctor.stacks import CARD, GIB, planned, told
