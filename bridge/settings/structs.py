@@ -44,10 +44,10 @@ from embedstack.models.catalog import MIN_DIMENSIONS, Task
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the bridge listens."""
 
-    host: Annotated[
-        Host, Meta(description="Address to listen on. Anything but loopback should have security.api_keys.")
-    ] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")] = (
+    host: Annotated[Host, Meta(description="Address to listen on. Set security.api_keys if it is not loopback.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on. 0: any free port, which is printed.")] = (
         PORT
     )
 
@@ -58,32 +58,30 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The model that is served."""
+    """The served model."""
 
     id: Annotated[
         Name,
-        Meta(
-            description="Model, by any name that the catalogue knows; a name of one precision asks for that precision."
-        ),
+        Meta(description="Name of a model in the catalogue; a name of one precision selects that precision."),
     ] = "qwen3-embedding:4b"
     precision: Annotated[
         Precision | None,
         Meta(
             description="Precision of the weights behind the engine: Q4_K_M, Q8_0, f16, bf16, ... "
-            "null: what the engine says of itself, else the catalogue's default for the model."
+            "null: what the engine reports, else the catalogue's default for the model."
         ),
     ] = None
-    catalog: Annotated[Path | None, Meta(description="A catalogue of your own, added to the shipped one.")] = None
+    catalog: Annotated[Path | None, Meta(description="Your own catalogue, added to the shipped one.")] = None
     aliases: Annotated[
         dict[str, str],
         Meta(
-            description="Further model names for clients that can send nothing else, "
-            "as {rag-query: 'qwen3-embedding:4b@query,1024'}."
+            description="Additional model names, for clients that cannot send fields, "
+            "such as {rag-query: 'qwen3-embedding:4b@query,1024'}."
         ),
     ] = {}
     dimensions: Annotated[
         Annotated[int, Meta(ge=MIN_DIMENSIONS)] | None,
-        Meta(description="Dimensions of a vector when a request asks for none. null: native."),
+        Meta(description="Dimensions of a vector if the request names none. null: native."),
     ] = None
 
 
@@ -99,28 +97,28 @@ class TaskOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class PromptSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is put before a text."""
+    """The prompt before a text."""
 
     style: Annotated[Style, Meta(description="How instruction and text are joined: qwen3 or article-zh.")] = "qwen3"
     default: Annotated[
-        TaskName, Meta(description="Task of a request that names none; document is what Ollama alone would answer.")
+        TaskName, Meta(description="Task of a request that names none; document gives the same vectors as Ollama.")
     ] = "document"
     tasks: Annotated[
         dict[str, str | TaskOverride | None],
         Meta(
-            description="Tasks added or replaced: name to instruction (null: none), or to "
-            "{instruction: ..., symmetric: true} where every text gets it."
+            description="Tasks to add or replace: name to instruction (null: none), or to "
+            "{instruction: ..., symmetric: true} if every text gets it."
         ),
     ] = {}
     special_tokens: Annotated[
         Literal["keep", "neutralise"],
-        Meta(description="Whether '<|endoftext|>' and its like inside a text stay special tokens."),
+        Meta(description="Whether '<|endoftext|>' and other special tokens inside a text keep their meaning."),
     ] = "keep"
     correct: Annotated[
         bool,
         Meta(
-            description="Whether a query's own prompt that is nearly right, as 'Query: x' for 'Query:x', "
-            "becomes what the model was trained on. Documents are never touched."
+            description="Whether to correct a query's own prompt that is nearly right, such as 'Query: x' for "
+            "'Query:x'. Documents are never changed."
         ),
     ] = True
 
@@ -152,27 +150,27 @@ class PromptSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a request and the queue may hold. Generous: one refusal fails a whole file in Open WebUI."""
+    """Limits of a request and of the queue. They are high, because one refusal fails a whole file in Open WebUI."""
 
     body_bytes: Annotated[Size, Meta(description="Largest request body.")] = 64 * MIB
     bodies_bytes: Annotated[
         Size,
         Meta(
-            description="Most bytes of bodies on their way, of all requests. Beyond, bodies of more than 320 KiB wait, "
-            "and one at a time is received; one that has waited for body_timeout is a 503."
+            description="Most bytes of bodies being received, for all requests. Above it, those over 320 KiB wait "
+            "and are received one at a time; one that has waited for body_timeout is a 503."
         ),
     ] = 64 * MIB
-    body_timeout: Annotated[Seconds, Meta(description="Seconds a request's body may take to arrive.")] = 30.0
+    body_timeout: Annotated[Seconds, Meta(description="Seconds that a request's body may take to arrive.")] = 30.0
     answer_timeout: Annotated[
         Seconds,
-        Meta(description="Seconds in which a client must take some of an answer that waits for it, or it is cut off."),
+        Meta(description="Seconds after which a client that reads nothing of its answer is disconnected."),
     ] = 120.0
     texts: Annotated[Count, Meta(description="Most texts in one request; at most queue_texts.")] = 50_000
     text_bytes: Annotated[Size, Meta(description="Largest single text, in UTF-8; at most queue_bytes.")] = 16 * MIB
-    queue_texts: Annotated[Count, Meta(description="Most texts waiting, of all requests.")] = 50_000
-    queue_bytes: Annotated[Size, Meta(description="Most bytes of text waiting.")] = 512 * MIB
+    queue_texts: Annotated[Count, Meta(description="Most waiting texts, of all requests.")] = 50_000
+    queue_bytes: Annotated[Size, Meta(description="Most bytes of waiting texts.")] = 512 * MIB
     connections: Annotated[
-        Count | None, Meta(description="Most open connections; more are answered 503. null: no limit.")
+        Count | None, Meta(description="Most open connections; further ones get a 503. null: no limit.")
     ] = None
 
     def __post_init__(self) -> None:
@@ -187,63 +185,60 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who goes first. Queries overtake documents between two calls to an engine; clients take turns."""
+    """Order of requests. Queries overtake documents between two calls to an engine; clients take turns."""
 
     bulk_share: Annotated[
-        Share, Meta(description="Least share of the engines that documents keep while queries never end.")
+        Share, Meta(description="Least share of the engines for documents while queries keep coming.")
     ] = 0.1
 
 
 class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Vectors that have been computed: none is computed twice."""
+    """The cache of computed vectors."""
 
-    memory: Annotated[Bound, Meta(description="Bytes of vectors kept in memory. 0: none.")] = 64 * MIB
+    memory: Annotated[Bound, Meta(description="Bytes of vectors in memory. 0: none.")] = 64 * MIB
     disk: Annotated[
-        Bound, Meta(description="Bytes of vectors kept on disk; those not used for longest go first. 0: none.")
+        Bound, Meta(description="Bytes of vectors on disk; the least recently used are evicted. 0: none.")
     ] = 2048 * MIB
     folder: Annotated[
-        Path | None, Meta(description="Where they are kept. null: embedstack/bridge in the user's cache folder.")
+        Path | None, Meta(description="Folder of the disk cache. null: embedstack/bridge in the user's cache folder.")
     ] = None
     scope: Annotated[
         Literal["shared", "key"],
         Meta(
-            description="Whether all clients share them, or each of security.api_keys has its own: shared ones tell "
-            "who asks, by X-Embed-Cache and by the time it takes, that somebody has embedded the same text."
+            description="Whether all clients share the cache, or each of security.api_keys has its own. A shared cache "
+            "shows by X-Embed-Cache and by its speed that somebody has embedded the same text."
         ),
     ] = "shared"
 
 
 class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What holds where a request does not say."""
+    """Defaults for requests."""
 
     on_too_long: Annotated[
         Literal["error", "truncate"],
-        Meta(description="A text that does not fit and no `truncate` in the request: a 400, or cut as Ollama does."),
+        Meta(description="If a text is too long and the request has no `truncate`: a 400, or truncate as Ollama does."),
     ] = "error"
     keep_alive: Annotated[
         KeepAlive | Duration | None,
-        Meta(
-            description="How long Ollama keeps the model loaded; -1 is for ever, 0 is not at all. "
-            "null: as Ollama is set."
-        ),
+        Meta(description="How long Ollama keeps the model loaded. -1: forever; 0: not at all; null: Ollama's setting."),
     ] = None
 
 
 class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Chat through the bridge, so that one base URL serves both. Ollama's models are managed at Ollama itself."""
+    """Chat through the bridge, so that one base URL serves both. Manage models with Ollama itself."""
 
     ollama: Annotated[
         Url | None,
         Meta(
             description="Ollama to which /api/chat, /api/generate and /v1/chat/completions are passed on. "
-            "null: they are not there."
+            "null: these routes do not exist."
         ),
     ] = None
     silence: Annotated[
         Seconds,
         Meta(
-            description="Seconds for which an answer may be silent; also before its first word, "
-            "while a model is loaded or a long prompt read."
+            description="Seconds that an answer may pause, also before its first word, "
+            "while a model is loaded or a long prompt is read."
         ),
     ] = 600.0
 
@@ -257,33 +252,35 @@ class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The index of documents that clients ask for."""
+    """The index that clients search in."""
 
     fingerprint: Annotated[
         IndexFingerprint | None,
         Meta(
-            description="What GET /v1/index told when the index was made: a client that would be answered in another "
-            "one gets a 409. null: what PUT /v1/index has set, if anything."
+            description="The fingerprint from GET /v1/index when the index was made. A request that would get vectors "
+            "of another index is a 409. null: what PUT /v1/index has set, if anything."
         ),
     ] = None
 
 
 class TraceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The requests of late, for `embedstack trace` and GET /v1/trace. In memory alone."""
+    """Recent requests, for `embedstack trace` and GET /v1/trace. Kept only in memory."""
 
     records: Annotated[
-        Annotated[int, Meta(ge=0, le=100_000)], Meta(description="How many requests are kept. 0: none.")
+        Annotated[int, Meta(ge=0, le=100_000)], Meta(description="How many requests to keep. 0: none.")
     ] = 1_000
     text: Annotated[
-        bool, Meta(description="Whether the beginning of each text is kept too, for an administrator to read.")
+        bool, Meta(description="Whether to keep the beginning of each text too, for an administrator to read.")
     ] = False
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is written to standard error. Never a text, a vector or a key."""
+    """The log on standard error. It never contains a text, a vector or a key."""
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level written.")] = "info"
-    format: Annotated[Literal["text", "json"], Meta(description="For people, or one JSON object a line.")] = "text"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Lowest level that is written.")
+    ] = "info"
+    format: Annotated[Literal["text", "json"], Meta(description="Plain text, or one JSON object per line.")] = "text"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -335,7 +332,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         if is_loopback(self.listen.host) or self.security.api_keys:
             return without_effect
         return [
-            f"listening on {self.listen.host} without an API key: whoever reaches this port can use the engine. "
+            f"listening on {self.listen.host} without an API key: anyone who reaches this port can use the engine. "
             "Set security.api_keys, or listen on 127.0.0.1",
             *without_effect,
         ]
