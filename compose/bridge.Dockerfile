@@ -11,6 +11,8 @@ COPY embedstack ./embedstack
 COPY bridge ./bridge
 COPY deploy ./deploy
 COPY modelfiles ./modelfiles
+# A mirror of PyPI: --build-arg PIP_INDEX_URL=https://…; pip reads it from its environment.
+ARG PIP_INDEX_URL
 # The engine inside the bridge too: `up --mode docker --engine embedded` runs this image. Of the toolkit nothing.
 RUN /opt/embedstack/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt '.[embedded]' \
  && /opt/embedstack/bin/pip uninstall --yes --quiet pip

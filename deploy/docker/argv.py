@@ -61,6 +61,10 @@ def remove(containers: Sequence[str]) -> list[str]:
 
 
 def build(context: Path, image: str, base: str, label: str, options: Sequence[str] = ()) -> list[str]:
-    """Build the bridge's image from `context`; `label` says from which sources. `options` are for tests."""
-    arguments = ["--build-arg", f"BASE={base}", "--label", label, "--tag", image, *options]
+    """Build the bridge's image from `context`; `label` says from which sources. `options` are for tests.
+
+    PIP_INDEX_URL is taken from the environment where it is set: pip in the build then asks that mirror of PyPI.
+    """
+    arguments = ["--build-arg", f"BASE={base}", "--build-arg", "PIP_INDEX_URL", "--label", label, "--tag", image]
+    arguments += options
     return ["docker", "build", "--file", str(context / "compose" / "bridge.Dockerfile"), *arguments, str(context)]

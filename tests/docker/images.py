@@ -69,14 +69,14 @@ class Images:
         engine = locate("ollama")
         assert engine is not None, "run `make engines`"
         if OLLAMA not in self._made:
-            self._base()
+            self.base()
             self._build(OLLAMA, OLLAMA_FILE, {"bin": engine.folder / "bin", "lib": engine.folder / "lib"})
         return OLLAMA
 
     def python(self) -> str:
         """What the bridge's image is built on."""
         if PYTHON not in self._made:
-            self._base()
+            self.base()
             wheels = self._folder / "wheels"
             _pip("download", "--quiet", "--dest", wheels, "--constraint", ROOT / "constraints.txt", f"{ROOT}[embedded]")
             _pip("download", "--quiet", "--dest", wheels, *_build_requirements())
@@ -93,7 +93,7 @@ class Images:
     def webui(self) -> str:
         """The real Open WebUI, of the same Python as the base."""
         if WEBUI not in self._made:
-            self._base()
+            self.base()
             made = install.ensure(WebuiSettings(), Report("test", as_json=True))
             library = made.folder / "lib" / "python3.11"
             assert library.is_dir(), f"{made.folder} is not of Python 3.11, which the base has"
@@ -109,12 +109,14 @@ class Images:
             if name in self._made:
                 docker("rmi", "--force", name)
 
-    def _base(self) -> None:
+    def base(self) -> str:
+        """A Debian with Python, and pip as it comes."""
         if BASE not in self._made:
             rootfs = locate("rootfs")
             assert rootfs is not None, "run `make engines`"
             docker("import", str(rootfs.folder / TARBALL), BASE)
             self._made.add(BASE)
+        return BASE
 
     def _build(self, name: str, dockerfile: str, folders: dict[str, Path]) -> None:
         context = self._folder / name.partition("/")[2].replace(":", "-")
