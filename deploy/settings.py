@@ -13,6 +13,9 @@ from msgspec import Meta
 
 from embedstack.contract import PORT
 
+Store = Literal["chroma", "pgvector", "weaviate", "qdrant"]
+"""Of vectors; chroma is inside Open WebUI, each other one a part of the stack unless it runs elsewhere."""
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Name = Annotated[str, Meta(min_length=1, extra={"allowed": "a name"})]
 Image = Annotated[str, Meta(min_length=1, extra={"allowed": "an image: NAME:TAG or NAME@DIGEST"})]
@@ -162,7 +165,7 @@ class WebuiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Annotated[int, Meta(ge=1, le=256)], Meta(description="Parallel embedding requests for one file.")
     ] = 4
     vector_store: Annotated[
-        Literal["chroma", "pgvector", "weaviate", "qdrant"],
+        Store,
         Meta(description="The vector store: chroma inside Open WebUI, or a server, which is started only in docker."),
     ] = "chroma"
     vector_store_url: Annotated[

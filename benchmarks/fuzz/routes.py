@@ -29,7 +29,8 @@ ROUTES = (
         for path in ("/", "/api/tags", "/api/ps", "/api/version", "/v1/models", "/v1/models/demo", "/healthz")
     ),
     *(("GET", path) for path in ("/readyz", "/metrics", "/v1/cache", "/v1/index", "/v1/trace")),
-    *(("DELETE", "/v1/cache"), ("PUT", "/v1/index"), ("HEAD", "/"), ("OPTIONS", "/api/embed"), ("POST", "/api/chat")),
+    *(("DELETE", "/v1/cache"), ("PUT", "/v1/index"), ("HEAD", "/"), ("OPTIONS", "/api/embed")),
+    *(("POST", path) for path in ("/api/chat", "/api/generate", "/v1/chat/completions")),
 )
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "FOO", "get")
 HEADERS = (

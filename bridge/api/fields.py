@@ -11,9 +11,9 @@ from embedstack.bridge.api.body import Object
 from embedstack.bridge.errors import BadRequest, DimensionsOutOfRange, TooLarge, shown
 from embedstack.bridge.index.expectation import FINGERPRINT
 from embedstack.bridge.request import Caller, KeepAlive, Lane, OnTooLong, PromptHints
-from embedstack.bridge.settings.kinds import WEEK
 from embedstack.bridge.settings.security import ApiKey
 from embedstack.bridge.settings.structs import Limits
+from embedstack.bridge.settings.values import WEEK
 from embedstack.bridge.text.prompts import ROLE_FIELDS
 from embedstack.models.catalog import Model
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import assert_never
 
 import msgspec
 
@@ -13,7 +14,7 @@ from embedstack.bridge.backends.ollama import OllamaBackend
 from embedstack.bridge.backends.openai import OpenAIBackend
 from embedstack.bridge.engines.engine import EngineLimits, Member
 from embedstack.bridge.errors import BridgeError
-from embedstack.bridge.settings.engines import EngineSettings
+from embedstack.bridge.settings.engines import ONE_AT_A_TIME, EngineSettings, Kind
 from embedstack.bridge.settings.load import ConfigError
 from embedstack.bridge.settings.structs import Settings
 from embedstack.host import ollama
@@ -71,7 +72,7 @@ def _three_ways(url: str) -> str:
 
 def _limits(engine: EngineSettings) -> EngineLimits:
     return EngineLimits(
-        concurrency=engine.concurrency if engine.kind == "openai" else 1,
+        concurrency=1 if engine.kind in ONE_AT_A_TIME else engine.concurrency,
         batch=engine.batch,
         attempts=engine.attempts,
         slice_bytes=engine.slice_bytes,
@@ -82,33 +83,47 @@ def _limits(engine: EngineSettings) -> EngineLimits:
 
 def _backend(engine: EngineSettings, settings: Settings, model: Model, precision: str | None) -> Backend:
     """`precision` None: what the engine says of itself."""
-    eos_id = model.header.whole("tokenizer.ggml.eos_token_id")
-    if engine.kind == "embedded":
-        if missing := extras.missing("embedded"):
-            raise ConfigError(f"{missing.message} {missing.advice}")
-        context = engine.context or model.context.recommended
-        return EmbeddedBackend(
-            _gguf(settings, model),
-            model=model.id,
-            eos_id=eos_id,
-            context=context,
-            threads=engine.threads,
-            timeout=engine.timeout,
-            dimensions=model.dimensions,
-        )
-    client = EngineClient(
-        str(engine.base_url), api_key=engine.api_key, timeout=engine.timeout, connect_timeout=engine.connect_timeout
-    )
-    if engine.kind == "ollama":
-        return OllamaBackend(client, engine.model or _ollama_tag(model, precision), model.dimensions)
-    return OpenAIBackend(
-        client,
-        engine.model,
-        eos_id=eos_id,
-        tokenizer=engine.tokenizer,
-        context=engine.context,
+    match engine.kind:
+        case "embedded":
+            return _embedded(engine, settings, model)
+        case "ollama":
+            return OllamaBackend(_client(engine), engine.model or _ollama_tag(model, precision), model.dimensions)
+        case "openai":
+            return OpenAIBackend(
+                _client(engine),
+                engine.model,
+                eos_id=_eos_id(model),
+                tokenizer=engine.tokenizer,
+                context=engine.context,
+                dimensions=model.dimensions,
+            )
+        case None:
+            raise AssertionError("resolve() has decided the kind")
+        case other:
+            assert_never(other)
+
+
+def _client(engine: EngineSettings) -> EngineClient:
+    url, key = str(engine.base_url), engine.api_key
+    return EngineClient(url, api_key=key, timeout=engine.timeout, connect_timeout=engine.connect_timeout)
+
+
+def _embedded(engine: EngineSettings, settings: Settings, model: Model) -> EmbeddedBackend:
+    if missing := extras.missing("embedded"):
+        raise ConfigError(f"{missing.message} {missing.advice}")
+    return EmbeddedBackend(
+        _gguf(settings, model),
+        model=model.id,
+        eos_id=_eos_id(model),
+        context=engine.context or model.context.recommended,
+        threads=engine.threads,
+        timeout=engine.timeout,
         dimensions=model.dimensions,
     )
+
+
+def _eos_id(model: Model) -> int | None:
+    return model.header.whole("tokenizer.ggml.eos_token_id")
 
 
 def _ollama_tag(model: Model, precision: str | None) -> str:
@@ -131,7 +146,7 @@ def _gguf(settings: Settings, model: Model) -> Path:
         raise ConfigError(str(error)) from error
 
 
-async def _kind_at(url: str) -> str:
+async def _kind_at(url: str) -> Kind:
     """Ollama answers on /api/version; what does not is taken for an OpenAI-shaped engine, up or not yet up."""
     return "ollama" if await _answers(url, "/api/version") else "openai"
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from embedstack.bridge.settings.kinds import Count, Name, Pause, Seconds, Secret, Url, check_key, check_url
+from embedstack.bridge.settings.values import Count, Name, Pause, Seconds, Secret, Url, check_key, check_url
+
+Kind = Literal["ollama", "openai", "embedded"]
+ONE_AT_A_TIME: Collection[Kind] = ("ollama", "embedded")
+"""These embed one text after another, whatever is asked."""
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The engine that computes the vectors. With nothing set here, the Ollama at OLLAMA_HOST is looked for."""
 
     kind: Annotated[
-        Literal["ollama", "openai", "embedded"] | None,
+        Kind | None,
         Meta(
             description="Ollama, an OpenAI-shaped server (vLLM, llama-server), or llama.cpp inside the bridge. "
             "null: found out."
@@ -99,7 +103,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError("kind 'embedded' takes gguf, not url; remove one of kind and url")
         if self.gguf is not None and (self.url is not None or self.kind in ("ollama", "openai")):
             raise ValueError("gguf is for the embedded engine; remove gguf, or kind and url")
-        if (self.concurrency or 1) > 1 and self.kind in ("ollama", "embedded"):
+        if (self.concurrency or 1) > 1 and self.kind in ONE_AT_A_TIME:
             raise ValueError(f"concurrency is {self.concurrency}, but kind {self.kind!r} embeds one text at a time")
 
     @property

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from embedstack.bridge.settings import hosts
 from embedstack.bridge.settings.hosts import HostPattern, OriginPattern
-from embedstack.bridge.settings.kinds import HostName, Name, Origin, Secret, check_key
+from embedstack.bridge.settings.values import HostName, Name, Origin, Secret, check_key
 from embedstack.configuration.validation import InvalidError
 
 T = TypeVar("T")

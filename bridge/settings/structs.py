@@ -1,4 +1,4 @@
-"""Every setting of the bridge, once: name, type, default, limits and help.
+"""Every setting of the bridge, once: name, type, default, limits and help; `engine`, `pool` and `security` beside it.
 
 `bridge.settings.load` loads these structs; `--help`, embed-bridge.example.yaml and docs/configuration.md are made from
 them.
@@ -16,7 +16,8 @@ from msgspec import Meta
 
 from embedstack.bridge.settings import hosts
 from embedstack.bridge.settings.engines import EngineSettings, PoolSettings
-from embedstack.bridge.settings.kinds import (
+from embedstack.bridge.settings.security import Security
+from embedstack.bridge.settings.values import (
     MIB,
     Bound,
     Count,
@@ -34,7 +35,6 @@ from embedstack.bridge.settings.kinds import (
     Url,
     check_url,
 )
-from embedstack.bridge.settings.security import Security
 from embedstack.configuration.validation import InvalidError
 from embedstack.contract import PORT
 from embedstack.host.addresses import is_loopback

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from embedstack.deploy.errors import InvalidSettings
-
-Store = Literal["chroma", "pgvector", "weaviate", "qdrant"]
+from embedstack.deploy.settings import Store
 
 # Dimensions that an index of pgvector takes: of 4 bytes each (`vector`), and of 2 (`halfvec`).
 WHOLE, HALF = 2000, 4000

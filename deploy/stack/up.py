@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -27,7 +28,7 @@ from embedstack.deploy.native import client
 from embedstack.deploy.places import Places, places
 from embedstack.deploy.plan.plan import Plan, PlannedModel
 from embedstack.deploy.secrets import Secrets
-from embedstack.deploy.settings import Settings
+from embedstack.deploy.settings import Settings, Store
 from embedstack.deploy.sites.found import site
 from embedstack.deploy.sites.site import Runner
 from embedstack.deploy.smoke import run as smoke_run
@@ -43,7 +44,7 @@ from embedstack.deploy.webui import install
 from embedstack.vectors.checks import UNIT
 
 ENGINES, BRIDGES, WEBUI = ("ollama", "vllm"), ("bridge", "bridge-bf16"), "open-webui"
-STORES = ("pgvector", "weaviate", "qdrant")
+STORES = tuple(store for store in get_args(Store) if store != "chroma")
 
 
 @dataclass(frozen=True)

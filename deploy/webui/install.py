@@ -27,8 +27,8 @@ import platformdirs
 from embedstack.deploy.console import Report, Transfer
 from embedstack.deploy.errors import Blocked, CommandFailed, FolderNotUsable, NotEnoughSpace
 from embedstack.deploy.native import written
-from embedstack.deploy.plan.stores import PACKAGES, Store
-from embedstack.deploy.settings import WebuiSettings
+from embedstack.deploy.plan.stores import PACKAGES
+from embedstack.deploy.settings import Store, WebuiSettings
 from embedstack.host import files, processes
 
 

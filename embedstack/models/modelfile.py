@@ -9,7 +9,7 @@ from pathlib import Path
 from embedstack.models.catalog import CatalogError
 from embedstack.models.model import Model
 
-TEMPLATE = "qwen3-embedding.Modelfile.j2"
+TEMPLATE = "embedding.Modelfile.j2"
 Value = int | float | bool | str
 # Of Ollama's api.Options, those that concern an embedding model; all others are of sampling.
 CONCERNED = frozenset({"num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap"})

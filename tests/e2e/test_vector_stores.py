@@ -16,8 +16,8 @@ import yaml
 
 from embedstack.deploy.console import Report
 from embedstack.deploy.plan import stores
-from embedstack.deploy.plan.stores import Store, StoreServer
-from embedstack.deploy.settings import WebuiSettings
+from embedstack.deploy.plan.stores import StoreServer
+from embedstack.deploy.settings import Store, WebuiSettings
 from embedstack.deploy.webui import install
 from tests.bridge_process import Bridge, bridge
 from tests.client_docs import CHROMA, runnable

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.fuzz.routes import ROUTES
 from embedstack.bridge import errors
 from embedstack.bridge.api.chat import PassthroughDoor
 from embedstack.bridge.api.dialects import FOREIGN, SAME
@@ -25,7 +26,7 @@ from embedstack.bridge.settings.security import Security
 from embedstack.bridge.settings.structs import Settings
 from embedstack.bridge.text.prompts import ROLE_FIELDS, SYNONYMS, Prompts
 from embedstack.models import catalog
-from tests.api_docs import DOCS, quoted, rows
+from tests.api_docs import DOCS, quoted, routes, rows
 from tests.paths import ROOT
 
 SOURCES = sorted((ROOT / "bridge").rglob("*.py"))
@@ -100,6 +101,13 @@ def test_every_route() -> None:
     ]
 
     assert sorted(row[0] for row in rows("route", "what it is")) == sorted(routes)
+
+
+def test_every_route_is_fuzzed() -> None:
+    """`make fuzz` sends what nobody would send to each."""
+    tried = {(method, path.replace("/demo", "/{model}")) for method, path in ROUTES}
+
+    assert [route for route in routes() if route not in tried] == []
 
 
 def test_every_field() -> None:

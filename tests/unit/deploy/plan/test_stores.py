@@ -16,8 +16,8 @@ from embedstack.deploy.native.parts import PartSurroundings
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan import stores
 from embedstack.deploy.plan.plan import Mode
-from embedstack.deploy.plan.stores import Store, StoreServer
-from embedstack.deploy.settings import Settings, WebuiSettings
+from embedstack.deploy.plan.stores import StoreServer
+from embedstack.deploy.settings import Settings, Store, WebuiSettings
 from embedstack.deploy.sites.docker import Docker
 from embedstack.deploy.sites.native import Native
 from embedstack.deploy.stack import store_step
