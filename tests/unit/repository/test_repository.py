@@ -210,6 +210,23 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
     assert [target for target in targets if not (ROOT / document).parent.joinpath(target).exists()] == []
 
 
+def _anchors(document: Path) -> set[str]:
+    """Of its headings, as GitHub makes them: lower case, hyphens for spaces, no punctuation."""
+    prose = re.sub(r"```.*?```", "", _read(document), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_links_to_headings_lead_to_one(document: Path) -> None:
+    """In the same document, or in another one."""
+    found = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", _read(document))
+    folder = (ROOT / document).parent
+    targets = [((folder / name).resolve() if name else ROOT / document, anchor) for name, anchor in found]
+
+    assert [anchor for target, anchor in targets if target.suffix == ".md" and anchor not in _anchors(target)] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_paths_in_the_documents_are_there(document: Path) -> None:
     """A file or folder of this repository that is named in code is found under that name; NAME stands for any."""
