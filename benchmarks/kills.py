@@ -211,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         truth = Truth(up.enter_context(bridge("--demo", "--set", "engine.threads=1")).url)
         stacks = [up.enter_context(stack(Path(made) / engine, engine)) for engine in engines]
         ledger = asyncio.run(_run(stacks, truth, given.kills, random.Random(given.seed)))  # noqa: S311 -- to be repeated
-    told = {
+    fields = {
         "seed": given.seed,
         "kills": dict(sorted(ledger.kills.items())),
         "right": ledger.right,
@@ -219,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "failures": ledger.failures,
     }
     if given.json:
-        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        sys.stdout.write(json.dumps(fields, indent=2) + "\n")
     verdict = (
         f"{len(ledger.failures)} failures" if ledger.failures else "nothing wrong, nothing lost, nothing left over"
     )

@@ -201,9 +201,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         CONSOLE.print(f"{lost} connections found no room in a listening socket's backlog, in all of this machine")
     CONSOLE.print(_line(ledger))
     if given.json:
-        told = {"seed": given.seed, "asked": ledger.asked, "answered": dict(ledger.answered), "left": ledger.left}
-        told |= {"longest_seconds": round(ledger.worst, 3), "backlog_overflows": lost, "failures": ledger.failures}
-        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        fields = {"seed": given.seed, "asked": ledger.asked, "answered": dict(ledger.answered), "left": ledger.left}
+        fields |= {"longest_seconds": round(ledger.worst, 3), "backlog_overflows": lost, "failures": ledger.failures}
+        sys.stdout.write(json.dumps(fields, indent=2) + "\n")
     return 1 if ledger.failures else 0
 
 

@@ -66,7 +66,7 @@ class BridgeError(Exception):
 
     status: int = HTTPStatus.INTERNAL_SERVER_ERROR
     code: str = "internal_error"
-    # Whether one text of a request is at fault; a request of several is told which.
+    # Whether one text of a request is at fault; a request of several learns which.
     about_text: bool = False
 
     def __init__(self, message: str, advice: str = "", *, code: str = "", retry_after: int | None = None) -> None:

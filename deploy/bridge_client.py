@@ -41,8 +41,8 @@ class BridgeClient:
         answer = self._ask("GET", "/readyz")
         if answer.ok:
             return True, ""
-        told = self._read(Readiness, _json(answer))
-        return False, "; ".join(str(backend.reason) for backend in told.backends)
+        chosen = self._read(Readiness, _json(answer))
+        return False, "; ".join(str(backend.reason) for backend in chosen.backends)
 
     def readiness(self) -> Readiness | None:
         """What a bridge says of itself and its engines; None where another kind of server answers."""
@@ -160,8 +160,8 @@ class BridgeApi:
 
     def trace(self, after: int) -> list[TraceRecord]:
         """Its requests with a higher number than `after`, as far as it still has them, oldest first."""
-        told = self._ask("GET", "/v1/trace", params={"after": after})
-        return self._read(list[TraceRecord], told.get("records"))
+        answer = self._ask("GET", "/v1/trace", params={"after": after})
+        return self._read(list[TraceRecord], answer.get("records"))
 
     def roles(self) -> dict[str, int]:
         """Texts that it has answered to Open WebUI since its start, by what said their role: `field`, `header`, `alias`
@@ -169,8 +169,8 @@ class BridgeApi:
         """
         families = text_string_to_metric_families(self._response("GET", "/metrics").text)
         samples = [sample for family in families for sample in family.samples if sample.name == _ROLE_TEXTS]
-        told = [sample for sample in samples if sample.labels["client"] == "open-webui"]
-        return {sample.labels["origin"]: int(sample.value) for sample in told}
+        answer = [sample for sample in samples if sample.labels["client"] == "open-webui"]
+        return {sample.labels["origin"]: int(sample.value) for sample in answer}
 
     def _read(self, kind: type[T], said: object) -> T:
         try:

@@ -44,8 +44,8 @@ class Cleared:
 
 def cache_stats(url: str, key: str | None) -> KeptByBridge:
     """BridgeRefused where no bridge answers there, or the key is no administrator's."""
-    told = BridgeClient(url, key).cache()
-    return KeptByBridge(told.memory_entries, told.memory_bytes, told.memory_most, told.disk, url)
+    answer = BridgeClient(url, key).cache()
+    return KeptByBridge(answer.memory_entries, answer.memory_bytes, answer.memory_most, answer.disk, url)
 
 
 def clear_cache(url: str, key: str | None) -> Cleared:

@@ -111,8 +111,8 @@ class ConfigSet:
         won = [f"{row.overridden} is set and wins over {row.key}" for row in self.settings if row.overridden]
         gone = [f"the {row.forgotten} of an earlier `up` no longer counts" for row in self.settings if row.forgotten]
         again = followable("`embedstack up` brings the stack to it")
-        told = [_whole(f"in {self.file}; {again}"), *map(_whole, gone)]
-        return Group(*map(_whole, lines), *told, *(Text(line, "yellow") for line in won))
+        notes = [_whole(f"in {self.file}; {again}"), *map(_whole, gone)]
+        return Group(*map(_whole, lines), *notes, *(Text(line, "yellow") for line in won))
 
 
 @dataclass(frozen=True)
@@ -191,10 +191,10 @@ def user_unit(loaded: LoadedSettings, environ: Mapping[str, str], cwd: Path) -> 
 
 def _assignments(loaded: LoadedSettings) -> Iterator[str]:
     """What variables and flags say, as --set: systemd has another environment. What must not be shown is left out."""
-    told = {"default", str(loaded.file)}
+    notes = {"default", str(loaded.file)}
     for key, row in SCHEMA.table.items():
         value = getattr(getattr(loaded.settings, row.section), row.name)
-        if loaded.sources[key] not in told and key not in ("stack.name", "stack.mode") and row.masked(value) == value:
+        if loaded.sources[key] not in notes and key not in ("stack.name", "stack.mode") and row.masked(value) == value:
             yield from ("--set", f"{key}={value if isinstance(value, str | Path) else row.show(value)}")
 
 

@@ -39,8 +39,8 @@ def success(command: str, data: Data) -> str:
 
 def failure(command: str, error: DeployError) -> str:
     """`{"schema": 1, "command": …, "ok": false, "error": {"code", "message", "advice", "exit_code"}}`"""
-    told = {"code": error.code, "message": error.message, "advice": error.advice, "exit_code": error.exit_code}
-    return _json(command, False, error=told)
+    details = {"code": error.code, "message": error.message, "advice": error.advice, "exit_code": error.exit_code}
+    return _json(command, False, error=details)
 
 
 def _json(command: str, ok: bool, **rest: object) -> str:
@@ -48,7 +48,7 @@ def _json(command: str, ok: bool, **rest: object) -> str:
     return json.dumps(envelope, ensure_ascii=False, indent=2, default=str)
 
 
-TOLD_EVERY = 10.0  # seconds between two lines on a transfer, where there is no terminal to draw a bar on
+PRINT_EVERY = 10.0  # seconds between two lines on a transfer, where there is no terminal to draw a bar on
 
 INTERRUPTED = "Interrupted."
 STOPPED = "Interrupted; what was started has been stopped."
@@ -111,9 +111,9 @@ class Report:
         """One line on standard error, with rich's markup."""
         self._err.print(line, soft_wrap=True)
 
-    def say_plain(self, mark: str, told: str, dim: str = "") -> None:
+    def say_plain(self, mark: str, details: str, dim: str = "") -> None:
         """One line on standard error: a mark with rich's markup, a text as it stands, and something beside it."""
-        line = Text.assemble(Text.from_markup(mark), " ", told, "  ", (dim, "dim"))
+        line = Text.assemble(Text.from_markup(mark), " ", details, "  ", (dim, "dim"))
         self._err.print(line, soft_wrap=True)
 
     def show(self, data: Data) -> None:
@@ -187,14 +187,14 @@ class _Bar:
 class _Lines:
     def __init__(self, report: Report, doing: str, total: int | None) -> None:
         self._report, self._doing, self._total = report, doing, total
-        self._began = self._told = time.monotonic()
+        self._began = self._printed = time.monotonic()
 
     def at(self, done: int, total: int | None = None) -> None:
         self._total = total or self._total
         now = time.monotonic()
-        if now - self._told < TOLD_EVERY:
+        if now - self._printed < PRINT_EVERY:
             return
-        self._told = now
+        self._printed = now
         rate = done / (now - self._began) / 1e6
         of = f" of {self._total / 1e6:,.0f}" if self._total else ""
         left = f", {(self._total - done) / 1e6 / rate:.0f} s left" if self._total and rate else ""
@@ -203,7 +203,7 @@ class _Lines:
 
 @contextmanager
 def reporting(command: str, *, as_json: bool, interrupted: str | None = INTERRUPTED) -> Iterator[Report]:
-    """A report for the block; what ends the block early is told and becomes the exit status. `interrupted`: what to say
+    """A report for the block; what ends the block early is printed and sets the exit status. `interrupted`: what to say
     of an interruption; None where the block is meant to end by one, which then is its good end.
     """
     report = Report(command, as_json=as_json)
@@ -219,15 +219,15 @@ def reporting(command: str, *, as_json: bool, interrupted: str | None = INTERRUP
     except KeyboardInterrupt as signal:
         if interrupted is None:
             return
-        told = Interrupted(interrupted)
-        report.fail(told)
-        raise typer.Exit(told.exit_code) from signal
+        details = Interrupted(interrupted)
+        report.fail(details)
+        raise typer.Exit(details.exit_code) from signal
     finally:
         files.removeHandler(warnings)
 
 
 class _Warnings(logging.Handler):
-    """What the readers of files set aside, told as every other warning is."""
+    """What the readers of files set aside, reported as every other warning is."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(logging.WARNING)

@@ -29,7 +29,7 @@ DeployError              failed                1
 ├── IndexWouldBreak      index_would_break     6  what is indexed could not be searched any more
 └── Interrupted          interrupted         130
 
-Besides: 0 done, 2 a command line that cannot be understood (told as text, whatever was asked for).
+Besides: 0 done, 2 a command line that cannot be understood (reported as text, whatever was asked for).
 """
 
 from embedstack.words import sentence

@@ -70,7 +70,7 @@ def flag(source: str) -> str:
     return source.removesuffix(_OF_BEFORE)
 
 
-def told_of(text: str) -> bool:
+def mentioned_in(text: str) -> bool:
     """Whether a text names such a source."""
     return _OF_BEFORE in text
 

@@ -53,10 +53,10 @@ FOLLOWED: dict[str, tuple[str, ...]] = {
     "tests/integration/test_model_advise.py::test_the_processor_is_measured_where_it_is_asked_for": (
         "tokens/s: nothing was measured; ",
     ),
-    "tests/integration/test_listen.py::test_a_taken_port_is_told_and_the_one_that_is_advised_works": (
+    "tests/integration/test_listen.py::test_a_taken_port_is_reported_and_the_one_that_is_advised_works": (
         "listen elsewhere: `--listen 77`",
     ),
-    "tests/integration/test_listen.py::test_an_address_of_elsewhere_is_told": ("Name one that is: `--listen 77`",),
+    "tests/integration/test_listen.py::test_an_address_of_elsewhere_is_reported": ("Name one that is: `--listen 77`",),
     "tests/integration/test_wheel.py::test_each_way_of_installing_has_an_end": ("pipx install --force",),
     "tests/integration/test_wheel.py::test_uvx_alone_shows_the_first_right_vectors": ("uvx --from 77 embedstack",),
     "tests/unit/deploy/test_advice_followed.py::test_a_bridges_file_that_cannot_be_read_is_put_right": (
@@ -131,7 +131,7 @@ FOLLOWED: dict[str, tuple[str, ...]] = {
     "tests/unit/deploy/test_advice_followed.py::test_open_webui_is_exposed_once_it_has_an_administrator": (
         "embedstack up --expose none` makes the administrator",
     ),
-    "tests/unit/deploy/test_advice_followed.py::test_the_bridge_is_told_where_to_listen": (
+    "tests/unit/deploy/test_advice_followed.py::test_the_bridge_is_given_where_to_listen": (
         "--listen: expected HOST:PORT",
     ),
     "tests/unit/deploy/test_advice_followed.py::test_the_example_names_what_is_allowed": (

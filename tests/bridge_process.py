@@ -36,7 +36,7 @@ class Bridge:
         answer: dict[str, Any] = requests.get(f"{self.url}/v1/index", timeout=60).json()
         return answer
 
-    def wait_told(self) -> dict[str, Any]:
+    def wait_state(self) -> dict[str, Any]:
         """What /readyz says once the first look at the engine is over."""
         until = time.monotonic() + READY_TIMEOUT
         while (state := self.ready())["backends"][0]["reason"] == "starting":

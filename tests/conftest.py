@@ -111,8 +111,8 @@ RAN = pytest.StashKey[set[str]]()
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker of pytest-xdist tells the process that started it which engines ran."""
-    if (told := getattr(session.config, "workeroutput", None)) is not None:
-        told["engines"] = sorted(_ran(session.config))
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["engines"] = sorted(_ran(session.config))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -130,7 +130,7 @@ def _alike(wanted: str, line: str) -> bool:
     found = re.fullmatch(pattern, line)
     numbers = [float(part) for part in parts[1::2] if _DECIMAL.fullmatch(part)]
     return found is not None and all(
-        abs(float(told) - number) <= CLOSE for told, number in zip(found.groups(), numbers, strict=True)
+        abs(float(reported) - number) <= CLOSE for reported, number in zip(found.groups(), numbers, strict=True)
     )
 
 

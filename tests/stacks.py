@@ -25,7 +25,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Served:
-    """A fixture model in both forms, and what a bridge must be told to know it."""
+    """A fixture model in both forms, and what a bridge must be given to know it."""
 
     name: str
     gguf: Path
@@ -60,8 +60,8 @@ class Stacks:
 
     def changed(self) -> dict[str, object]:
         """What a test has left behind in the bridges that all tests share: the index that each expects, if any."""
-        told = {engine: stack.bridge.index()["expected"] for engine, stack in self._running.items()}
-        return {engine: expected for engine, expected in told.items() if expected is not None}
+        fields = {engine: stack.bridge.index()["expected"] for engine, stack in self._running.items()}
+        return {engine: expected for engine, expected in fields.items() if expected is not None}
 
     def upstream(self, engine: str) -> Running:
         """An engine with the model under its own name, without a bridge."""

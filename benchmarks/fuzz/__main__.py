@@ -60,8 +60,8 @@ def _report(ledger: Ledger, *, as_json: bool) -> None:
         sys.stdout.write(ledger.as_json() + "\n")
     for kind, count in sorted(ledger.tries.items()):
         CONSOLE.print(f"{count:9,}  {kind}", markup=False)
-    told = ", ".join(f"{count:,} x {status}" for status, count in sorted(ledger.statuses.items()))
-    CONSOLE.print(f"answers: {told or 'none'}")
+    message = ", ".join(f"{count:,} x {status}" for status, count in sorted(ledger.statuses.items()))
+    CONSOLE.print(f"answers: {message or 'none'}")
     for finding in ledger.findings[:20]:
         CONSOLE.print(f"{finding.kind} {finding.number}: {finding.problem}", style="red", markup=False)
         CONSOLE.print(f"  {ledger.again(finding.kind, finding.number)}", markup=False)

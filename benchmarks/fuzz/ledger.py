@@ -43,15 +43,15 @@ class Ledger:
 
     def exchanged(self, kind: str, number: int, tried: Try, came: Came, problem: str | None) -> None:
         self.statuses.update(answer.status for answer in came.answers)
-        told = "\n".join(f"{answer.status} {answer.body[:500]!r}" for answer in came.answers)
-        self.tried(kind, number, problem, b"".join(tried.pieces), told)
+        message = "\n".join(f"{answer.status} {answer.body[:500]!r}" for answer in came.answers)
+        self.tried(kind, number, problem, b"".join(tried.pieces), message)
 
     def again(self, kind: str, number: int) -> str:
         """The command that makes this one try again."""
         return f"python -m benchmarks.fuzz --seed {self.seed} --only '{kind}:{number}'"
 
     def as_json(self) -> str:
-        told = {
+        message = {
             "seed": self.seed,
             "tries": dict(self.tries),
             "statuses": {str(status): count for status, count in sorted(self.statuses.items())},
@@ -60,4 +60,4 @@ class Ledger:
                 for f in self.findings
             ],
         }
-        return msgspec.json.format(msgspec.json.encode(told)).decode()
+        return msgspec.json.format(msgspec.json.encode(message)).decode()

@@ -14,7 +14,7 @@ from benchmarks.fuzz.truth import Truth
 from tests.reference.numpy_qwen3 import Floats
 
 EMBED = ("/api/embed", "/api/embeddings", "/v1/embeddings", "/embeddings")
-TIMED_OUT = {"x-request-timeout", "x-stainless-timeout"}  # who gives the bridge no time is told so, with a 503
+TIMED_OUT = {"x-request-timeout", "x-stainless-timeout"}  # who gives the bridge no time is informed so, with a 503
 
 
 def judge(tried: Try, came: Came, truth: Truth) -> str | None:

@@ -113,14 +113,14 @@ class Fuzz:
             await self.file_once(kinds[number % len(kinds)], number // len(kinds))
 
     async def _watch(self, began: float, until: float, tell: Callable[[str], None]) -> None:
-        told = began
+        reported = began
         while time.monotonic() < until and self.target.alive:
             now = time.monotonic()
             if self.target.pid is not None:
                 pid = self.target.pid
                 self.memory.append((now - began, resident_mb(pid, alone=True), open_files(pid)))
-            if now - told >= 30:
-                told = now
+            if now - reported >= 30:
+                reported = now
                 tries, found = sum(self.ledger.tries.values()), len(self.ledger.findings)
                 held = f", {self.memory[-1][1]:.1f} MB, {self.memory[-1][2]} files" if self.memory else ""
                 tell(f"{now - began:6.0f} s  {tries:,} tries, {found} findings{held}")

@@ -11,7 +11,7 @@ from embedstack.bridge.pipeline import Pipeline
 from embedstack.bridge.request import EmbedRequest
 from embedstack.bridge.text.length import limit_of
 
-# The Ollama whose API the bridge keeps; told to clients that ask an engine which is not Ollama.
+# The Ollama whose API the bridge keeps; reported to clients that ask an engine which is not Ollama.
 OLLAMA_API = "0.34.4"
 
 

@@ -38,7 +38,7 @@ _FORWARDED = re.compile(
 def outsider(request: Request) -> str:
     """Who else than a program on this machine asks, in words; "" where nobody else does.
 
-    A proxy that adds no header, as nginx with `proxy_pass` alone, cannot be told from a program.
+    A proxy that adds no header, as nginx with `proxy_pass` alone, cannot be distinguished from a program.
     """
     if request.client is None or not is_loopback(request.client.host):
         return "a client that is not on this machine"

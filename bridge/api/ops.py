@@ -26,7 +26,7 @@ from embedstack.bridge.request import EmbedRequest
 from embedstack.bridge.settings.security import Security
 from embedstack.bridge.settings.structs import Settings
 from embedstack.contract.answers import EngineCheck, EngineReadiness, Readiness
-from embedstack.contract.wire import told
+from embedstack.contract.wire import plain
 
 
 class OpsDoor:
@@ -53,7 +53,7 @@ class OpsDoor:
         return json_answer({"status": "ok", "version": __version__})
 
     async def ready(self, _: Request) -> Response:
-        answer = json_answer(told(self._readiness()))
+        answer = json_answer(plain(self._readiness()))
         answer.status_code = 200 if self.pipeline.fleet.is_ready else 503
         return answer
 
@@ -67,7 +67,7 @@ class OpsDoor:
 
     async def cache_stats(self, request: Request) -> Response:
         self._admins.check(request)
-        return json_answer(told(await self._cache.stats()))
+        return json_answer(plain(await self._cache.stats()))
 
     async def cache_clear(self, request: Request) -> Response:
         """The vectors go, and what was kept to know the model again."""
@@ -155,7 +155,7 @@ class IndexDoor:
     async def facts(self, request: Request) -> Response:
         """What documents embedded under ?model=NAME would be an index of, and what is expected."""
         name = request.query_params.get("model") or self.pipeline.names.listed[0]
-        return json_answer({**told(self.pipeline.index(name)), **self._expected()})
+        return json_answer({**plain(self.pipeline.index(name)), **self._expected()})
 
     async def expect(self, request: Request) -> Response:
         self._admins.check(request)
@@ -201,7 +201,7 @@ class TraceDoor:
         after, limit = _number(request, "after", 0), _number(request, "limit", _MOST)
         records = self._trace.after(after, limit)
         return json_answer(
-            {"records": [told(one) for one in records], "next": records[-1].seq if records else self._trace.last}
+            {"records": [plain(one) for one in records], "next": records[-1].seq if records else self._trace.last}
         )
 
 

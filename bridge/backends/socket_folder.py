@@ -18,8 +18,8 @@ _ATTEMPTS = 10
 
 
 class SocketFolder:
-    """A new folder, 0700, and the names of sockets in it. It is locked for as long as this process has it: what a
-    killed one has left is told by its lock and removed by the next, and systemd-tmpfiles(8) passes locked folders by.
+    """A new folder, 0700, and the names of sockets in it. It is locked for as long as this process has it: the
+    next one recognises by its lock what a killed one left, and removes it. systemd-tmpfiles(8) skips locked folders.
     """
 
     def __init__(self, path: Path, lock: int) -> None:

@@ -59,7 +59,7 @@ class DiskStore:
         self._used: dict[bytes, int] = {}
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None  # device and number of what is open
-        self._after: bytes | None = b""  # the key up to which `new_keys` has told them, until it has told all
+        self._after: bytes | None = b""  # the key up to which `new_keys` has returned them, until it has returned all
         self._seen = 0  # the row number up to which it has, from then on
         self._version = -1
 
@@ -111,7 +111,7 @@ class DiskStore:
         self._used.clear()
 
     def new_keys(self, most: int) -> list[bytes]:
-        """Keys that were not told before, our own and other processes', at most so many; empty when there are none."""
+        """Keys not returned before, our own and other processes', at most so many; empty if there are none."""
         if self._after == b"":
             newest = "SELECT COALESCE(MAX(number), 0) FROM vectors"
             self._seen = self._do("read", lambda db: int(db.execute(newest).fetchone()[0]), 0)

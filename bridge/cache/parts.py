@@ -1,4 +1,4 @@
-"""Whose vectors are whose: with `cache.scope: key` no API key is told by a hit what another has embedded.
+"""Whose vectors are whose: with `cache.scope: key` no API key learns from a hit what another has embedded.
 
 A part is known by the key itself, not by its name: a key that is replaced begins with nothing, and what its predecessor
 left is evicted in time. Of the key nothing is written down. A row of a part lies under a digest of the part's id, and

@@ -54,8 +54,8 @@ class ChatUpstream:
             entries = answer.json().get("models") if answer.status == 200 else None
         except BridgeError:
             return []
-        told = entries if isinstance(entries, list) else []
-        return [entry for entry in told if isinstance(entry, dict) and _chats(entry) and not _is_ours(entry, ours)]
+        listed = entries if isinstance(entries, list) else []
+        return [entry for entry in listed if isinstance(entry, dict) and _chats(entry) and not _is_ours(entry, ours)]
 
     async def shown(self, name: str) -> dict[str, Any] | None:
         """What Ollama shows of a model; None where it has none of that name."""

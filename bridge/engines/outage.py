@@ -1,4 +1,4 @@
-"""While no engine gets on: who is kept, who is told, and since when. A request's patience counts over all of it."""
+"""While no engine gets on: who is kept, who is answered, and since when. A request's patience counts over all of it."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ SWEEP = 0.25
 
 
 class Outage:
-    """`give_up` is called with the error for everyone who waits, `left` when some of those have been told."""
+    """`give_up` is called with the error for everyone who waits, `left` when some of those have been answered."""
 
     def __init__(
         self,

@@ -28,8 +28,9 @@ MOST_ROUNDS = 3
 
 
 class Pool:
-    """`patience` is told of each request that waits, by whoever makes it wait: how long it is kept, all in all, while
-    no engine gets on that once served. `forget` is called with the keys of rows that may have been another model's.
+    """`patience` is notified of each request that waits, by the part that makes it wait: how long it is kept in all,
+    while no engine gets on that once served. `forget` is called with the keys of rows that may have been of another
+    model.
     """
 
     def __init__(
@@ -203,7 +204,7 @@ class Pool:
         self._telemetry.observe_engines({engine.name: engine.serves for engine in self._engines})
 
     def _give_up(self, error: BridgeError) -> None:
-        """Everyone who waits is told."""
+        """Everyone who waits is informed."""
         for item in self._dispatch.empty():
             item.fail(error)
 

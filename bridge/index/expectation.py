@@ -45,7 +45,7 @@ class Expectation:
         self._ids: dict[int, str] = {}
         self._logged = ("", "")
         if self.expected:
-            log.info("an index is expected, %s: who would be answered in another one is refused", self._told())
+            log.info("an index is expected, %s: who would be answered in another one is refused", self._described())
 
     def check(self, request: EmbedRequest, dimensions: int, served: Fingerprint) -> None:
         """IndexMismatch where the answer would be of another index than the client's own header, or the expectation,
@@ -67,7 +67,7 @@ class Expectation:
         expected = Expected(fingerprint, model, made) if fingerprint else None
         kept = self._keep(expected)
         self.expected = expected
-        log.info("an index is expected, %s" if fingerprint else "no index is expected any more%s", self._told())
+        log.info("an index is expected, %s" if fingerprint else "no index is expected any more%s", self._described())
         return kept
 
     def facts(self, served: Fingerprint, dimensions: int) -> IndexFacts:
@@ -84,7 +84,7 @@ class Expectation:
 
     def _made(self, fingerprint: str, served: Fingerprint) -> str:
         size = index.dimensions_by_id(served.id, self._sizes, self._document_prefix).get(fingerprint)
-        return index.told(served, size) if size else ""
+        return index.described(served, size) if size else ""
 
     def _mismatch(self, expected: Expected, asked: str, dimensions: int, served: Fingerprint) -> IndexMismatch:
         answered = self._id(served, dimensions)
@@ -92,7 +92,7 @@ class Expectation:
         back = f"set the model's name back to {expected.model}" if expected.model else "set the model's name back"
         error = IndexMismatch(
             f"The index was made with {made} (index {expected.fingerprint}); {asked[:100]!r} would be answered with "
-            f"{index.told(served, dimensions)} (index {answered}), and nothing would be found.",
+            f"{index.described(served, dimensions)} (index {answered}), and nothing would be found.",
             f"Either {back}, or make the index anew: `embedstack webui reindex`.",
         )
         if self._logged != (expected.fingerprint, answered):  # once, and not for each chunk of a document
@@ -100,7 +100,7 @@ class Expectation:
             log.warning("%s", error)  # Open WebUI shows the body of an error on one of its two engines alone
         return error
 
-    def _told(self) -> str:
+    def _described(self) -> str:
         if self.expected is None:
             return ""
         return f"{self.expected.fingerprint} ({self.expected.made or self.expected.model or 'made elsewhere'})"

@@ -71,6 +71,6 @@ def dimensions_by_id(served: str, sizes: range, document_prefix: str) -> Mapping
     return MappingProxyType({index_id(served, size, document_prefix): size for size in sizes})
 
 
-def told(served: Fingerprint, dimensions: int) -> str:
+def described(served: Fingerprint, dimensions: int) -> str:
     """For a sentence."""
     return f"{served.model} at {served.precision}, {dimensions} dimensions"

@@ -1,7 +1,7 @@
 """HTTP as every client speaks it, and what becomes of a client that goes or stalls.
 
 The requests of a connection are read one after the other: the bytes behind a request wait until it is answered. So no
-request can take the answer of the one before it, and there is one request of which a client's leaving has to be told.
+request can take the answer of the one before it, and a client that disconnects affects only one request.
 
 Where the bytes of a connection part: a head from a body, and a request from the next, however they are split.
 """
@@ -303,7 +303,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.get_write_buffer_size() < left:
             self._wait_for_taking()
             return
-        log.warning("%s took nothing of its answer for %g s and is cut off", _told(self.client), self.answer_timeout)
+        log.warning("%s took nothing of its answer for %g s and is cut off", _named(self.client), self.answer_timeout)
         self.transport.abort()
 
     def _is_taken(self) -> None:
@@ -330,5 +330,5 @@ def protocol(answer_timeout: float, room: Room) -> type[HttpProtocol]:
     return type("BoundedHttpProtocol", (HttpProtocol,), {"answer_timeout": answer_timeout, "room": room})
 
 
-def _told(client: tuple[str, int] | None) -> str:
+def _named(client: tuple[str, int] | None) -> str:
     return client[0] if client else "a client"

@@ -58,7 +58,7 @@ def sockets(wanted: Listen, backlog: int) -> list[socket.socket]:
     except OSError as error:
         for one in opened:
             one.close()
-        raise ListenError(_told(wanted, error)) from error
+        raise ListenError(_explained(wanted, error)) from error
     return opened
 
 
@@ -82,7 +82,7 @@ def _listening(family: int, address: Any, backlog: int) -> socket.socket:
     return one
 
 
-def _told(wanted: Listen, error: OSError) -> str:
+def _explained(wanted: Listen, error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         why, advice = f"nobody knows that name ({error.strerror})", "Name an address of this machine: 127.0.0.1"
     else:

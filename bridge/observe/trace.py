@@ -77,8 +77,8 @@ class Trace:
         self._last += 1
         flow, model, texts = (asked.caller.flow, asked.model, asked.texts) if asked else (("",), "", ())
         kept = _clipped(texts) if self._text else None
-        told = (door, flow, _name(model), meaning, len(texts), _size(texts), 0, _NOTHING, _NO_STAGES)
-        self._entries.append(TraceEntry(at, *told, 0.0, 0, 0, 0, status, code, kept))
+        facts = (door, flow, _name(model), meaning, len(texts), _size(texts), 0, _NOTHING, _NO_STAGES)
+        self._entries.append(TraceEntry(at, *facts, 0.0, 0, 0, 0, status, code, kept))
 
     def after(self, seq: int, limit: int) -> list[TraceRecord]:
         """The oldest `limit` records with a higher number; all of them where the number is of an earlier process."""

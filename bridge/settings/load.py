@@ -154,8 +154,8 @@ class Loaded:
         """Each key, value and source, for people, or as JSON with `--json`. Secrets are masked."""
         rows = shown(SCHEMA, self.settings, self.sources)
         if self.json:
-            told = {row.key: {"value": row.value, "source": row.source} for row in rows}
-            return msgspec.json.format(msgspec.json.encode(told)).decode()
+            fields = {row.key: {"value": row.value, "source": row.source} for row in rows}
+            return msgspec.json.format(msgspec.json.encode(fields)).decode()
         lines = [(f"{row.key}: {row.text}", row.source) for row in rows]
         width = min(max(len(line) for line, _ in lines), 60)
         return "\n".join(f"{line:<{width}}  # {source}" for line, source in lines)

@@ -1,4 +1,4 @@
-"""What values a setting may have: their limits, and how they are told to a person."""
+"""What values a setting may have: their limits, and how they are shown to a person."""
 
 import re
 from typing import Annotated

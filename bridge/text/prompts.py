@@ -27,7 +27,7 @@ _BLANKS = " \t"
 
 class Correction:
     """For one style. A style whose own text stands behind a blank, or on the line of its instruction, has nothing that
-    could be told from the text itself: such prompts stay as they are.
+    could be recognised from the text itself: such prompts stay as they are.
     """
 
     def __init__(self, style: PromptStyle) -> None:

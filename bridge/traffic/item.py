@@ -15,8 +15,8 @@ State = Literal["waiting", "running", "done"]
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What the texts that a request sends on their way have in common. `flow` names whose turn it is; `landed` is told
-    of each text that is done, with its row or without.
+    """What the texts of one request have in common. `flow` names whose turn it is; `landed` is called for each text
+    that is done, with its row or without.
     """
 
     lane: Lane

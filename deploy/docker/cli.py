@@ -46,8 +46,8 @@ def host() -> str:
     if named:
         return named
     template = "{{.Endpoints.docker.Host}}"
-    told = output(["docker", "context", "inspect", "--format", template])
-    return told.strip() if told and told.strip() else DEFAULT
+    answer = output(["docker", "context", "inspect", "--format", template])
+    return answer.strip() if answer and answer.strip() else DEFAULT
 
 
 def output(argv: list[str]) -> str | None:

@@ -40,32 +40,32 @@ def identity(container: Container) -> tuple[str, str]:
 
 def state(container: Container) -> PartState:
     """A container as a part of the stack."""
-    told = container["State"]
-    how, reason = _how(told)
+    details = container["State"]
+    how, reason = _how(details)
     return PartState(
         name=service(container),
         state=how,
         # Whatever its health: as long as it runs the port is its own, and no stranger's.
-        address=_address(container) if told["Status"] == "running" else None,
-        pid=told.get("Pid") or None,
-        since=_seconds(told.get("StartedAt", "")),
+        address=_address(container) if details["Status"] == "running" else None,
+        pid=details.get("Pid") or None,
+        since=_seconds(details.get("StartedAt", "")),
         restarts=int(container.get("RestartCount", 0)),
         reason=reason,
     )
 
 
-def _how(told: dict[str, Any]) -> tuple[State, str]:
-    status, code = told["Status"], told.get("ExitCode", 0)
+def _how(details: dict[str, Any]) -> tuple[State, str]:
+    status, code = details["Status"], details.get("ExitCode", 0)
     if status == "running":
-        return _health(told.get("Health") or {})
+        return _health(details.get("Health") or {})
     if status == "restarting":
         return "backoff", f"it ended with {code} and is started again"
     if status == "created":
-        return "stopped", str(told.get("Error") or "it was never started")
+        return "stopped", str(details.get("Error") or "it was never started")
     if status == "exited" and code == 0:
         return "stopped", "it ended"
-    killed = ", out of memory" if told.get("OOMKilled") else ""
-    return "failed", str(told.get("Error") or f"it ended with {code}{killed}")
+    killed = ", out of memory" if details.get("OOMKilled") else ""
+    return "failed", str(details.get("Error") or f"it ended with {code}{killed}")
 
 
 def _health(health: dict[str, Any]) -> tuple[State, str]:
@@ -87,12 +87,12 @@ def _address(container: Container) -> str | None:
     return f"http://{LOOPBACK if host in ('', '0.0.0.0', '::') else host}:{bound[0]['HostPort']}"  # noqa: S104
 
 
-def _seconds(told: str) -> float | None:
+def _seconds(details: str) -> float | None:
     """Seconds since 1970 of 2026-11-25T17:00:00.123456789Z; None for the year 1, which stands for never."""
-    if not told or told.startswith("0001"):
+    if not details or details.startswith("0001"):
         return None
     # Nanoseconds are three digits more than Python reads.
-    return datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*", r"\1", told).replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*", r"\1", details).replace("Z", "+00:00")).timestamp()
 
 
 def _place(container: Container) -> tuple[int, str]:

@@ -124,7 +124,7 @@ def version(text: str) -> tuple[int, int]:
     return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
 
 
-def _found(host: str, info: dict[str, Any], told: dict[str, Any]) -> Daemon:
+def _found(host: str, info: dict[str, Any], record: dict[str, Any]) -> Daemon:
     runtimes = tuple(sorted(info.get("Runtimes") or {}))
     cdi = _cdi(info)
     groups = amd_groups()
@@ -133,8 +133,8 @@ def _found(host: str, info: dict[str, Any], told: dict[str, Any]) -> Daemon:
     return Daemon(
         host=host,
         why_not="",
-        version=str(told.get("Version", "")),
-        api=str(told.get("ApiVersion", "")),
+        version=str(record.get("Version", "")),
+        api=str(record.get("ApiVersion", "")),
         compose=compose.strip() if compose else None,
         root=str(info.get("DockerRootDir", "")),
         runtimes=runtimes,

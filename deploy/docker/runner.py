@@ -178,8 +178,8 @@ class PlannedContainers(Containers):
         with tempfile.TemporaryDirectory(prefix="embedstack-") as folder:
             scratch = Path(folder) / "compose"
             project = written.write(written.hidden(self.plan), written.Hidden(), scratch, self.gpu, self.machine)
-            told = cli.run(project.config(self.plan.parts), self.report)
-        return told.replace(str(scratch), str(self.folder))
+            resolved = cli.run(project.config(self.plan.parts), self.report)
+        return resolved.replace(str(scratch), str(self.folder))
 
     @property
     def folder(self) -> Path:
@@ -218,7 +218,7 @@ class PlannedContainers(Containers):
         """Raise what can be said of the part that is not well, else the command's own words."""
         # Compose says no more than this when a part is still starting as its time runs out, or has just been started
         # again after it ended, and so is "starting" once more when we look.
-        late = not error.advice or any(told in error.advice for told in ("not healthy", "is unhealthy"))
+        late = not error.advice or any(resolved in error.advice for resolved in ("not healthy", "is unhealthy"))
         unwell = ("failed", "backoff", "starting") if late else ("failed", "backoff")
         part = self._first_in(*unwell)
         if part is None:

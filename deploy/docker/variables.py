@@ -1,4 +1,4 @@
-"""What the Compose files and the containers are told: pure, from a plan to variables.
+"""What the Compose files and the containers are given: pure, from a plan to variables.
 
 What the containers have to know of this machine.
 """

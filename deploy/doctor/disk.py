@@ -93,7 +93,7 @@ def look(what: str, folder: Path, setting: str, bytes_: int, *, ours: bool = Tru
     try:
         free, disk = shutil.disk_usage(there).free, there.stat().st_dev
     except OSError as error:
-        return Need(what, folder, setting, bytes_, None, 0, _told(error))
+        return Need(what, folder, setting, bytes_, None, 0, _explained(error))
     return Need(what, folder, setting, bytes_, free, disk, _against_writing(there) if ours else "")
 
 
@@ -111,9 +111,9 @@ def _against_writing(folder: Path) -> str:
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        return _told(error)
+        return _explained(error)
     return ""
 
 
-def _told(error: OSError) -> str:
+def _explained(error: OSError) -> str:
     return error.strerror or os.strerror(error.errno or 0)

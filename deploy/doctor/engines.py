@@ -74,7 +74,7 @@ def _bridge(ollama: OllamaFacts) -> Finding:
 
 
 def _version(ollama: OllamaFacts) -> Iterator[Finding]:
-    told = f"{ollama.where} is {ollama.version or 'of no version'}; {_text(TESTED)} or newer is tested."
+    message = f"{ollama.where} is {ollama.version or 'of no version'}; {_text(TESTED)} or newer is tested."
     try:
         judged = judge(ollama.version)
     except EngineNotUsable:
@@ -82,7 +82,7 @@ def _version(ollama: OllamaFacts) -> Iterator[Finding]:
             "OLLAMA-OLD",
             "blocker",
             "This Ollama is too old",
-            told,
+            message,
             "It does not know Qwen3's embedding models, or gives wrong vectors for them.",
             f"Update it: {INSTALL}.",
         )
@@ -92,7 +92,7 @@ def _version(ollama: OllamaFacts) -> Iterator[Finding]:
             "OLLAMA-SOURCE",
             "note",
             "This Ollama was built from source and does not know its version",
-            told,
+            message,
             "What it can do is tried instead: `up` embeds with it before it says that it is up.",
             "Nothing.",
         )
@@ -101,7 +101,7 @@ def _version(ollama: OllamaFacts) -> Iterator[Finding]:
             "OLLAMA-AGEING",
             "warning",
             "This Ollama is older than what is tested",
-            told,
+            message,
             "Its vectors are right: they are checked before they are used. It cuts long texts in another way, and its "
             "runner has ended in use; the bridge catches what it can. Its counts leave the end of each text out, which "
             "is added.",

@@ -46,13 +46,13 @@ def _safely(check: Subject, plan: Plan, machine: Machine) -> list[Finding]:
     try:
         return list(check.run(plan, machine))
     except Exception as error:  # noqa: BLE001 -- whatever a strange machine answers, the other checks go on
-        told = error.message if isinstance(error, DeployError) else f"{type(error).__name__}: {error}"
+        text = error.message if isinstance(error, DeployError) else f"{type(error).__name__}: {error}"
         return [
             Finding(
                 "CHECK-FAILED",
                 "warning",
                 f"The check of {check.name} could not be made",
-                told,
+                text,
                 "What it looks for may be there, unseen.",
                 (error.advice if isinstance(error, DeployError) else "")
                 or f"Look at {check.name} yourself; please report this line if it makes no sense.",
@@ -191,7 +191,7 @@ def ensure(plan: Plan, machine: Machine) -> tuple[Finding, ...]:
 def refusal(stopping: Sequence[Finding]) -> Blocked:
     """All blockers in one message, so that they can be put right at one go."""
     count = "1 thing is" if len(stopping) == 1 else f"{len(stopping)} things are"
-    told = [f"{finding.title} [{finding.id}]: {finding.evidence}" for finding in stopping]
+    lines = [f"{finding.title} [{finding.id}]: {finding.evidence}" for finding in stopping]
     # One command may put several right, as that with a free port for each part.
     steps = dict.fromkeys(f"{finding.id}: {finding.next_step}" for finding in stopping)
-    return Blocked("\n  ".join([f"{count} in the way.", *told]), "\n".join(steps))
+    return Blocked("\n  ".join([f"{count} in the way.", *lines]), "\n".join(steps))

@@ -1,4 +1,4 @@
-"""What `doctor` finds. Every id is told at length in docs/troubleshooting.md, and never changes its meaning.
+"""What `doctor` finds. Every id is reported at length in docs/troubleshooting.md, and never changes its meaning.
 
 Bytes as a person reads them. Pure.
 """
@@ -51,5 +51,5 @@ def size(number: int) -> str:
 
 
 def gib(number: int) -> str:
-    """Binary, as memory is told: `5.4 GiB`."""
+    """Binary, as memory is usually given: `5.4 GiB`."""
     return f"{number / 2**30:.1f} GiB"

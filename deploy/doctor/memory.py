@@ -44,8 +44,8 @@ def _what_fits(plan: Plan, available: int, *, on_gpu: bool) -> str:
     for count in range(1, len(ways) + 1):
         some = [flags for flags in combinations(ways, count) if _total(plan, flags, on_gpu=on_gpu) <= available]
         if some:
-            told = " or ".join(f"`{' '.join(chain(*flags))}`" for flags in some)
-            return f", or take what fits: {told}"
+            message = " or ".join(f"`{' '.join(chain(*flags))}`" for flags in some)
+            return f", or take what fits: {message}"
     return "; no smaller stack would fit either"
 
 

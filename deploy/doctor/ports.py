@@ -151,11 +151,11 @@ def look(part: str, setting: str, port: int, neighbours: Sequence[Neighbour] = (
     return Held(part, setting, port, pids, program, ollama, owner=whose(pids, program, port, neighbours))
 
 
-def _ollama(told: object) -> str | None:
+def _ollama(answer: object) -> str | None:
     """The version, where it is an Ollama that tells it: a bridge tells its own as well."""
-    if not isinstance(told, dict) or is_bridge(told):
+    if not isinstance(answer, dict) or is_bridge(answer):
         return None
-    version = told.get("version")
+    version = answer.get("version")
     return version if isinstance(version, str) else None
 
 

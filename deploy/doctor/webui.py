@@ -40,7 +40,7 @@ from embedstack.deploy.webui.settings.put import differences
 
 
 def check(is_set: Mapping[str, Any], should_be: Mapping[str, Any], *, other_model: bool = False) -> Iterator[Finding]:
-    """Both as GET /api/v1/retrieval/embedding has them. No key is told. `other_model`: what runs is another
+    """Both as GET /api/v1/retrieval/embedding has them. No key is reported. `other_model`: what runs is another
     one than is asked for.
     """
     if found := differences(is_set, should_be):
@@ -186,19 +186,19 @@ PART = parts.WEBUI
 
 def look_at_accounts(plan: Plan, machine: Machine) -> Accounts:
     """As it answers without an account."""
-    told = get_json(f"{plan.webui_url}/api/config", ports.TIMEOUT) if machine.runs(PART) else None
-    if not isinstance(told, dict):
+    answer = get_json(f"{plan.webui_url}/api/config", ports.TIMEOUT) if machine.runs(PART) else None
+    if not isinstance(answer, dict):
         return Accounts(site(plan.mode).webui_ran(machine.places) or None, None)
     # `onboarding` stands there, and is true, while there is no account at all.
-    features = told.get("features") or {}
-    return Accounts(not told.get("onboarding", False), bool(features.get("enable_signup")))
+    features = answer.get("features") or {}
+    return Accounts(not answer.get("onboarding", False), bool(features.get("enable_signup")))
 
 
 def running_version(plan: Plan, machine: Machine) -> str | None:
     """Of the one that runs as it is planned, else of the one that is planned."""
     to_be = site(plan.mode).webui_version(plan.settings)
-    told = get_json(f"{plan.webui_url}/api/version", ports.TIMEOUT) if machine.runs(PART) and to_be is None else None
-    return str(told["version"]) if isinstance(told, dict) and "version" in told else to_be
+    answer = get_json(f"{plan.webui_url}/api/version", ports.TIMEOUT) if machine.runs(PART) and to_be is None else None
+    return str(answer["version"]) if isinstance(answer, dict) and "version" in answer else to_be
 
 
 def embedding_settings(plan: Plan, secrets: Secrets) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from embedstack.deploy.gates import verdict
-from embedstack.deploy.gates.verdict import ABSENT, GateVerdict, Severity, judge, told
+from embedstack.deploy.gates.verdict import ABSENT, GateVerdict, Severity, as_text, judge
 from embedstack.models.catalog import Model
 from embedstack.models.gguf import header as gguf_header
 from embedstack.models.gguf.header import EOS_ID, FILE_TYPE, Header, Scalar, file_type
@@ -50,14 +50,14 @@ def _equal(header: Header, wanted: dict[str, Scalar], otherwise: Severity) -> It
     for key, must in wanted.items():
         value = header.values.get(key, _array(header, key))
         severity: Severity = "pass" if _same(value, must) else otherwise
-        yield GateVerdict(key, _told(key, value), _told(key, must), severity, verdict.of_key(key))
+        yield GateVerdict(key, _as_text(key, value), _as_text(key, must), severity, verdict.of_key(key))
 
 
 def _forbidden(header: Header, model: Model) -> Iterator[GateVerdict]:
     for key, wrong in model.header.forbidden.items():
         value = header.values.get(key, _array(header, key))
         severity: Severity = "fail" if _same(value, wrong) else "pass"
-        yield GateVerdict(key, told(value), f"{ABSENT} or not {told(wrong)}", severity, verdict.of_key(key))
+        yield GateVerdict(key, as_text(value), f"{ABSENT} or not {as_text(wrong)}", severity, verdict.of_key(key))
 
 
 def _eos(header: Header, model: Model) -> Iterator[GateVerdict]:
@@ -88,7 +88,7 @@ def _precision(header: Header, model: Model) -> Iterator[GateVerdict]:
 def _size(header: Header) -> GateVerdict:
     """The file's length: up to the end of its last tensor, or with the padding behind that. Longer does no harm."""
     if header.end is None:
-        return GateVerdict("file length", told(header.bytes), "known from its tensors' types", "warn", verdict.NEWER)
+        return GateVerdict("file length", as_text(header.bytes), "known from its tensors' types", "warn", verdict.NEWER)
     longest = align(header.end, header.alignment)
     severity: Severity = "fail" if header.bytes < header.end else "warn" if header.bytes > longest else "pass"
     origin = verdict.DAMAGED if severity == "fail" else verdict.LONGER
@@ -108,7 +108,7 @@ def _same(value: Scalar | None, must: Scalar) -> bool:
     return type(value) is type(must) and value == must
 
 
-def _told(key: str, value: Scalar | None) -> str:
+def _as_text(key: str, value: Scalar | None) -> str:
     if key.endswith(".pooling_type") and type(value) is int:
         return f"{value} ({POOLING.get(value, 'unknown')})"
-    return told(value)
+    return as_text(value)

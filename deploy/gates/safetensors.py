@@ -74,8 +74,8 @@ def _shard(path: Path, wanted: set[str]) -> GateVerdict:
     except UnreadableError as error:
         return GateVerdict(path.name, error.why, "a whole safetensors file", "fail", verdict.SHARDS)
     if missing := sorted(wanted - entries.keys()):
-        told = f"{len(missing)} tensors missing, {missing[0]} the first"
-        return GateVerdict(path.name, told, f"all that {INDEX} names", "fail", verdict.SHARDS)
+        message = f"{len(missing)} tensors missing, {missing[0]} the first"
+        return GateVerdict(path.name, message, f"all that {INDEX} names", "fail", verdict.SHARDS)
     size = path.stat().st_size
     must = data + max((entry.data_offsets[1] for entry in entries.values() if entry.data_offsets), default=0)
     severity: Severity = "pass" if size == must else "fail"

@@ -49,10 +49,10 @@ def refuse(path: Path, model: str, verdicts: Iterable[GateVerdict]) -> None:
 def judge(field: str, value: object, must: object, origin: str, *, otherwise: Severity = "fail") -> GateVerdict:
     """A pass where `value` is `must`, else `otherwise`."""
     severity: Severity = "pass" if value == must else otherwise
-    return GateVerdict(field, told(value), told(must), severity, origin)
+    return GateVerdict(field, as_text(value), as_text(must), severity, origin)
 
 
-def told(value: object) -> str:
+def as_text(value: object) -> str:
     """As a person reads it: None is absent, booleans as in the files, a long text is cut."""
     if value is None:
         return ABSENT

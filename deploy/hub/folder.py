@@ -73,7 +73,7 @@ def _note(weights: Safetensors, files: tuple[WantedFile, ...]) -> str:
 
 
 def _files(weights: Safetensors, source: Source, report: Report, wait: HubPatience) -> tuple[WantedFile, ...]:
-    """What is in the folder: as told by the Hub once, and kept, since a commit never changes."""
+    """What is in the folder: as reported by the Hub once, and kept, since a commit never changes."""
     kept = places.home() / "listings" / f"{weights.repository.replace('/', '--')}@{weights.revision}.json"
     with suppress(OSError):
         if known := json_file.read_again(kept, tuple[WantedFile, ...], "the Hub is asked again"):

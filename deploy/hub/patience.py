@@ -14,7 +14,7 @@ class HubPatience:
     Attributes:
         reach: attempts while nobody has answered yet: without a network, a person wants to know soon.
         first, most: the first pause, which doubles from one to the next, and the longest.
-        asked: the longest that the Hub may ask for (`Retry-After`); a Hub that asks for more is told to the user.
+        asked: the longest that the Hub may ask for (`Retry-After`); a longer wait is reported to the user.
     """
 
     tries: int = 6

@@ -24,8 +24,8 @@ def unreachable(wanted: WantedFile, source: Source, why: str) -> DeployError:
 
 def offline(wanted: WantedFile, source: Source) -> DeployError:
     """The network may not be asked, and the file is not here."""
-    told = f"{wanted.name} is not in {source.folder}, and the network is not asked (hub.offline or HF_HUB_OFFLINE)."
-    return HubUnreachable(f"{told} {_needed(wanted)}", ways_on(wanted))
+    message = f"{wanted.name} is not in {source.folder}, and the network is not asked (hub.offline or HF_HUB_OFFLINE)."
+    return HubUnreachable(f"{message} {_needed(wanted)}", ways_on(wanted))
 
 
 def refused(wanted: WantedFile, source: Source, status: int, code: str | None, *, has_token: bool) -> DeployError:

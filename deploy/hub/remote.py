@@ -24,7 +24,7 @@ from embedstack.deploy.hub.source import Source, WantedFile, token
 
 # Without this, 2.4 asks huggingface.co/api/agent-harnesses before its first request, whatever mirror is named.
 constants.HF_HUB_DISABLE_TELEMETRY = True
-logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what goes wrong is told by us, once
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what goes wrong is reported by us, once
 
 __all__ = [
     "HfHubHTTPError",
@@ -51,11 +51,11 @@ def look(wanted: WantedFile, source: Source) -> None:
 
     A mirror that leaves size or digest out passes: both are known, and checked when the file is here.
     """
-    told = get_hf_file_metadata(_url(wanted, source), token(os.environ), TIMEOUT, endpoint=source.url)
-    etag = told.etag if told.etag and len(told.etag) == len(wanted.digest) else wanted.digest
-    if (etag, told.size or wanted.bytes) != (wanted.digest, wanted.bytes):
+    answer = get_hf_file_metadata(_url(wanted, source), token(os.environ), TIMEOUT, endpoint=source.url)
+    etag = answer.etag if answer.etag and len(answer.etag) == len(wanted.digest) else wanted.digest
+    if (etag, answer.size or wanted.bytes) != (wanted.digest, wanted.bytes):
         raise WrongBytes(
-            f"{source.url} offers another {wanted.name}: {told.size} bytes with digest {etag}; expected were "
+            f"{source.url} offers another {wanted.name}: {answer.size} bytes with digest {etag}; expected were "
             f"{wanted.bytes} bytes with {wanted.digest}.",
             "Take another mirror, or none: leave out --endpoint and HF_ENDPOINT.",
         )

@@ -89,8 +89,8 @@ def _nvidia() -> Gpus:
             [program, *QUERY], capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False
         )
         if done.returncode:
-            told = (done.stdout or done.stderr).strip()
-            return Gpus(trouble=f"nvidia-smi ended with {done.returncode}: {told:.300}")
+            output = (done.stdout or done.stderr).strip()
+            return Gpus(trouble=f"nvidia-smi ended with {done.returncode}: {output:.300}")
         return Gpus(parse_nvidia_smi(done.stdout, shared=psutil.virtual_memory().total))
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         return Gpus(trouble=f"nvidia-smi cannot be asked: {error}")

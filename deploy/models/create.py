@@ -47,8 +47,8 @@ class CreatedModel:
     note: str
 
     def __rich__(self) -> Group:
-        told = "was there already" if self.already else "created"
-        head = f"{self.name} {told} in the Ollama at {self.url}, with a context of {self.num_ctx} tokens"
+        message = "was there already" if self.already else "created"
+        head = f"{self.name} {message} in the Ollama at {self.url}, with a context of {self.num_ctx} tokens"
         width = max(len(check.name) for check in self.checks)
         lines = [Text(f"✓ {check.name:<{width}}  {check.value}") for check in self.checks]
         notes = [Text(self.note, style="yellow")] if self.note else []

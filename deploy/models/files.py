@@ -71,8 +71,8 @@ class ImportedModel:
     already: bool
 
     def __rich__(self) -> Group:
-        told = "was here already" if self.already else "imported"
-        return _rows(((told, f"{self.model} at {self.quantisation}"), *_file_rows(self.path, self.sha256)))
+        message = "was here already" if self.already else "imported"
+        return _rows(((message, f"{self.model} at {self.quantisation}"), *_file_rows(self.path, self.sha256)))
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ class PulledByOllama:
         if self.same:
             return Group(head, Text(f"✓ the same blob as the catalogue's file, sha256 {self.sha256}"))
         create = f"embedstack model create {self.model} --quantisation {self.quantisation}"
-        told = followable(f"! not the blob of the catalogue's file ({self.sha256}): `{create}` makes it from that")
-        return Group(head, Text(told, style="yellow"))
+        warning = followable(f"! not the blob of the catalogue's file ({self.sha256}): `{create}` makes it from that")
+        return Group(head, Text(warning, style="yellow"))
 
 
 def pull(wanted: WantedModel, report: Report, *, url: str, keep_alive: float | str) -> PulledByOllama:

@@ -71,7 +71,7 @@ class ShownModel:
 
 
 def show(name: str, quantisation: str | None, url: str, own: Path | None = None) -> ShownModel:
-    """No Ollama that answers is no error: the catalogue's part is told all the same. CatalogError."""
+    """No Ollama that answers is no error: the catalogue's part is reported all the same. CatalogError."""
     model, file = named(catalog.load(own), name, quantisation)
     called = name_in_engine(model, file)
     try:
@@ -170,7 +170,7 @@ class Models:
             table.add_row(file.model, precision, _size(file), str(file.dimensions), _state(file), style=style)
         notes = [f"{file.name} cannot be chosen: {file.reason}" for file in self.files if not file.selectable]
         sound = dict.fromkeys((file.model, file.sound) for file in self.files if file.sound)
-        notes += [f"{model}: {told}" for model, told in sound]
+        notes += [f"{model}: {entry}" for model, entry in sound]
         return Group(
             table, "", Text("* what the model's name alone means"), *(Text(note, style="dim") for note in notes)
         )

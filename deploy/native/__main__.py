@@ -1,6 +1,6 @@
 """`python -m embedstack.deploy.native --root FOLDER [--detach]`: the supervisor of the stack in FOLDER.
 
-Exit status 0: it was told to end (or, detached, has been left running); 75: another one has this stack.
+Exit status 0: it was asked to end (or, detached, has been left running); 75: another one has this stack.
 """
 
 import argparse

@@ -106,7 +106,7 @@ def _end(*_: object) -> NoReturn:
 
 
 def status(places: Places) -> tuple[PartState, ...] | None:
-    """Every part, None where the stack is down. A supervisor that was killed is told as a part that has failed."""
+    """Every part, None where the stack is down. A supervisor that was killed is reported as a part that has failed."""
     answer = call(places, Request("status"))
     if answer is not None:
         return answer.parts

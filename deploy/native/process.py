@@ -47,8 +47,8 @@ def identify(pid: int, token: str) -> Identity:
 def find(identity: Identity) -> psutil.Process | None:
     """The very process, if it is alive.
 
-    By its time of birth, or by the token: the clock by which births are told moves when the machine's is set, and vLLM
-    writes its title over the environment in which the token stands.
+    By its time of birth, or by the token: the clock of births moves when the machine's is set, and vLLM writes
+    its title over the environment that has the token.
     """
     try:
         process = psutil.Process(identity.pid)

@@ -14,7 +14,7 @@ EVERY = 0.5  # seconds
 @contextmanager
 def watched(pid: int, tell: Callable[[int], None], every: float = EVERY) -> Iterator[None]:
     """`tell` gets the bytes that the process and its children have written so far, now and then, until the block ends.
-    Nothing is told where the system does not count them (macOS).
+    Nothing is reported where the system does not count them (macOS).
     """
     over = threading.Event()
 

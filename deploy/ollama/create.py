@@ -10,7 +10,7 @@ A GGUF into an Ollama, where it is not there yet.
 
 The client library's create_blob uploads without asking whether it has to, reads the file twice and tells nothing.
 
-Ollama's own account of a `create` or `pull`, told to a person.
+Ollama's own account of a `create` or `pull`, for people.
 
 A model from Ollama's own library, and whether it is the one that the catalogue names.
 """

@@ -73,7 +73,7 @@ def helper(program: Path) -> Path | None:
     return next((path for path in candidates if os.access(path, os.X_OK) and path.is_file()), None)
 
 
-def version_told(output: str) -> str:
+def version_in(output: str) -> str:
     """The program's own version in what `ollama --version` prints, "" where there is none."""
     found = re.search(r"client version is (\S+)", output) or re.search(r"version is (\S+)", output)
     return found[1] if found else ""
@@ -95,4 +95,4 @@ def program_version(program: Path) -> str:
         raise EngineNotUsable(f"{program} does not run: {error}", INSTALL) from error
     if done.returncode:
         raise EngineNotUsable(f"{program} --version ended with {done.returncode}: {done.stderr.strip()}", INSTALL)
-    return version_told(done.stdout + done.stderr)
+    return version_in(done.stdout + done.stderr)

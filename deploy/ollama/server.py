@@ -54,8 +54,8 @@ def refused(url: str, doing: str, why: str) -> EngineRefused:
 
 def _cause(error: Exception) -> str:
     """The last of the causes, which the libraries wrap in their own names or leave out."""
-    told = "nobody answers" if type(error) is ConnectionError else str(error).rpartition(": ")[2]
-    return told.strip("\"')>") or type(error).__name__
+    message = "nobody answers" if type(error) is ConnectionError else str(error).rpartition(": ")[2]
+    return message.strip("\"')>") or type(error).__name__
 
 
 def _advice(why: str) -> str:
@@ -157,10 +157,10 @@ class Ollama(AbstractContextManager["Ollama"]):
     def version(self) -> str:
         """What it calls itself. EngineNotUsable where a bridge answers in its place, which makes no models."""
         with asking(self.url, "say its version"):
-            told = self.session.get(f"{self.url}/api/version", timeout=LOOK).json()
-            if is_bridge(told):
+            answer = self.session.get(f"{self.url}/api/version", timeout=LOOK).json()
+            if is_bridge(answer):
                 raise EngineNotUsable(f"At {self.url} is a bridge, not an Ollama.", "Name the Ollama behind it.")
-            return str(told["version"])
+            return str(answer["version"])
 
     def models(self) -> tuple[Listed, ...]:
         with asking(self.url, "list its models"):

@@ -30,10 +30,10 @@ def verify(
     """Every check, all passed. EngineRefused naming those that are not. The model is loaded, for `keep_alive`."""
     checks = tuple(check(server, name, model, precision, keep_alive))
     if failed := [check for check in checks if not check.ok]:
-        told = "; ".join(f"{check.name} is {check.value} and must be {check.must}" for check in failed)
+        message = "; ".join(f"{check.name} is {check.value} and must be {check.must}" for check in failed)
         of = f"{model.id} --quantisation {precision}"
         raise EngineRefused(
-            f"{name} in the Ollama at {server.url} gives wrong vectors: {told}.",
+            f"{name} in the Ollama at {server.url} gives wrong vectors: {message}.",
             f"Make it anew: `embedstack model remove {name} --url {server.url}`, then `embedstack model create {of} "
             f"--url {server.url}`. If that does not "
             f"help, the file (`embedstack model verify {of}`) or this Ollama is at fault.",
@@ -49,8 +49,8 @@ def check(
     capabilities = shown.capabilities if shown else ()
     yield Compared("capabilities", ", ".join(capabilities) or "none", CAPABILITY, CAPABILITY in capabilities)
     if CAPABILITY in capabilities and model.reference is not None:
-        for told, verdict in _verdicts(server, name, model, model.reference, precision, keep_alive):
-            yield Compared(told, verdict.value, verdict.must, bool(verdict.passed))
+        for entry, verdict in _verdicts(server, name, model, model.reference, precision, keep_alive):
+            yield Compared(entry, verdict.value, verdict.must, bool(verdict.passed))
 
 
 def _verdicts(

@@ -74,7 +74,7 @@ def bridge(plan: Plan, served: PlannedModel, engine: PlannedEngine, around: Brid
 def _engine(
     plan: Plan, served: PlannedModel, engine: PlannedEngine, around: BridgeSurroundings
 ) -> dict[str, str | None]:
-    """Ollama knows its model's context by itself, the others are told."""
+    """Ollama knows its model's context by itself, the others are given it."""
     match engine.kind:
         case "ollama":
             return {

@@ -1,4 +1,4 @@
-"""What Open WebUI 0.12 has to be told of the store that keeps its vectors, and what each store cannot do. Pure.
+"""What Open WebUI 0.12 has to know of the store that keeps its vectors, and what each store cannot do. Pure.
 
 docs/open-webui.md has the limits at length.
 

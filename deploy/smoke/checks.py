@@ -1,4 +1,4 @@
-"""The checks, in the order in which they are told: what a server is asked, and the verdict on its answers."""
+"""The checks, in the order in which they are reported: what a server is asked, and the verdict on its answers."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -104,8 +104,8 @@ def _ready(subject: Subject) -> SmokeVerdict:
 def _model(subject: Subject) -> SmokeVerdict:
     server, wanted = subject.server, subject.model.id
     if (ready := server.ready) is not None:
-        told = f"{ready.model} at {server.precision}, fingerprint {ready.fingerprint}"
-        return SmokeVerdict(ready.model == wanted, told, wanted)
+        message = f"{ready.model} at {server.precision}, fingerprint {ready.fingerprint}"
+        return SmokeVerdict(ready.model == wanted, message, wanted)
     bare = server.model.removesuffix(":latest")
     here = any(name.removesuffix(":latest") == bare for name in server.names)
     return SmokeVerdict(here, ", ".join(server.names) or "none", f"a list with {server.model}")
@@ -127,8 +127,8 @@ def _out_of_range(subject: Subject) -> SmokeVerdict:
     wrong = (subject.model.min_dimensions - 1, subject.model.dimensions + 1)
     server = subject.server
     got = [server.client.status(server.path, server.body([QUESTION], size)) for size in wrong]
-    told = ", ".join(f"{status} to {size}" for size, status in zip(wrong, got, strict=True))
-    return SmokeVerdict(got == [400, 400], told, "a 400 to each")
+    message = ", ".join(f"{status} to {size}" for size, status in zip(wrong, got, strict=True))
+    return SmokeVerdict(got == [400, 400], message, "a 400 to each")
 
 
 def _roles(subject: Subject) -> SmokeVerdict:

@@ -25,8 +25,8 @@ class Proof:
 
     def __rich__(self) -> Text:
         numbers = ", ".join(f"{number:.4f}" for number in self.first)
-        told = f"/api/embed → {self.dimensions} numbers of norm {self.norm:.4f}: [{numbers}, …]"
-        return Text(told, no_wrap=True, overflow="ignore")
+        message = f"/api/embed → {self.dimensions} numbers of norm {self.norm:.4f}: [{numbers}, …]"
+        return Text(message, no_wrap=True, overflow="ignore")
 
 
 def proof(url: str, model: str, key: str | None = None) -> Proof:

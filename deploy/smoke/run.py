@@ -62,9 +62,9 @@ def run(target: SmokeTarget, report: Report, *, paced: bool = True, lengths: tup
 def require(smoke: Smoke) -> None:
     """SmokeFailed, with what failed, unless all is right."""
     if not smoke.passed:
-        told = "; ".join(f"{check.name}: {check.value}, must be {check.must}" for check in smoke.failed)
+        message = "; ".join(f"{check.name}: {check.value}, must be {check.must}" for check in smoke.failed)
         raise SmokeFailed(
-            f"{smoke.model} at {smoke.url} is not right: {told or 'no check could be made'}.",
+            f"{smoke.model} at {smoke.url} is not right: {message or 'no check could be made'}.",
             "`embedstack smoke` shows every check, `embedstack doctor` what may be the cause.",
         )
 
@@ -138,8 +138,8 @@ def junit(smoke: Smoke) -> str:
         if done.passed is None:
             ET.SubElement(case, "skipped", message=_plain(done.value))
         elif not done.passed:
-            told = f"{done.value}; must be: {done.must}"
-            ET.SubElement(case, "failure", message=_plain(told)).text = _plain(told)
+            sentence = f"{done.value}; must be: {done.must}"
+            ET.SubElement(case, "failure", message=_plain(sentence)).text = _plain(sentence)
         else:
             ET.SubElement(case, "system-out").text = _plain(done.value)
     ET.indent(suite)

@@ -63,7 +63,7 @@ class EmbeddingServer:
         return Answered(vectors, None if tokens is None else tokens + self.uncounted * len(texts))
 
     def body(self, texts: Sequence[str], dimensions: int | None = None, role: str = "document") -> dict[str, Any]:
-        """A request. Only a bridge is told a role: whatever task its configuration has for a text that comes without
+        """A request. Only a bridge is sent a role: whatever task its configuration has for a text that comes without
         one, the reference texts must reach the engine as they stand.
         """
         wanted: dict[str, Any] = {"model": self.model, "input": list(texts)}
@@ -77,9 +77,9 @@ def find(client: BridgeClient, model: str) -> EmbeddingServer:
     if (ready := client.readiness()) is not None:
         version = (client.page("/healthz") or {}).get("version", "")
         return EmbeddingServer("bridge", client, model, str(version), _listed(client), ready.precision, ready)
-    told = client.page("/api/version")
-    if told is not None and "version" in told:
-        version = str(told["version"])
+    answer = client.page("/api/version")
+    if answer is not None and "version" in answer:
+        version = str(answer["version"])
         found = EmbeddingServer("ollama", client, model, version, _tags(client), _quantisation(client, model))
         return replace(found, uncounted=_uncounted(found, version))
     if (names := _listed(client)) or (client.page("/v1/models") or {}).get("object") == "list":

@@ -45,9 +45,9 @@ class Diagnosis:
         what = f"{self.model} on the engine {self.engine}"
         head = Text.assemble((self.stack, "bold"), f": {what}; {self.mode}, since {self.reason}")
         grouped = groupby(self.findings, key=lambda finding: finding.severity)
-        told = [part for severity, group in grouped for part in _section(severity, tuple(group))]
+        lines = [part for severity, group in grouped for part in _section(severity, tuple(group))]
         checked = Text(f"Checked: {', '.join(self.checked)}.", style="dim")
-        return Group(head, *(told or ["", Text("Nothing is in the way.", style="green")]), "", checked)
+        return Group(head, *(lines or ["", Text("Nothing is in the way.", style="green")]), "", checked)
 
 
 def doctor(settings: Settings, report: Report) -> Diagnosis:

@@ -97,7 +97,7 @@ class Telling:
 
 
 @contextmanager
-def told(places: Places, plan: Plan) -> Iterator[Telling]:
+def recorded(places: Places, plan: Plan) -> Iterator[Telling]:
     """What the block is at can be read meanwhile; it says each step."""
     now = time.time()
     own = Identity(os.getpid(), psutil.Process().create_time(), process.new_token())

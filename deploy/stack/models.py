@@ -41,18 +41,18 @@ def prepare(plan: Plan, report: Report, doing: Doing) -> Plan:
     """Fetch, verify and examine what the plan's engines are given. Whatever keeps a file from being used is raised."""
     got = [_with_file(plan.served, plan.settings, report)] if plan.engine.kind != "vllm" else []
     got += [_with_folder(plan.on_vllm, plan.settings, report)] if plan.on_vllm else []
-    told = "; ".join(one.told for one in got)
+    message = "; ".join(one.detail for one in got)
     if all(one.already for one in got):
-        doing.was_done(told)
+        doing.was_done(message)
     else:
-        doing.did(told)
+        doing.did(message)
     return replace(plan, served=got[0].served, beside=got[-1].served if plan.beside else None)
 
 
 @dataclass(frozen=True)
 class _Got:
     served: PlannedModel
-    told: str
+    detail: str
     already: bool
 
 
@@ -60,8 +60,8 @@ def _with_file(served: PlannedModel, settings: Settings, report: Report) -> _Got
     file = served.model.file(served.precision)
     path, already = _demo(report) if served.model.id == "demo" else _fetched(file, settings, report)
     accept(path, served.model)
-    told = f"{path.name}, sha256 {(file.sha256 or '')[:12]}…, its header right"
-    return _Got(replace(served, gguf=path, sha256=file.sha256), told, already)
+    message = f"{path.name}, sha256 {(file.sha256 or '')[:12]}…, its header right"
+    return _Got(replace(served, gguf=path, sha256=file.sha256), message, already)
 
 
 def _with_folder(served: PlannedModel, settings: Settings, report: Report) -> _Got:
@@ -106,8 +106,8 @@ def create(plan: Plan, looked: Looked, where: Places, report: Report, doing: Doi
         checks = verify(server, served.name, served.model, served.precision, plan.settings.model.kept)
         records.vouch(server.url, served.name)
         doing.did(f"{served.name}, {len(checks)} checks passed")
-        if looked.gpus.roomiest is not None and (told := gpu_fallback(server, served.name)):
-            report.warn(told)
+        if looked.gpus.roomiest is not None and (reported := gpu_fallback(server, served.name)):
+            report.warn(reported)
 
 
 def _parameters(served: PlannedModel, where: Places) -> dict[str, int | float | bool | str]:

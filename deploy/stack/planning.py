@@ -81,10 +81,10 @@ def version(url: str) -> str | None:
 
 def _ask(url: str) -> tuple[str | None, bool]:
     """The version of the Ollama at `url`, None where none answers, and whether it is a bridge that does."""
-    told = get_json(f"{url}/api/version", TIMEOUT)
-    if not isinstance(told, dict) or "version" not in told:
+    answer = get_json(f"{url}/api/version", TIMEOUT)
+    if not isinstance(answer, dict) or "version" not in answer:
         return None, False
-    return (None, True) if is_bridge(told) else (str(told["version"]), False)
+    return (None, True) if is_bridge(answer) else (str(answer["version"]), False)
 
 
 BF16 = "bf16"

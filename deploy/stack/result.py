@@ -108,19 +108,19 @@ class Down:
 
 def _going(up: Going) -> Text:
     now = time.time()
-    told = f"`up` goes on: {up.step}, for {_age(now - up.since)}"
+    message = f"`up` goes on: {up.step}, for {_age(now - up.since)}"
     far = f"\n{_far(up.moved, now)}" if up.moved else ""
-    return Text(f"{told} (process {up.who.pid}, for {_age(now - up.began)} in all){far}", "yellow")
+    return Text(f"{message} (process {up.who.pid}, for {_age(now - up.began)} in all){far}", "yellow")
 
 
 def _far(moved: Moved, now: float) -> str:
     """So many megabytes of so many, and how long the rest takes at the rate so far."""
-    told = f"{moved.what}: {moved.done / 1e6:,.0f}"
+    message = f"{moved.what}: {moved.done / 1e6:,.0f}"
     if not moved.total:
-        return f"{told} MB"
+        return f"{message} MB"
     rest, rate = moved.total - moved.done, moved.done / max(now - moved.since, 1.0)
     left = f", about {_age(rest / rate)} left" if rate and rest > 0 else ""
-    return f"{told} of {moved.total / 1e6:,.0f} MB{left}"
+    return f"{message} of {moved.total / 1e6:,.0f} MB{left}"
 
 
 def parts_table(parts: Sequence[PartState]) -> RenderableType:

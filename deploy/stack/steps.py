@@ -1,4 +1,4 @@
-"""The steps of `up`, one after the other: each is told, timed, and may find that it was done before."""
+"""The steps of `up`, one after the other: each is reported, timed, and may find that it was done before."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -52,8 +52,8 @@ class Steps:
         step = Step(name, time.monotonic() - began, doing.already, doing.detail)
         self._done.append(step)
         mark = "[dim]=[/]" if step.already else "[green]✓[/]"
-        told = f"{name}: {step.detail}" if step.detail else name
-        self.report.say_plain(mark, told, f"{step.seconds:.1f} s")
+        message = f"{name}: {step.detail}" if step.detail else name
+        self.report.say_plain(mark, message, f"{step.seconds:.1f} s")
 
     @property
     def done(self) -> tuple[Step, ...]:

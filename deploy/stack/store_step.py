@@ -65,11 +65,11 @@ def asked_by(runner: Runner) -> Ask:
     """PostgreSQL, asked by the Python of Open WebUI: it has the driver, and reaches the server as Open WebUI does."""
 
     def ask(statement: str) -> Sequence[Sequence[Any]]:
-        told = runner.in_webui(SCRIPT, statement)
+        output = runner.in_webui(SCRIPT, statement)
         try:
-            rows = json_file.decode(told, list[list[Any]])
+            rows = json_file.decode(output, list[list[Any]])
         except Damaged as error:
-            raise PartNotReady(f"PostgreSQL was asked, and what came back is {told[:200]!r}.") from error
+            raise PartNotReady(f"PostgreSQL was asked, and what came back is {output[:200]!r}.") from error
         return rows
 
     return ask

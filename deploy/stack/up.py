@@ -2,7 +2,7 @@
 
 `up`, step by step. Each step finds out by itself whether it was done before, so that any of them may be the last.
 
-What is in the way is told before anything is fetched or started.
+What is in the way is reported before anything is fetched or started.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def carry_out(begun: Begun) -> Up:
     """Bring the stack up, and prove that it answers rightly. Its flags are remembered from the first step on, so that
     an `up` without any goes on from there.
     """
-    with going.told(begun.stack.places, begun.plan) as telling:
+    with going.recorded(begun.stack.places, begun.plan) as telling:
         begun.stack.steps.at, begun.stack.report.heard = telling.step, telling.moved
         return _carry_out(begun)
 
@@ -154,7 +154,7 @@ def _foreseen(settings: Settings, where: Places, report: Report, *, reindex: boo
 
 
 def _external(made: Plan) -> tuple[PartState, ...]:
-    """An engine that ran before us, told beside the stack's own parts."""
+    """An engine that ran before us, reported beside the stack's own parts."""
     if made.engine.managed or made.engine.url is None:
         return ()
     return (PartState(made.engine.kind, "running", made.engine.url, reason="not the stack's own"),)
@@ -201,11 +201,11 @@ def _part(stack: Stack, runner: Runner, name: str, parts: list[str]) -> None:
     if not parts:
         return
     with stack.steps.step(name) as doing:
-        told = ", ".join(parts)
+        message = ", ".join(parts)
         if runner.start(parts):
-            doing.did(told)
+            doing.did(message)
         else:
-            doing.was_done(f"{told} running")
+            doing.was_done(f"{message} running")
 
 
 def _close_first(stack: Stack, made: Plan) -> None:
@@ -297,7 +297,7 @@ def stay(loaded: LoadedSettings, report: Report, *, reindex: bool = False) -> No
             status = supervisor.wait()
     except KeyboardInterrupt:
         return  # as it is meant to end
-    if status:  # 0: it was told to end, as by `embedstack down`
+    if status:  # 0: it was asked to end, as by `embedstack down`
         raise PartNotReady(
             f"The stack's supervisor ended with status {status}.", "`embedstack logs` has what its parts wrote."
         )

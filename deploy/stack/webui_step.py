@@ -55,7 +55,7 @@ def settle(
             doing.did(f"{len(done.changed)} settings put right")
         _hide(webui, plan)
         if done.reindexed is not None:
-            _told(done.reindexed, report, doing)
+            _report(done.reindexed, report, doing)
 
 
 def foresee(plan: Plan, places: Places, before: Before) -> None:
@@ -102,14 +102,14 @@ def forget(plan: Plan, secrets: Secrets, places: Places) -> None:
 
 def _say_version(webui: Webui, plan: Plan, report: Report) -> None:
     """Where it was not said before, since only the one that runs tells."""
-    if site(plan.mode).webui_version(plan.settings) is None and not versions.known(told := webui.version()):
-        report.warn(joined("This version of Open WebUI is not known", *versions.doubt(told)))
+    if site(plan.mode).webui_version(plan.settings) is None and not versions.known(answer := webui.version()):
+        report.warn(joined("This version of Open WebUI is not known", *versions.doubt(answer)))
 
 
-def _told(done: reindexing.Reindexed, report: Report, doing: Doing) -> None:
+def _report(done: reindexing.Reindexed, report: Report, doing: Doing) -> None:
     reindexing.require_all(done)
     if done.left:
-        report.warn(reindexing.told_left(done.left))
+        report.warn(reindexing.describe_left(done.left))
     vectors = sum(base.vectors for base in done.bases)
     doing.did(f"embedded anew: {vectors:,} vectors in {len(done.bases)} knowledge bases, each counted and asked")
 

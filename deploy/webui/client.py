@@ -7,7 +7,7 @@ from embedstack.deploy.errors import PartNotReady, WebuiRefused
 from embedstack.deploy.http import HttpServer, NoAnswer, Response
 
 TIMEOUT = 60.0  # seconds
-LONGEST = 300  # characters of an answer that are told
+LONGEST = 300  # characters of an answer that are reported
 WRONG_PASSWORD = (400, 401)
 """What Open WebUI 0.12.4 answers a sign-in with, and might; a 429 or a 500 says nothing of the password."""
 
@@ -33,13 +33,13 @@ class Webui:
 
     def sign_in(self, email: str, password: str) -> None:
         """WebuiRefused where that is no account of it: an administrator may have changed the password."""
-        told = self.ask("POST", "/api/v1/auths/signin", {"email": email, "password": password})
-        if not isinstance(told, dict) or "token" not in told:
+        answer = self.ask("POST", "/api/v1/auths/signin", {"email": email, "password": password})
+        if not isinstance(answer, dict) or "token" not in answer:
             raise WebuiRefused(
                 f"Open WebUI at {self.url} wants more than the password of {email}: a second factor.",
                 "Sign in there and give what you get: --url with EMBEDSTACK_WEBUI_TOKEN.",
             )
-        self.use_token(str(told["token"]))
+        self.use_token(str(answer["token"]))
 
     def use_token(self, token: str) -> None:
         """A session's token, or an API key; whether it counts is seen at the first question."""
@@ -52,13 +52,13 @@ class Webui:
     def version(self) -> str:
         """As it tells it to anybody; PartNotReady where what answers is no Open WebUI."""
         # Ollama and the bridge answer /api/version too; this one they do not have.
-        told = self._public("/api/config")
-        if not isinstance(told, dict) or "features" not in told or "version" not in told:
+        reply = self._public("/api/config")
+        if not isinstance(reply, dict) or "features" not in reply or "version" not in reply:
             raise PartNotReady(
                 f"What answers at {self.url} is no Open WebUI.",
                 "Name the address that you open in the browser: `embedstack webui … --url http://127.0.0.1:3000`.",
             )
-        return str(told["version"])
+        return str(reply["version"])
 
     def embedding(self) -> dict[str, Any]:
         """Its embedding settings, keys in clear."""
@@ -106,10 +106,10 @@ class Webui:
             ) from error
 
     def _object(self, method: str, path: str) -> dict[str, Any]:
-        told = self.ask(method, path)
-        if not isinstance(told, dict):
-            raise PartNotReady(f"Open WebUI answered {told!r:.100} to {path}, which is no object.")
-        return told
+        answer = self.ask(method, path)
+        if not isinstance(answer, dict):
+            raise PartNotReady(f"Open WebUI answered {answer!r:.100} to {path}, which is no object.")
+        return answer
 
     def _public(self, path: str) -> Any:
         """What it tells without an account; None where that is no JSON. WebuiRefused where it is not well."""
@@ -138,8 +138,8 @@ class Webui:
             ) from error
 
     def _refusal(self, answer: Response, path: str) -> WebuiRefused:
-        told = f"Open WebUI at {self.url} answered {answer.status_code} to {path}: {_detail(answer)}"
-        return WebuiRefused(told, _advice(answer.status_code), answer.status_code)
+        message = f"Open WebUI at {self.url} answered {answer.status_code} to {path}: {_detail(answer)}"
+        return WebuiRefused(message, _advice(answer.status_code), answer.status_code)
 
 
 def _advice(status: int) -> str:
@@ -157,7 +157,7 @@ def _advice(status: int) -> str:
 def _detail(answer: Response) -> str:
     """Why, in its own words."""
     try:
-        told = answer.json()
+        reply = answer.json()
     except ValueError:
         return answer.text[:LONGEST].strip() or answer.reason
-    return str(told.get("detail", told) if isinstance(told, dict) else told)[:LONGEST]
+    return str(reply.get("detail", reply) if isinstance(reply, dict) else reply)[:LONGEST]

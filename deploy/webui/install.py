@@ -112,7 +112,7 @@ LAST_LINES = 15
 # Measured for 0.12.4: torch from PyPI brings CUDA along on Linux; a CPU torch (uv's UV_TORCH_BACKEND=cpu) does not.
 WITH_CUDA, WITHOUT_CUDA = 7_000_000_000, 2_900_000_000
 # What a person wants to see of the hundreds of lines that uv and pip write.
-TOLD = ("Using", "Resolved", "Downloading", "Prepared", "Installing", "Installed", "Successfully")
+PRINTED = ("Using", "Resolved", "Downloading", "Prepared", "Installing", "Installed", "Successfully")
 
 Announce = Callable[[str], None]
 
@@ -172,7 +172,7 @@ def ensure_possible(settings: WebuiSettings) -> None:
 
 
 def ensure(settings: WebuiSettings, report: Report) -> WebuiEnvironment:
-    """The environment, complete; made where it is not, which takes a minute or several and is told. One that is there
+    """The environment, complete; made where it is not, which takes a minute or several and is shown. One that is there
     gets what another store of vectors needs.
 
     Blocked without a Python for it, NotEnoughSpace, FolderNotUsable, CommandFailed with the installer's last lines.
@@ -256,7 +256,7 @@ def _run(argv: Sequence[str], tell: Announce, transfer: Transfer) -> None:
         assert process.stdout is not None  # noqa: S101 -- asked for above
         for line in process.stdout:
             lines.append(line.rstrip())
-            if line.split(maxsplit=1)[:1] and line.split(maxsplit=1)[0] in TOLD:
+            if line.split(maxsplit=1)[:1] and line.split(maxsplit=1)[0] in PRINTED:
                 tell(line.strip().replace("[", r"\["))
     if process.returncode:
         end = "\n".join(lines[-LAST_LINES:])
@@ -267,8 +267,8 @@ def _run(argv: Sequence[str], tell: Announce, transfer: Transfer) -> None:
 
 
 def _stamp(wanted: WebuiEnvironment, python: str) -> None:
-    told = json.dumps({"version": wanted.version, "python": python}) + "\n"
-    files.write(wanted.folder / STAMP, told.encode(), READABLE)
+    stamp = json.dumps({"version": wanted.version, "python": python}) + "\n"
+    files.write(wanted.folder / STAMP, stamp.encode(), READABLE)
 
 
 def _ensure_space(wanted: WebuiEnvironment) -> None:

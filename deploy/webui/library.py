@@ -81,7 +81,7 @@ class Chunk:
 def look(webui: Webui) -> Library:
     """Everything, without any text. WebuiRefused for one who is no administrator."""
     known = {file.id: file for file in map(_file, _pages(webui, "/api/v1/files/", content="false"))}
-    bases = tuple(_knowledge(webui, told, known) for told in _pages(webui, "/api/v1/knowledge/"))
+    bases = tuple(_knowledge(webui, entry, known) for entry in _pages(webui, "/api/v1/knowledge/"))
     kept = {file.id for base in bases for file in base.files}
     loose = tuple(file for file in known.values() if file.id not in kept and file.indexed)
     return Library(bases, loose, _memories(webui))
@@ -103,12 +103,12 @@ def query(webui: Webui, collection: str, text: str, k: int) -> tuple[Chunk, ...]
     """
     # `hybrid` false, and not by query/collection, which does not heed it: that would embed every candidate again.
     body = {"collection_name": collection, "query": text, "k": k, "hybrid": False}
-    told = webui.ask("POST", "/api/v1/retrieval/query/doc", body, timeout=LONG)
-    if not isinstance(told, dict) or not told.get("documents"):
+    answer = webui.ask("POST", "/api/v1/retrieval/query/doc", body, timeout=LONG)
+    if not isinstance(answer, dict) or not answer.get("documents"):
         return None
-    texts, facts = told["documents"][0], (told.get("metadatas") or [[]])[0]
+    texts, facts = answer["documents"][0], (answer.get("metadatas") or [[]])[0]
     facts = facts or [None] * len(texts)
-    scores = (told.get("distances") or [[]])[0] or [0.0] * len(texts)  # similarities, whatever their name
+    scores = (answer.get("distances") or [[]])[0] or [0.0] * len(texts)  # similarities, whatever their name
     return tuple(_chunk(fact or {}, text, score) for fact, text, score in zip(facts, texts, scores, strict=True))
 
 
@@ -119,12 +119,12 @@ def _chunk(facts: dict[str, Any], text: object, score: float) -> Chunk:
 def _made_with(noted: object) -> tuple[str, str] | None:
     """Open WebUI 0.12 writes a dict as Python shows it, since a store takes no dict."""
     try:
-        told = ast.literal_eval(noted) if isinstance(noted, str) else noted
+        message = ast.literal_eval(noted) if isinstance(noted, str) else noted
     except (ValueError, SyntaxError):
         return None
-    if not isinstance(told, dict) or "model" not in told:
+    if not isinstance(message, dict) or "model" not in message:
         return None
-    return str(told.get("engine") or ""), str(told["model"])
+    return str(message.get("engine") or ""), str(message["model"])
 
 
 def chunks(webui: Webui, collection: str) -> tuple[Chunk, ...] | None:
@@ -165,36 +165,36 @@ def rewrite(webui: Webui, file: File, text: str) -> None:
     webui.ask("POST", f"/api/v1/files/{file.id}/data/content/update", {"content": text}, timeout=LONG)
 
 
-def _knowledge(webui: Webui, told: dict[str, Any], known: dict[str, File]) -> Knowledge:
-    inside = _pages(webui, f"/api/v1/knowledge/{told['id']}/files", order_by="created_at", direction="asc")
+def _knowledge(webui: Webui, record: dict[str, Any], known: dict[str, File]) -> Knowledge:
+    inside = _pages(webui, f"/api/v1/knowledge/{record['id']}/files", order_by="created_at", direction="asc")
     files = tuple(known.get(str(entry["id"])) or _file(entry) for entry in inside)
-    return Knowledge(str(told["id"]), str(told["name"]), files)
+    return Knowledge(str(record["id"]), str(record["name"]), files)
 
 
-def _file(told: dict[str, Any]) -> File:
-    data, meta = told.get("data") or {}, told.get("meta") or {}
+def _file(record: dict[str, Any]) -> File:
+    data, meta = record.get("data") or {}, record.get("meta") or {}
     status = str(data.get("status") or "")
     indexed = bool(meta.get("collection_name")) or status == "failed"
-    return File(str(told["id"]), str(told["filename"]), status, str(data.get("error") or ""), indexed)
+    return File(str(record["id"]), str(record["filename"]), status, str(data.get("error") or ""), indexed)
 
 
 def _memories(webui: Webui) -> int:
     try:
-        told = webui.ask("GET", "/api/v1/memories/")
+        answer = webui.ask("GET", "/api/v1/memories/")
     except WebuiRefused as error:
         if error.status not in (401, 403, 404):
             raise
         return 0  # switched off
-    return len(told) if isinstance(told, list) else 0
+    return len(answer) if isinstance(answer, list) else 0
 
 
 def _pages(webui: Webui, path: str, **options: str) -> Iterator[dict[str, Any]]:
     """Every entry of a list that comes in pages."""
     page, seen = 1, 0
     while True:
-        told = webui.ask("GET", f"{path}?{urlencode({**options, 'page': page})}")
-        items = told["items"]
+        answer = webui.ask("GET", f"{path}?{urlencode({**options, 'page': page})}")
+        items = answer["items"]
         yield from items
         seen, page = seen + len(items), page + 1
-        if not items or seen >= told["total"]:
+        if not items or seen >= answer["total"]:
             return

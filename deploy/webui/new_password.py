@@ -26,19 +26,19 @@ def change(database: str, email: str, password: str) -> dict[str, Any]:
         connection = sqlite3.connect(there, uri=True, timeout=PATIENCE, isolation_level=None)
         try:
             connection.execute("BEGIN IMMEDIATE")
-            told = _change(connection, email, hashed)
-            connection.execute("COMMIT" if told.get("changed") else "ROLLBACK")
+            reported = _change(connection, email, hashed)
+            connection.execute("COMMIT" if reported.get("changed") else "ROLLBACK")
         finally:
             connection.close()
     except sqlite3.Error as error:
-        return {"error": "database", "told": str(error)}
-    return told
+        return {"error": "database", "reported": str(error)}
+    return reported
 
 
 def _change(connection: sqlite3.Connection, email: str, hashed: str) -> dict[str, Any]:
     columns = {row[1] for row in connection.execute("PRAGMA table_info(auth)")}
     if not {"id", "password", "active", "mfa", "session_stamp"} <= columns:
-        return {"error": "unknown", "told": f"its table of accounts has {', '.join(sorted(columns)) or 'nothing'}"}
+        return {"error": "unknown", "reported": f"its table of accounts has {', '.join(sorted(columns)) or 'nothing'}"}
     found = "SELECT user.id, user.email, auth.mfa FROM user JOIN auth ON auth.id = user.id WHERE user.role = 'admin'"
     admins = connection.execute(f"{found} ORDER BY user.created_at").fetchall()
     mine = [row for row in admins if row[1].casefold() == email.casefold()]

@@ -1,6 +1,6 @@
 """Open WebUI's one table of vectors in PostgreSQL, whose column has one length for ever.
 
-Open WebUI ends at its start where the column is another than it is told to have (dbs/pgvector.py, check_vector_length).
+Open WebUI ends at its start where the column is another than it is set to have (dbs/pgvector.py, check_vector_length).
 Nothing is lost with the table: the texts are in Open WebUI's own database, and Reindex embeds them anew from there.
 """
 

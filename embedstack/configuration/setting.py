@@ -101,7 +101,7 @@ class Setting:
         return flow(self.masked(value))
 
     def hides(self, path: str) -> bool:
-        """Whether what stands at `path`, this key or a part of its value, must not be told in an error."""
+        """Whether what stands at `path`, this key or a part of its value, must not be reported in an error."""
         own = path.startswith(self.key)
         return own and (self.secret or any(name in path.removeprefix(self.key) for name in self.item_secrets))
 

@@ -120,7 +120,7 @@ class EngineCheck:
 
 @dataclass(frozen=True, slots=True)
 class EngineReadiness:
-    """Of GET /readyz: an engine. What stands below `checks` is told once it is known.
+    """Of GET /readyz: an engine. What stands below `checks` is reported once it is known.
 
     Attributes:
         state: the phase that it is in.

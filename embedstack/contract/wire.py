@@ -20,7 +20,7 @@ T = TypeVar("T")
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
-def told(record: object) -> dict[str, Any]:
+def plain(record: object) -> dict[str, Any]:
     """A dataclass as plain values, in the order of its fields."""
     kind: Any = type(record)
     names, left_out = _fields(kind)
@@ -51,5 +51,5 @@ def _fields(kind: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple) and value and is_dataclass(value[0]):
-        return [told(part) for part in value]
-    return told(value) if is_dataclass(value) else value
+        return [plain(part) for part in value]
+    return plain(value) if is_dataclass(value) else value

@@ -56,10 +56,10 @@ def decode(data: bytes | str, kind: type[T]) -> T:
         raise Damaged("brackets within brackets, deeper than can be read") from error
 
 
-def _malformed(data: bytes, told: str) -> Damaged:
+def _malformed(data: bytes, text: str) -> Damaged:
     if not data.strip():
         return Damaged("it is empty")
-    if (at := _AT_BYTE.search(told)) is None:
-        return Damaged("it breaks off" if told == "Input data was truncated" else told)
-    problem = told[: at.start()].removeprefix("JSON is malformed: ")
+    if (at := _AT_BYTE.search(text)) is None:
+        return Damaged("it breaks off" if text == "Input data was truncated" else text)
+    problem = text[: at.start()].removeprefix("JSON is malformed: ")
     return Damaged(f"not JSON: {problem}", content.place_of(data, int(at[1])))

@@ -22,8 +22,8 @@ class NearDuplicate:
 
 
 def near_duplicates() -> tuple[NearDuplicate, ...]:
-    told = yaml.safe_load((FOLDER / "near_duplicates.yaml").read_text(encoding="utf-8"))
+    reported = yaml.safe_load((FOLDER / "near_duplicates.yaml").read_text(encoding="utf-8"))
     return tuple(
         NearDuplicate(group["id"], group["original"], tuple((o["differs"], o["text"]) for o in group["others"]))
-        for group in told
+        for group in reported
     )

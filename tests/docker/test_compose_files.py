@@ -37,10 +37,10 @@ def _resolve(one: Combination, folder: Path, *more: Path) -> dict[str, Any]:
     machine = ContainerHost(names=("host.example.org",), groups=(44, 109))
     project = written.write(one.plan, FixedSecrets(), run, one.gpu, machine)
     argv = project.command(*(part for file in more for part in ("--file", str(file))), "config")
-    told = cli.run(argv, Report("test", as_json=True))
+    reported = cli.run(argv, Report("test", as_json=True))
     for path, name in ((run, "/run/embedstack"), (compose.source_folder(), "/source")):
-        told = told.replace(str(path), name)
-    resolved: dict[str, Any] = yaml.safe_load(told)
+        reported = reported.replace(str(path), name)
+    resolved: dict[str, Any] = yaml.safe_load(reported)
     return resolved
 
 
@@ -92,10 +92,13 @@ class TestResolved:
 
     def test_another_size_is_another_column(self) -> None:
         """Of 1024 numbers PostgreSQL keeps and indexes whole ones, and Open WebUI asks for a model of that size."""
-        told = _golden("ollama+pgvector@1024")["services"]["open-webui"]["environment"]
+        reported = _golden("ollama+pgvector@1024")["services"]["open-webui"]["environment"]
 
-        assert (told["PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH"], told["PGVECTOR_USE_HALFVEC"]) == ("1024", "False")
-        assert told["RAG_EMBEDDING_MODEL"] == "qwen3-embedding:4b@1024"
+        assert (reported["PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH"], reported["PGVECTOR_USE_HALFVEC"]) == (
+            "1024",
+            "False",
+        )
+        assert reported["RAG_EMBEDDING_MODEL"] == "qwen3-embedding:4b@1024"
 
     def test_no_golden_file_without_a_test(self) -> None:
         """What is written down is compared."""

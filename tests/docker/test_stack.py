@@ -155,17 +155,17 @@ class TestUp:
             "caps = next(l.split()[1] for l in open('/proc/self/status') if l.startswith('CapBnd'));"
             "print(json.dumps([os.getuid(), root, int(caps, 16), resource.getrlimit(resource.RLIMIT_NOFILE)[0]]))"
         )
-        told = docker("exec", f"{stack.runner.project}-bridge-1", "python", "-c", inside)
+        reported = docker("exec", f"{stack.runner.project}-bridge-1", "python", "-c", inside)
 
-        assert json.loads(told) == [10001, False, 0, stack.runner.machine.descriptors]
+        assert json.loads(reported) == [10001, False, 0, stack.runner.machine.descriptors]
 
     def test_config_without_secrets(self, stack: Stack) -> None:
         """`config compose` prints what Compose makes of all layers, and none of the secrets."""
-        told = stack.runner.config()
+        reported = stack.runner.config()
 
-        assert "embedstack-test/ollama" in told
-        assert "a-secret-key" not in told
-        assert "a-password" not in told
+        assert "embedstack-test/ollama" in reported
+        assert "a-secret-key" not in reported
+        assert "a-password" not in reported
 
 
 class TestKilled:

@@ -46,16 +46,16 @@ def test_doctor_before(empty: StackCommand) -> None:
     done = empty.run("doctor", "--mode", "docker", "--json")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)["data"]
-    assert told["mode"] == "docker"
-    assert [finding for finding in told["findings"] if finding["severity"] == "blocker"] == []
+    answer = json.loads(done.stdout)["data"]
+    assert answer["mode"] == "docker"
+    assert [finding for finding in answer["findings"] if finding["severity"] == "blocker"] == []
 
 
 def test_dry_run(empty: StackCommand) -> None:
-    """What would be done is told; no container is made for it."""
-    told = empty.data("up", "--dry-run")
+    """What would be done is reported; no container is made for it."""
+    reported = empty.data("up", "--dry-run")
 
-    assert (told["mode"], told["engine"], told["parts"]) == ("docker", "ollama", ["ollama", "bridge"])
+    assert (reported["mode"], reported["engine"], reported["parts"]) == ("docker", "ollama", ["ollama", "bridge"])
     assert _owned("container", "--all") == set()
 
 
@@ -80,10 +80,10 @@ def test_up_twice_changes_nothing(stack: StackCommand) -> None:
 
 def test_status(stack: StackCommand) -> None:
     """Each part with its address, exit status 0 while all is well."""
-    told = stack.data("status")
+    reported = stack.data("status")
 
-    assert (told["model"], told["mode"], told["exit_code"]) == ("demo", "docker", 0)
-    assert [(part["name"], part["state"], part["address"]) for part in told["parts"]] == [
+    assert (reported["model"], reported["mode"], reported["exit_code"]) == ("demo", "docker", 0)
+    assert [(part["name"], part["state"], part["address"]) for part in reported["parts"]] == [
         ("ollama", "running", stack.ollama),
         ("bridge", "running", stack.bridge),
     ]
@@ -91,9 +91,9 @@ def test_status(stack: StackCommand) -> None:
 
 def test_doctor_beside(stack: StackCommand) -> None:
     """A stack that runs is not in its own way: its ports are its own."""
-    told = stack.data("doctor", "--mode", "docker")
+    reported = stack.data("doctor", "--mode", "docker")
 
-    assert [finding for finding in told["findings"] if finding["severity"] == "blocker"] == []
+    assert [finding for finding in reported["findings"] if finding["severity"] == "blocker"] == []
 
 
 def test_logs(stack: StackCommand) -> None:
@@ -119,9 +119,9 @@ def test_restart(stack: StackCommand) -> None:
 
 def test_down(stack: StackCommand) -> None:
     """`down` leaves the volumes, from which `up` comes back; with `--volumes` nothing of the stack is left."""
-    told = stack.data("down")
+    reported = stack.data("down")
 
-    assert told["stopped"] == ["ollama", "bridge"]
+    assert reported["stopped"] == ["ollama", "bridge"]
     assert _owned("container", "--all") == set()
     assert _owned("volume") == VOLUMES
     assert stack.run("status").returncode == 4

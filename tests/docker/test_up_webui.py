@@ -29,8 +29,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Iterator[
     with in_containers(
         tmp_path_factory.mktemp("webui"), NAME, images, EMBEDSTACK_IMAGES_WEBUI=images.webui()
     ) as command:
-        told = command.data("up", "--mode", "docker", "--model", "demo", "--webui")
-        assert [(part["name"], part["state"]) for part in told["parts"]] == [
+        reported = command.data("up", "--mode", "docker", "--model", "demo", "--webui")
+        assert [(part["name"], part["state"]) for part in reported["parts"]] == [
             ("ollama", "running"),
             ("bridge", "running"),
             ("open-webui", "running"),
@@ -52,10 +52,10 @@ def _sign_in(webui: Webui, stack: StackCommand) -> None:
 
 def test_set_as_it_should_be(webui: Webui) -> None:
     """It embeds through the bridge, by the bridge's name in the stack's network; nobody else can make an account."""
-    told = webui.embedding()
+    reported = webui.embedding()
 
-    assert (told["RAG_EMBEDDING_ENGINE"], told["RAG_EMBEDDING_MODEL"]) == ("ollama", "demo")
-    assert told["ollama_config"]["url"] == "http://bridge:11435"
+    assert (reported["RAG_EMBEDDING_ENGINE"], reported["RAG_EMBEDDING_MODEL"]) == ("ollama", "demo")
+    assert reported["ollama_config"]["url"] == "http://bridge:11435"
     assert not webui.sign_up_is_open()
     assert webui.has_administrator()
 

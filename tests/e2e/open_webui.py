@@ -33,8 +33,8 @@ class OpenWebui:
 
     def sign_in(self, email: str = EMAIL, password: str = PASSWORD) -> None:
         self.session.trust_env = False
-        told = self.ask("POST", "/api/v1/auths/signin", {"email": email, "password": password})
-        self.session.headers["Authorization"] = f"Bearer {told['token']}"
+        answer = self.ask("POST", "/api/v1/auths/signin", {"email": email, "password": password})
+        self.session.headers["Authorization"] = f"Bearer {answer['token']}"
 
     @property
     def token(self) -> str:
@@ -55,8 +55,8 @@ class OpenWebui:
         )
         assert answer.ok, answer.text[:500]
         file = str(answer.json()["id"])
-        told = self.ask("GET", f"/api/v1/files/{file}")["data"]
-        assert told.get("status") == "completed", told.get("error")
+        reply = self.ask("GET", f"/api/v1/files/{file}")["data"]
+        assert reply.get("status") == "completed", reply.get("error")
         if knowledge:
             self.ask("POST", f"/api/v1/knowledge/{knowledge}/file/add", {"file_id": file})
         return file
@@ -69,8 +69,8 @@ class OpenWebui:
     def found(self, knowledge: str, query: str, k: int = 3) -> list[str]:
         """The texts of the chunks that a question finds, the best first."""
         body = {"collection_names": [knowledge], "query": query, "k": k}
-        told = self.ask("POST", "/api/v1/retrieval/query/collection", body)
-        return [str(text) for text in told["documents"][0]]
+        answer = self.ask("POST", "/api/v1/retrieval/query/collection", body)
+        return [str(text) for text in answer["documents"][0]]
 
     def close(self) -> None:
         self.session.close()

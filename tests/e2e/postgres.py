@@ -24,9 +24,9 @@ class Postgres:
     def rows(self, statement: str) -> list[list[str]]:
         """What comes of a statement, cell by cell as text."""
         argv = [str(self.psql), self.url, "--no-align", "--tuples-only", "--no-psqlrc", "--command", statement]
-        told = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
-        assert told.returncode == 0, told.stderr
-        return [line.split("|") for line in told.stdout.splitlines()]
+        output = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+        assert output.returncode == 0, output.stderr
+        return [line.split("|") for line in output.stdout.splitlines()]
 
 
 @contextmanager

@@ -101,9 +101,9 @@ def test_settings_changed_by_hand(person: Browser, command: StackCommand, passwo
     person.picture("3-changed-by-hand")
     embedding.save()
 
-    told = command.run("webui", "status", "--json")
-    assert told.returncode == 1
-    rows = json.loads(told.stdout)["data"]["settings"]
+    reported = command.run("webui", "status", "--json")
+    assert reported.returncode == 1
+    rows = json.loads(reported.stdout)["data"]["settings"]
     differing = {row["name"]: row["value"] for row in rows if row["differs"]}
     assert differing["RAG_EMBEDDING_ENGINE"] == "openai"
     assert differing["RAG_EMBEDDING_MODEL"] == "text-embedding-3-small"

@@ -36,10 +36,10 @@ def test_its_commands_do_their_work(command: StackCommand) -> None:
     command.run("webui", "demo", "--remove")
 
     report = ET.parse(command.folder / "results" / "smoke.xml").getroot()  # noqa: S314 -- our own
-    told = {found.get("name") for found in report.iter("property")}
+    reported = {found.get("name") for found in report.iter("property")}
     assert seen == {"smoke", "webui", "status", "logs"}
     assert report.get("failures") == "0"
-    assert {f"tokens_per_second_at_{length}" for length in (128, 512, 2048)} <= told
+    assert {f"tokens_per_second_at_{length}" for length in (128, 512, 2048)} <= reported
 
 
 def test_it_cleans_up_before_and_always_after(command: StackCommand) -> None:

@@ -19,7 +19,7 @@ from tests.stack_command import StackCommand, stack_command
 LONG = " ".join(f"Paragraph {number} of the long text, about travel." for number in range(300))
 HOLIDAY = "员工每年享有十五天带薪休假。".encode()
 SMALLER = ("--set", "model.dimensions=1024")
-MOST = 6000  # bytes of one text that this stack's bridge takes: a chunk is smaller unless Open WebUI is told otherwise
+MOST = 6000  # bytes of one text that this stack's bridge takes: a chunk is smaller unless Open WebUI is set otherwise
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Indexed:
         """As somebody does it by hand in Admin Settings, Documents."""
         is_set = self.webui.ask("GET", "/api/v1/retrieval/embedding")
         fields = {name: value for name, value in is_set.items() if name.isupper()}
-        told = {**fields, "RAG_EMBEDDING_MODEL": model, "ollama_config": is_set["ollama_config"]}
-        self.webui.ask("POST", "/api/v1/retrieval/embedding/update", told)
+        record = {**fields, "RAG_EMBEDDING_MODEL": model, "ollama_config": is_set["ollama_config"]}
+        self.webui.ask("POST", "/api/v1/retrieval/embedding/update", record)
 
     def cut_into(self, characters: int) -> None:
         self.webui.ask("POST", "/api/v1/retrieval/config/update", {"CHUNK_SIZE": characters})
@@ -106,9 +106,9 @@ def test_with_reindex_it_is_embedded_anew(indexed: Indexed) -> None:
     assert sizes[f"file-{indexed.attached}"] == 2560
     assert indexed.command.data("up", *SMALLER)["unchanged"]
 
-    told = indexed.command.data("webui", "reindex", "--chat-files", *SMALLER)
-    assert {file["name"]: file["renewed"] for file in told["chat_files"]}["attached.txt"]
-    same = {base["name"]: base["vectors"] == base["vectors_before"] for base in told["bases"]}
+    reported = indexed.command.data("webui", "reindex", "--chat-files", *SMALLER)
+    assert {file["name"]: file["renewed"] for file in reported["chat_files"]}["attached.txt"]
+    same = {base["name"]: base["vectors"] == base["vectors_before"] for base in reported["bases"]}
     assert same == {"travel": True, "handbook": True}
     assert indexed.sizes()[f"file-{indexed.attached}"] == 1024
 
@@ -122,13 +122,13 @@ def test_whoever_asks_for_the_old_size_is_refused(indexed: Indexed) -> None:
     assert (wanted.status_code, len(wanted.json()["embeddings"][0])) == (200, 2560)
 
 
-def test_a_file_that_fails_is_told(indexed: Indexed) -> None:
+def test_a_file_that_fails_is_reported(indexed: Indexed) -> None:
     """Open WebUI answers `true` all the same; what is named as failed has its reason, and mended it goes through."""
     indexed.cut_into(20_000)  # now the long text is one chunk, which the bridge refuses
     done = indexed.command.run("webui", "reindex", "--json", *SMALLER)
     assert done.returncode == 1, done.stdout + done.stderr
-    told = json.loads(done.stdout)["data"]
-    ((failed,), silent) = told["failed"], [base["name"] for base in told["bases"] if not base["answers"]]
+    answer = json.loads(done.stdout)["data"]
+    ((failed,), silent) = answer["failed"], [base["name"] for base in answer["bases"] if not base["answers"]]
     assert (failed["knowledge"], failed["file"]) == ("travel", "long.txt")
     assert str(MOST) in failed["reason"].replace(",", "")
     assert silent == ["travel"]

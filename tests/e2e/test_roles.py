@@ -101,11 +101,11 @@ def test_memories(way: Way) -> None:
     way.webui.ask("POST", "/api/v1/memories/add", {"content": way.own("I have eleven days of leave left.")})
     added = way.reached()
     asked = way.own("how much holiday is left?")
-    told = way.webui.ask("POST", "/api/v1/memories/query", {"content": asked, "k": 1})
+    answer = way.webui.ask("POST", "/api/v1/memories/query", {"content": asked, "k": 1})
 
     assert added == [way.own("I have eleven days of leave left.")]
     assert way.reached() == [QUERY + asked]
-    assert "eleven days" in told["documents"][0][0]
+    assert "eleven days" in answer["documents"][0][0]
 
 
 def test_hybrid_search(way: Way) -> None:
@@ -131,8 +131,8 @@ def test_chat(way: Way) -> None:
     files = [{"type": "collection", "id": knowledge}]
 
     body = {"model": MODEL, "stream": False, "messages": [said], "files": files}
-    told = way.webui.ask("POST", "/api/chat/completions", body)
+    answer = way.webui.ask("POST", "/api/chat/completions", body)
 
-    assert way.own(f"{HOLIDAY}第四章") in told["choices"][0]["message"]["content"]
-    assert [source["document"] for source in told["sources"]] == [[way.own(f"{HOLIDAY}第四章")]]
+    assert way.own(f"{HOLIDAY}第四章") in answer["choices"][0]["message"]["content"]
+    assert [source["document"] for source in answer["sources"]] == [[way.own(f"{HOLIDAY}第四章")]]
     assert way.reached() == [QUERY + said["content"]]

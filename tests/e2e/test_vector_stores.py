@@ -60,8 +60,8 @@ def _filled(webui: OpenWebui) -> str:
 def _switch(webui: OpenWebui, model: str) -> None:
     is_set = webui.ask("GET", "/api/v1/retrieval/embedding")
     fields = {name: value for name, value in is_set.items() if name.isupper()}
-    told = {**fields, "RAG_EMBEDDING_MODEL": model, "ollama_config": is_set["ollama_config"]}
-    webui.ask("POST", "/api/v1/retrieval/embedding/update", told)
+    record = {**fields, "RAG_EMBEDDING_MODEL": model, "ollama_config": is_set["ollama_config"]}
+    webui.ask("POST", "/api/v1/retrieval/embedding/update", record)
 
 
 def _reindex(webui: OpenWebui) -> None:
@@ -72,8 +72,8 @@ def _reindex(webui: OpenWebui) -> None:
 
 def test_chroma_is_silent_until_it_is_reindexed(demo: Bridge, tmp_path: Path) -> None:
     """A question of another size finds nothing, and no error tells of it; a file is refused. Reindex mends both."""
-    told = stores.variables("chroma", NATIVE, None)
-    with open_webui(tmp_path, demo.url, environ=told) as webui:
+    reported = stores.variables("chroma", NATIVE, None)
+    with open_webui(tmp_path, demo.url, environ=reported) as webui:
         knowledge = _filled(webui)
         assert PASSAGE in webui.found(knowledge, QUESTION)[0]
         _switch(webui, f"demo@{SMALLER}")
@@ -100,8 +100,8 @@ def test_weaviate_keeps_whole_vectors_of_all_chunks(demo: Bridge, tmp_path: Path
     _installed("weaviate")
     overlay = yaml.safe_load((COMPOSE / "compose.weaviate.yaml").read_text())["services"]["weaviate"]["environment"]
     with weaviate_server(grpc := free_port(), env=overlay) as server:
-        told = stores.variables("weaviate", NATIVE, StoreServer(server.url, grpc_port=grpc))
-        with open_webui(tmp_path, demo.url, environ=told) as webui:
+        reported = stores.variables("weaviate", NATIVE, StoreServer(server.url, grpc_port=grpc))
+        with open_webui(tmp_path, demo.url, environ=reported) as webui:
             knowledge = _filled(webui)
             assert PASSAGE in webui.found(knowledge, QUESTION)[0]
             assert _in_weaviate(server.url, knowledge) == [(NATIVE, 1.0)] * CHUNKS
@@ -177,7 +177,7 @@ def test_pgvector_holds_what_the_model_gives(on_pgvector: OnPgvector) -> None:
 
 
 def test_a_table_that_open_webui_made_for_itself(on_pgvector: OnPgvector) -> None:
-    """1536 numbers, whatever the model: told before Open WebUI ends by it, with nothing lost; then embedded anew."""
+    """1536 numbers, whatever the model: shown before Open WebUI ends by it, with nothing lost; then embedded anew."""
     on_pgvector.command.run("down")
     for record in on_pgvector.command.folder.glob("home/stacks/*/webui-index.json"):
         record.unlink()

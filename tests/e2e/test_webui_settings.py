@@ -172,8 +172,10 @@ def test_somebody_elses_is_set_and_proved(command: StackCommand, tmp_path: Path)
 
 def _validity(command: StackCommand, *words: str, **more: str) -> dict[str, Any]:
     """What `webui status` says of the index."""
-    told: dict[str, Any] = json.loads(command.run("webui", "status", "--json", *words, **more).stdout)["data"]["index"]
-    return told
+    answer: dict[str, Any] = json.loads(command.run("webui", "status", "--json", *words, **more).stdout)["data"][
+        "index"
+    ]
+    return answer
 
 
 def test_whether_to_reindex_is_answered_for_somebody_elses(command: StackCommand, tmp_path: Path) -> None:
@@ -229,12 +231,12 @@ def test_what_is_no_open_webui_is_called_so(command: StackCommand) -> None:
 
 def test_open_says_where_it_is(command: StackCommand) -> None:
     """The address, and as whom."""
-    told = command.data("webui", "open")
+    reported = command.data("webui", "open")
 
-    assert (told["url"], told["account"]) == (command.webui, "admin@localhost")
+    assert (reported["url"], reported["account"]) == (command.webui, "admin@localhost")
 
 
 @pytest.mark.parametrize("verb", ["status", "apply", "open", "password"])
-def test_no_stack_is_told_as_such(command: StackCommand, verb: str) -> None:
+def test_no_stack_is_reported_as_such(command: StackCommand, verb: str) -> None:
     """Before anything is asked."""
     assert command.error("webui", verb, "--stack", "none")["code"] == "not_running"

@@ -1,4 +1,4 @@
-"""The log of a build: every external command, echoed and then its output, with someone told how it goes."""
+"""The log of a build: every external command, echoed and then its output, with reports on how it goes."""
 
 import os
 import shlex

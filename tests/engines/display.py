@@ -19,7 +19,7 @@ class ConsoleDisplay:
         self._status = console.status("") if console.is_terminal else None
         self._label = ""
         self._began = 0.0
-        self._told = 0.0
+        self._printed = 0.0
 
     def waiting(self, lock: Path) -> None:
         """Say why nothing happens."""
@@ -29,14 +29,14 @@ class ConsoleDisplay:
         """Show the elapsed time and the newest line of the log."""
         now = time.monotonic()
         if label != self._label:
-            self._label, self._began, self._told = label, now, now
+            self._label, self._began, self._printed = label, now, now
             self._print(f"{label}: building, log in {log.path}")
         text = f"{label}: {now - self._began:.0f} s  {log.last_line()}"
         if self._status is not None:
             self._status.start()
             self._status.update(escape(text[: self.console.width - 4]))
-        elif now - self._told >= PLAIN_EVERY_S:
-            self._told = now
+        elif now - self._printed >= PLAIN_EVERY_S:
+            self._printed = now
             self._print(text[:200])
 
     def built(self, label: str, seconds: float) -> None:

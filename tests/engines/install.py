@@ -15,7 +15,7 @@ from tests.engines.recipe import Recipe, Workshop
 
 
 class Display(Protocol):
-    """Who is told how a build goes."""
+    """Who is informed how a build goes."""
 
     def waiting(self, lock: Path) -> None:
         """Another build holds the lock."""

@@ -28,7 +28,7 @@ ERROR_LINE = re.compile(r"\b(\w*Error|error|fatal)\b")
 # Before it becomes the engine, the shell leaves a keeper behind, in the engine's group but not its child. Its input is
 # a pipe from us, which ends when we do, however that happens: then it kills the group and itself with it.
 KEPT = """exec 3<&0 </dev/null
-((trap '' TERM; read -r told <&3 || kill -s KILL 0) &)
+((trap '' TERM; read -r reported <&3 || kill -s KILL 0) &)
 exec "$@" 3<&-"""
 
 

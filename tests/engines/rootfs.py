@@ -29,10 +29,10 @@ def mirror() -> str:
     """The first Debian mirror that apt is configured with. BuildError where there is none."""
     # By codename: what apt calls the suite (stable, oldstable) changes with the years.
     argv = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
-    told = subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split()
-    if not told:
+    output = subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split()
+    if not output:
         raise BuildError(f"apt knows no mirror with Debian {SUITE}; run `apt-get update` on a Debian 12")
-    return told[0].rstrip("/")
+    return output[0].rstrip("/")
 
 
 def _cache(workshop: Workshop) -> str:

@@ -24,8 +24,8 @@ def test_a_pull_without_a_network_fits_on_a_screen() -> None:
     assert outcome.stdout == ""
     assert len(outcome.stderr.splitlines()) < 20
     assert "Traceback" not in outcome.stderr
-    told = (nowhere, "HF_ENDPOINT", "model import FILE", "make demo")
-    assert [name for name in told if name not in outcome.stderr] == []
+    lines = (nowhere, "HF_ENDPOINT", "model import FILE", "make demo")
+    assert [name for name in lines if name not in outcome.stderr] == []
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])

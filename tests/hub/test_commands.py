@@ -109,7 +109,7 @@ def test_pull_of_the_demo_builds_it(demo: DemoFiles, source: Source, report: Rep
     assert (demo.gguf, []) == (built.gguf, hub.asked)
 
 
-def test_an_unknown_model_is_told_with_the_nearest(source: Source, report: Report) -> None:
+def test_an_unknown_model_is_reported_with_the_nearest(source: Source, report: Report) -> None:
     """A name that is none is refused with the nearest known one."""
     with pytest.raises(NotInCatalog, match="did you mean 'qwen3-embedding:4b'"):
         model_files.pull("qwen3-embeding:4b", None, source, report)
@@ -141,7 +141,7 @@ def test_import_from_another_disk_copies_and_reads_again(
 
 
 def test_import_of_an_unknown_file_is_refused(source: Source, report: Report, own: Path, tmp_path: Path) -> None:
-    """A GGUF that the catalogue does not have: its sha256 is told, and how a file of one's own is added."""
+    """A GGUF that the catalogue does not have: its sha256 is reported, and how a file of one's own is added."""
     other = tmp_path / "other.gguf"
     other.write_bytes(b"GGUF")
 
@@ -187,9 +187,9 @@ def test_export_carries_a_file_and_its_entry(
     got = model_files.import_(out.path, elsewhere, report, own)
 
     assert content.whole() == got.path.read_bytes()
-    told = yaml.safe_load(out.entry.read_text())
+    reported = yaml.safe_load(out.entry.read_text())
     assert ("toy", NAME, content.size, content.sha256) == tuple(
-        told[key] for key in ("model", "file", "bytes", "sha256")
+        reported[key] for key in ("model", "file", "bytes", "sha256")
     )
     assert f"model import {NAME}" in _text(out)
 
@@ -282,7 +282,7 @@ def test_the_demo_model_is_verified_where_it_is_built(demo: DemoFiles, source: S
 def test_the_folder_of_a_model_is_verified_by_the_hubs_own_digests(
     content: Content, hub: Hub, source: Source, report: Report, own: Path
 ) -> None:
-    """All that an engine reads is fetched, and nothing else; what it was verified against is told."""
+    """All that an engine reads is fetched, and nothing else; what it was verified against is reported."""
     weights = Content(1_000_000, seed=3)
     hub.files = {
         "config.json": CONFIG,

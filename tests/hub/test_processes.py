@@ -67,10 +67,10 @@ def test_two_processes_fetch_one_file_once(content: Content, tmp_path: Path) -> 
     """The second waits for the first, and finds the file: every byte is sent once."""
     with running(Hub({NAME: content})) as hub:
         with _child(content, hub.url, tmp_path / "c") as one, _child(content, hub.url, tmp_path / "c") as two:
-            told = {json.loads(child.communicate(timeout=60)[0])["path"] for child in (one, two)}
+            answer = {json.loads(child.communicate(timeout=60)[0])["path"] for child in (one, two)}
 
         assert [(0, content.size)] == hub.served
-    assert len(told) == 1
+    assert len(answer) == 1
 
 
 @pytest.mark.thorough
@@ -86,13 +86,13 @@ def test_a_large_file_takes_little_memory(tmp_path: Path, report: Report) -> Non
             while child.poll() is None:
                 most = max(most, _resident(process))
                 time.sleep(0.02)
-            told = json.loads(child.communicate()[0])
+            answer = json.loads(child.communicate()[0])
 
         assert large.size == sum(end - begin for begin, end in hub.served)
-    print(f"download of {LARGE / 1e6:.0f} MB: {told['peak_kb'] / 1e3:.0f} MB resident at most")
+    print(f"download of {LARGE / 1e6:.0f} MB: {answer['peak_kb'] / 1e3:.0f} MB resident at most")
     assert 0 < most < MOST
-    assert told["peak_kb"] * 1024 < MOST
-    assert large.sha256 == _sha256(Path(told["path"]))
+    assert answer["peak_kb"] * 1024 < MOST
+    assert large.sha256 == _sha256(Path(answer["path"]))
     assert fetch(entry(large), Source(None, True, tmp_path / "cache"), report).already
 
 

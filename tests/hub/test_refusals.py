@@ -56,12 +56,12 @@ def test_a_hub_that_is_not_there_leaves_four_ways_on(
     with pytest.raises(HubUnreachable) as error:
         fetch(entry(content), Source(nowhere, False, tmp_path), report, wait)
 
-    told = f"{error.value.message}\n{error.value.advice}"
-    assert waits == [1]  # told after a second
+    text = f"{error.value.message}\n{error.value.advice}"
+    assert waits == [1]  # reported after a second
     assert error.value.exit_code == 5
-    assert len(told.splitlines()) < 15
+    assert len(text.splitlines()) < 15
     named = (nowhere, "refused", NAME, content.sha256, "--endpoint", "HF_ENDPOINT", "model import", "make demo")
-    assert [name for name in named if name not in told] == []
+    assert [name for name in named if name not in text] == []
 
 
 def test_offline_without_the_file_asks_nobody(content: Content, hub: Hub, source: Source, report: Report) -> None:
@@ -83,7 +83,7 @@ def test_offline_with_the_file_it_is_taken(content: Content, hub: Hub, source: S
 
 
 @pytest.mark.parametrize("proxy", ["nonsense://127.0.0.1:1", "http://127.0.0.1:1"])
-def test_a_proxy_that_cannot_be_used_is_told(refused: Refused, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+def test_a_proxy_that_cannot_be_used_is_reported(refused: Refused, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     """A proxy of no known kind, or one that does not answer, ends it with the ways on and no traceback."""
     monkeypatch.setenv("ALL_PROXY", proxy)
 
@@ -147,7 +147,7 @@ def test_a_hub_that_is_busy_is_waited_for(
 
 
 def test_a_hub_that_asks_for_an_hour_is_not_waited_for(hub: Hub, refused: Refused, waits: list[float]) -> None:
-    """429 with more seconds than anybody sits through: told at once, with the token that helps."""
+    """429 with more seconds than anybody sits through: reported at once, with the token that helps."""
     hub.refusals.append((429, {"Retry_After": "3600"}))
 
     error = refused()
@@ -158,7 +158,7 @@ def test_a_hub_that_asks_for_an_hour_is_not_waited_for(hub: Hub, refused: Refuse
 
 
 def test_a_request_that_the_hub_does_not_understand_is_not_repeated(hub: Hub, refused: Refused) -> None:
-    """400, as of a mirror that is none: told with its status, at once."""
+    """400, as of a mirror that is none: reported with its status, at once."""
     hub.refusals.append((400, {}))
 
     assert "answered 400 Bad Request" in refused().message
@@ -166,7 +166,7 @@ def test_a_request_that_the_hub_does_not_understand_is_not_repeated(hub: Hub, re
 
 
 def test_a_hub_that_stays_broken_is_given_up(hub: Hub, refused: Refused, waits: list[float]) -> None:
-    """Six times 502: told with the status and the ways on, after pauses that grow."""
+    """Six times 502: reported with the status and the ways on, after pauses that grow."""
     hub.refusals = deque([(502, {})] * 6)
 
     error = refused()
@@ -177,7 +177,7 @@ def test_a_hub_that_stays_broken_is_given_up(hub: Hub, refused: Refused, waits: 
     assert waits == [1, 2, 4, 8, 8]
 
 
-def test_a_disk_without_room_is_told_before_the_first_byte(
+def test_a_disk_without_room_is_reported_before_the_first_byte(
     hub: Hub, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A nearly full disk: how much is free, how much is needed; no request is made."""
@@ -192,7 +192,7 @@ def test_a_disk_without_room_is_told_before_the_first_byte(
     assert hub.asked == []
 
 
-def test_a_disk_that_fills_up_meanwhile_is_told(content: Content, source: Source, refused: Refused) -> None:
+def test_a_disk_that_fills_up_meanwhile_is_reported(content: Content, source: Source, refused: Refused) -> None:
     """The kernel's own ENOSPC, of /dev/full, is the same error and not a traceback."""
     partial = slot(source.folder, wanted(entry(content))).partial
     partial.parent.mkdir(parents=True)
@@ -255,13 +255,13 @@ def test_the_default_cache_is_the_librarys(environ: dict[str, str]) -> None:
     """With the same environment, huggingface_hub means the same folder."""
     environ = {"HOME": "/home/someone", **environ}
     script = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
-    told = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
+    output = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
 
-    assert told.stdout.strip() == str(source_of(HubSettings(), environ).cache).replace("~", "/home/someone")
+    assert output.stdout.strip() == str(source_of(HubSettings(), environ).cache).replace("~", "/home/someone")
 
 
 def test_no_token_of_another_tool_is_sent() -> None:
-    """Without HF_TOKEN the library is told to send none, whatever lies in its folder."""
+    """Without HF_TOKEN the library is asked to send none, whatever lies in its folder."""
     assert False is token({})
     assert token({"HF_TOKEN": " hf_x\n"}) == "hf_x"
 

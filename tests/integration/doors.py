@@ -14,7 +14,7 @@ from embedstack.vectors.mrl import Vectors
 
 @dataclass(frozen=True)
 class Refused:
-    """An error as a door told it."""
+    """An error as a door reported it."""
 
     status: int
     code: str

@@ -91,9 +91,11 @@ def test_what_a_bridge_refuses_it_takes_with_what_is_advised(stacks: Stacks, mon
     own += ("--set", "engine.model=demo", "--set", "engine.context=4096")
     small = ("limits.texts=2", "limits.text_bytes=1000", "limits.body_bytes=4096", f"engine.url={NOWHERE}")
     with bridge(*own, *(word for one in small for word in ("--set", one)), wait_ready=False) as lost:
-        lost.wait_told()
-        told = _answer(lost.url, ["x"]).text
-        settings = [f"{Said(4, told).advised('Start it, or correct engine.url').setting('engine.url')}={_real(stacks)}"]
+        lost.wait_state()
+        reported = _answer(lost.url, ["x"]).text
+        settings = [
+            f"{Said(4, reported).advised('Start it, or correct engine.url').setting('engine.url')}={_real(stacks)}"
+        ]
         for texts, headers, key, fragment, value in _ASKED:
             answer = _answer(lost.url, texts, **headers)
             settings.append(f"{Said(answer.status_code, answer.text).advised(fragment).setting(key)}={value}")

@@ -1,6 +1,6 @@
 """Engines that answer wrongly, late or not at all: a bounded retry or a clear error, and never a wrong vector.
 
-Each test says which calls the engine gets: `sizes` has the number of texts of each; 0 is Ollama told to unload.
+Each test says which calls the engine gets: `sizes` has the number of texts of each; 0 is Ollama asked to unload.
 """
 
 import asyncio
@@ -134,7 +134,7 @@ def test_a_cut_that_would_leave_nothing_is_refused(front: Front) -> None:
 
 
 @pytest.mark.parametrize("fault", BAD_ROWS)
-def test_openai_rows_that_cannot_be_told_apart_are_refused(openai: Front, fault: Fault) -> None:
+def test_openai_rows_that_cannot_be_distinguished_are_refused(openai: Front, fault: Fault) -> None:
     """An index missing or out of range, or base64 of no whole numbers: nothing of it is handed out."""
     openai.upstream.play(then=fault)
     assert_error(openai.ask(), 502, "engine_answer_invalid")
@@ -192,7 +192,7 @@ def test_an_openai_engine_may_say_busy_with_429(openai: Front) -> None:
 
 
 def test_an_engine_that_stays_busy_is_a_503_with_a_time(front: Front) -> None:
-    """Three tries in all, then the client is told when to come back."""
+    """Three tries in all, then the client is informed when to come back."""
     front.upstream.play(then=faults.busy)
     response = front.ask()
     assert_error(response, 503, "engine_busy")
@@ -434,6 +434,6 @@ def test_an_engine_that_accepts_no_connection_is_said_to_be_away() -> None:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         settings = ("model.id=demo", "engine.kind=openai", f"engine.url={url}", "engine.connect_timeout=0.2")
         with bridge(*(f"--set={setting}" for setting in settings), wait_ready=False) as running:
-            assert "no connection within 0.2 s" in running.wait_told()["backends"][0]["reason"]
+            assert "no connection within 0.2 s" in running.wait_state()["backends"][0]["reason"]
             response = running.post("/api/embed", {"model": "demo", "input": "x"})
             assert "no connection within 0.2 s" in assert_error(response, 503, "engine_not_ready")

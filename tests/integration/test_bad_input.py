@@ -192,7 +192,7 @@ def test_an_empty_text_is_a_text(small: Bridge) -> None:
 
 
 @pytest.mark.parametrize("door", [EMBED, OPENAI, BARE], ids=name)
-def test_a_cut_is_asked_for_and_told(small: Bridge, demo: DemoFiles, door: Door) -> None:
+def test_a_cut_is_asked_for_and_reported(small: Bridge, demo: DemoFiles, door: Door) -> None:
     """With `truncate: true` the vector is that of the head that fits, and a header names the texts that were cut."""
     words = " ".join(f"word{n}" for n in range(200))
     tokenizer = Tokenizer.from_file(str(demo.hf / "tokenizer.json"))
@@ -278,7 +278,7 @@ def test_a_text_that_just_fits_is_whole(small: Bridge) -> None:
 
 
 def test_many_cut_texts_do_not_burst_the_header(small: Bridge) -> None:
-    """Proxies refuse long headers: past fifty the number is told instead; /metrics counts every one."""
+    """Proxies refuse long headers: past fifty the number is reported instead; /metrics counts every one."""
 
     def counted() -> float:
         lines = requests.get(f"{small.url}/metrics", timeout=60).text.splitlines()
@@ -288,13 +288,13 @@ def test_many_cut_texts_do_not_burst_the_header(small: Bridge) -> None:
     response = send(small, EMBED, EMBED.body(["7" * (LIMIT + 1)] * 51, truncate=True, dimensions=32))
 
     assert response.status_code == 200
-    told = response.headers["X-Embed-Truncated"]
-    assert told == ",".join(map(str, range(50))) + ", ... 51 in all"
+    reported = response.headers["X-Embed-Truncated"]
+    assert reported == ",".join(map(str, range(50))) + ", ... 51 in all"
     assert counted() == before + 51
 
 
-def test_options_that_are_not_obeyed_are_told(small: Bridge) -> None:
-    """They would have made Ollama load the model anew; what a preload asks for is told as well."""
+def test_options_that_are_not_obeyed_are_reported(small: Bridge) -> None:
+    """They would have made Ollama load the model anew; what a preload asks for is reported as well."""
     options = {"num_ctx": 100_000, "num_batch": 1, "temperature": 0.5, "num_gpu": None}
     for door in EMBEDDING:
         for text in ("x", "") if door in (EMBED, LEGACY) else ("x",):
@@ -393,9 +393,9 @@ def answers(bridge: Bridge, *writes: bytes) -> list[tuple[int, bytes]]:
         received = b"".join(iter(lambda: connection.recv(65536), b""))
     found = []
     while received:
-        told, _, received = received.partition(b"\r\n\r\n")
-        length = int(told.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        found.append((int(told.split()[1]), received[:length]))
+        reported, _, received = received.partition(b"\r\n\r\n")
+        length = int(reported.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        found.append((int(reported.split()[1]), received[:length]))
         received = received[length:]
     return found
 

@@ -24,9 +24,9 @@ def test_what_is_kept_is_counted_and_forgotten() -> None:
     """Three texts are three vectors in memory; after `clear` there is none, and a text is computed anew."""
     with bridge("--demo", "--set", "engine.threads=1", cached=True) as running:
         running.embed("one", "two", "three", "one")
-        told = json.loads(run("stats", "--url", running.url, "--json").stdout)
-        assert told["data"]["memory_entries"] == 3
-        assert told["data"]["disk"]["state"] == "on"
+        reply = json.loads(run("stats", "--url", running.url, "--json").stdout)
+        assert reply["data"]["memory_entries"] == 3
+        assert reply["data"]["disk"]["state"] == "on"
         assert "3 vectors" in run("stats", "--url", running.url).stdout
 
         cleared = json.loads(run("clear", "--url", running.url, "--json").stdout)

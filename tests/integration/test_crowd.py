@@ -56,7 +56,7 @@ def test_thousands_at_once_are_all_answered(demo: DemoFiles) -> None:
 
 @pytest.mark.thorough
 def test_thousands_at_once_outlive_their_engine(demo: DemoFiles) -> None:
-    """The same with 2,500 texts, and the engine killed twice in the middle: nobody is told."""
+    """The same with 2,500 texts, and the engine killed twice in the middle: nobody is informed."""
 
     async def go(running: Bridge) -> list[Reply]:
         crowd = asyncio.create_task(Crowd(running.url).ask_all(texts(CROWD), input_type="document"))

@@ -44,7 +44,7 @@ def test_a_tokenizer_that_contradicts_itself_keeps_the_engine_out(demo: DemoFile
 
     own = ("--gguf", str(path), "--set", "engine.threads=1", "--set", "model.id=demo", "--set", "model.precision=f16")
     with bridge(*own, wait_ready=False) as damaged:
-        state = damaged.wait_told()
+        state = damaged.wait_state()
         answers = [damaged.post("/api/embed", {"model": "demo", "input": text}) for text in ("short", BEYOND)]
         said = damaged.log.read_text()
 

@@ -57,7 +57,7 @@ def test_the_question_is_shown_as_the_engine_gets_it(guided: Guided) -> None:
     assert guided.rendered == f"Instruct: {task}\nQuery:公司年假政策有哪些?"
 
 
-def test_a_refusal_of_the_bridge_is_told_with_its_words(bridge: Bridge) -> None:
+def test_a_refusal_of_the_bridge_is_reported_with_its_words(bridge: Bridge) -> None:
     """What the bridge answers is part of the error, so that it can be acted on."""
     with pytest.raises(BridgeRefused, match=r"404 to /api/embed: .*no-such-model"):
         BridgeClient(bridge.url).embed(["x"], model="no-such-model", dimensions=32)
@@ -96,8 +96,8 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
         text=True,
     )
     try:
-        told = _until(demo, "curl ")
-        curl = shlex.split(told[-1])
+        reported = _until(demo, "curl ")
+        curl = shlex.split(reported[-1])
         body = curl[curl.index("-d") + 1]
         answer = requests.post(f"http://{curl[1]}", data=body, timeout=30)
         second = subprocess.run([EMBEDSTACK, "demo", "--port", str(port), "--json"], capture_output=True, check=False)
@@ -108,7 +108,7 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
         demo.wait()
 
     assert [len(vector) for vector in answer.json()["embeddings"]] == [32]
-    assert told[told.index(next(line for line in told if "paragraph" in line)) + 1].startswith(
+    assert reported[reported.index(next(line for line in reported if "paragraph" in line)) + 1].startswith(
         "员工每年享有十五天带薪休假"
     )
     refusal = json.loads(second.stdout)["error"]

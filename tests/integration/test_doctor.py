@@ -18,7 +18,7 @@ from tests.engines.locate import locate
 from tests.engines.process import Running
 from tests.engines.run import ollama_create, ollama_server
 from tests.stacks import EMBEDDED, Stacks
-from tests.unit.deploy.doctor.stacks import CARD, planned, told
+from tests.unit.deploy.doctor.stacks import CARD, planned, reported
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +54,14 @@ def test_a_model_on_the_cpu_is_seen_where_there_is_a_gpu(served: Running) -> Non
 
     assert seen is not None
     assert [model.name for model in seen.loaded] == ["demo:latest"]
-    assert told(gpu.check_loaded(planned(), Gpus((CARD,)), seen.loaded)) == [("CPU-FALLBACK", "warning")]
-    assert told(gpu.check_loaded(planned(), Gpus(), seen.loaded)) == []
+    assert reported(gpu.check_loaded(planned(), Gpus((CARD,)), seen.loaded)) == [("CPU-FALLBACK", "warning")]
+    assert reported(gpu.check_loaded(planned(), Gpus(), seen.loaded)) == []
 
 
 @pytest.mark.needs("ollama")
 def test_a_whole_ollama_has_no_finding() -> None:
     """As the engines' recipe installs it, with its llama-server."""
-    assert told(engines.check_ollama(ollama.installed(_program()))) == []
+    assert reported(engines.check_ollama(ollama.installed(_program()))) == []
 
 
 @pytest.mark.needs("ollama")
@@ -83,6 +83,6 @@ def test_a_bridge_is_taken_for_no_ollama(stacks: Stacks) -> None:
     held = ports.look("ollama", "ports.ollama", int(url.rpartition(":")[2]))
 
     assert seen is not None
-    assert told(engines.check_ollama(seen)) == [("OLLAMA-IS-BRIDGE", "blocker")]
+    assert reported(engines.check_ollama(seen)) == [("OLLAMA-IS-BRIDGE", "blocker")]
     assert held is not None
-    assert told(ports.check(held, Native())) == [("PORT-TAKEN", "blocker")]
+    assert reported(ports.check(held, Native())) == [("PORT-TAKEN", "blocker")]

@@ -100,5 +100,5 @@ def _embedded(bridge: Bridge, path: str, model: str, **fields: str) -> list[list
 
 
 def trace(bridge: Bridge, *, after: int) -> dict[str, Any]:
-    told: dict[str, Any] = requests.get(f"{bridge.url}/v1/trace?after={after}", timeout=60).json()
-    return told
+    answer: dict[str, Any] = requests.get(f"{bridge.url}/v1/trace?after={after}", timeout=60).json()
+    return answer

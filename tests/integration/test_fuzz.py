@@ -211,7 +211,7 @@ def test_nothing_but_this_machine_is_fuzzed() -> None:
         asyncio.run(wire.exchange("http://example.org:80", tried))
 
 
-def test_answers_are_told_apart_on_one_connection() -> None:
+def test_answers_are_distinguished_on_one_connection() -> None:
     """Interim ones, chunks, one without a body, and what has not come whole."""
     data = (
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
@@ -236,6 +236,6 @@ def test_a_short_run_ends_clean(tmp_path: Path, capsys: pytest.CaptureFixture[st
     """The command as `make fuzz` runs it: every kind is tried, nothing is found, exit status 0."""
     assert main(["--minutes", "0.3", "--seed", "5", "--json", "--folder", str(tmp_path)]) == 0
 
-    told = json.loads(capsys.readouterr().out)
-    assert told["findings"] == []
-    assert {*frames.KINDS, "gguf header", "safetensors", "yaml", "secrets", "plan"} <= set(told["tries"])
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["findings"] == []
+    assert {*frames.KINDS, "gguf header", "safetensors", "yaml", "secrets", "plan"} <= set(answer["tries"])

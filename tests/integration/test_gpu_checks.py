@@ -25,10 +25,10 @@ def checked(*arguments: str, url: str | None) -> subprocess.CompletedProcess[str
         for name, value in os.environ.items()
         if not name.startswith(("EMBEDSTACK_", "GPU_SMOKE_", "PYTEST"))
     }
-    told = {"GPU_SMOKE_URL": url, "GPU_SMOKE_MODEL": "demo"} if url else {}
+    message = {"GPU_SMOKE_URL": url, "GPU_SMOKE_MODEL": "demo"} if url else {}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env={**environment, **told}, capture_output=True, text=True, timeout=240, check=False
+        command, cwd=ROOT, env={**environment, **message}, capture_output=True, text=True, timeout=240, check=False
     )
 
 

@@ -1,4 +1,4 @@
-"""The bridge is told what an index was made with, and answers nobody in another one."""
+"""The bridge knows what an index was made with, and answers nobody in another one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def running() -> Iterator[Bridge]:
 
 @pytest.fixture
 def api(running: Bridge) -> Iterator[BridgeApi]:
-    """As the toolkit asks it; what it was told to expect is forgotten afterwards."""
+    """As the toolkit asks it; what it was set to expect is forgotten afterwards."""
     with BridgeApi(running.url, None) as asked:
         yield asked
         asked.expect(None, None)
@@ -58,8 +58,8 @@ def test_another_index_is_refused(running: Bridge, api: BridgeApi, path: str) ->
     if path == "/v1/embeddings":
         assert error["code"] == "index_mismatch"
         error = error["message"]
-    for told in ("1024 dimensions", "2560 dimensions", "name back to demo@1024", "embedstack webui reindex"):
-        assert told in error
+    for reported in ("1024 dimensions", "2560 dimensions", "name back to demo@1024", "embedstack webui reindex"):
+        assert reported in error
 
 
 @pytest.mark.parametrize("path", DOORS)
@@ -96,7 +96,7 @@ def test_what_is_no_fingerprint_is_not_expected(running: Bridge, api: BridgeApi,
 
 
 def test_the_expectation_outlives_the_bridge(tmp_path: Path) -> None:
-    """Kept in a file of its user's alone, and told again in full; clearing the cache keeps it, null forgets it."""
+    """Kept in a file of its user's alone, and reported again in full; clearing the cache keeps it, null forgets it."""
     folder = ("--set", f"cache.folder={tmp_path}", "--set", "cache.disk=64 MiB")
     with bridge(*DEMO, *folder) as first, BridgeApi(first.url, None) as api:
         api.expect(api.index("demo@1024").fingerprint, "demo@1024")

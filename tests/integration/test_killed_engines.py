@@ -192,7 +192,7 @@ def alive(pid: int) -> bool:
 
 
 def exit_status(running: Bridge) -> int:
-    """The exit status of a bridge that was told to end; negative for a signal."""
+    """The exit status of a bridge that was asked to end; negative for a signal."""
     ended: list[int] = []
 
     def has_ended() -> bool:

@@ -26,7 +26,7 @@ def _refused(*words: str) -> str:
     return said[0]
 
 
-def test_a_taken_port_is_told_and_the_one_that_is_advised_works() -> None:
+def test_a_taken_port_is_reported_and_the_one_that_is_advised_works() -> None:
     """Not the operating system's number for it: the address, why, how to find who has it, and a port that is free."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -48,7 +48,7 @@ def test_a_taken_port_is_told_and_the_one_that_is_advised_works() -> None:
         ("no-such-host.invalid:11435", "nobody knows that name"),
     ],
 )
-def test_an_address_of_elsewhere_is_told(given: str, why: str) -> None:
+def test_an_address_of_elsewhere_is_reported(given: str, why: str) -> None:
     """Which one, and one that works."""
     said = _refused("--listen", given)
     if "`" in said:
@@ -70,7 +70,7 @@ def test_a_port_that_is_none_is_a_setting_that_cannot_be_used(given: str) -> Non
     assert "Traceback" not in done.stderr
 
 
-def test_a_privileged_port_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_privileged_port_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """With one that every user may have."""
 
     def refused(*_: object) -> socket.socket:

@@ -44,13 +44,13 @@ def test_a_bridge_that_runs_is_measured(random_fixture: RandomFixture, tmp_path:
     catalogue = ("--set", f"model.catalog={own}")
     with bridge("--gguf", str(random_fixture.gguf), *catalogue, "--set", "model.id=random") as found:
         at = (*catalogue, "--set", f"ports.bridge={urlsplit(found.url).port}")
-        told, silent = _advice(*at), _advice(*at, "--no-measure")
-    rows = {(file["model"], file["precision"]): file for file in told["files"]}
+        reported, silent = _advice(*at), _advice(*at, "--no-measure")
+    rows = {(file["model"], file["precision"]): file for file in reported["files"]}
     mine, other = rows["random", "f16"], rows["qwen3-embedding:0.6b", "Q8_0"]
 
     assert (mine["speed"], other["speed"]) == ("measured", "estimated")
     assert other["tokens_per_second"] == pytest.approx(mine["tokens_per_second"] * 100_000_000 / 595_776_512)
-    assert told["measured"].startswith("random (f16) at http://127.0.0.1:")
+    assert reported["measured"].startswith("random (f16) at http://127.0.0.1:")
     assert silent["measured"] == ""
     assert {file["speed"] for file in silent["files"]} == {"unknown"}
 

@@ -1,4 +1,4 @@
-"""The real Ollama without the llama-server that it needs: seen before it is started, and told where it runs already."""
+"""The real Ollama without the llama-server that it needs: found before it is started, and if it runs already."""
 
 import os
 import shutil

@@ -154,7 +154,7 @@ def test_create_tells_its_stages(server: Ollama, demo: DemoFiles) -> None:
     assert parts[-1] == Progress("success", None, None)
 
 
-def test_an_error_of_create_is_told_in_its_words(server: Ollama) -> None:
+def test_an_error_of_create_is_reported_in_its_words(server: Ollama) -> None:
     """An error that comes inside the stream, under status 200, ends the creation."""
     with pytest.raises(EngineRefused, match=r"refused to create made: .*no such file"):
         list(server.create("made", files={"a.gguf": f"sha256:{'1' * 64}"}, parameters={}))
@@ -206,10 +206,10 @@ def test_the_verbs(server: Ollama, demo: DemoFiles, tmp_path: Path) -> None:
     assert (shown.ollama.same, shown.ollama.num_ctx, shown.ollama.on_gpu) == (True, "512", 0)
     assert shown.ollama.loaded > 0
     console = Console(width=120)
-    with console.capture() as told:
+    with console.capture() as reported:
         console.print(done, shown)
-    assert "demo created in the Ollama" in told.get()
-    assert "the very file" in told.get()
+    assert "demo created in the Ollama" in reported.get()
+    assert "the very file" in reported.get()
     model_remove.remove_model("demo", server.url)
     assert show.show("demo", None, server.url).ollama is None
     with pytest.raises(InvalidModel, match="There is no demo in the Ollama"):

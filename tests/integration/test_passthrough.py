@@ -223,18 +223,18 @@ def test_what_ollama_refuses_is_passed_on() -> None:
         answers = {path: running.post(path, ASKED) for path in CHAT}
 
     assert {answer.status_code for answer in answers.values()} == {404}
-    told = {path: answer.json()["error"] for path, answer in answers.items()}
-    assert told.pop("/v1/chat/completions")["message"] == "model 'gone' not found"
-    assert set(told.values()) == {"model 'gone' not found"}
+    reply = {path: answer.json()["error"] for path, answer in answers.items()}
+    assert reply.pop("/v1/chat/completions")["message"] == "model 'gone' not found"
+    assert set(reply.values()) == {"model 'gone' not found"}
 
 
 def test_an_ollama_that_is_away_is_said() -> None:
     """503, in the door's shape; what is ours is listed all the same."""
     with before(f"http://127.0.0.1:{free_port()}/v1/") as running:
-        told = [refusal(running.post(path, ASKED), openai=path.startswith("/v1/")) for path in CHAT]
+        lines = [refusal(running.post(path, ASKED), openai=path.startswith("/v1/")) for path in CHAT]
         tags = requests.get(f"{running.url}/api/tags", timeout=WITHIN).json()
 
-    assert {(refused.status, refused.code) for refused in told} == {(503, "engine_down")}
+    assert {(refused.status, refused.code) for refused in lines} == {(503, "engine_down")}
     assert [entry["name"] for entry in tags["models"]][:2] == ["demo:stand-in", "demo:latest"]
 
 
@@ -242,11 +242,11 @@ def test_an_upstream_that_says_nothing_is_given_up() -> None:
     """After `passthrough.silence`."""
     upstream = Endless(silent=True)
     with chatting(upstream, "passthrough.silence=0.3") as running:
-        told = refusal(running.post("/api/chat", ASKED), openai=False)
+        reported = refusal(running.post("/api/chat", ASKED), openai=False)
         assert upstream.left.wait(WITHIN)
 
-    assert (told.status, told.code) == (504, "engine_timeout")
-    assert "0.3 s" in told.message
+    assert (reported.status, reported.code) == (504, "engine_timeout")
+    assert "0.3 s" in reported.message
 
 
 @pytest.mark.parametrize(("method", "path"), MANAGING)
@@ -282,10 +282,10 @@ def test_what_chats_is_listed_after_what_embeds(chat: tuple[Bridge, Chat]) -> No
 def test_without_the_setting_there_is_no_chat() -> None:
     """And the answer names the setting."""
     with bridge("--upstream", f"http://127.0.0.1:{free_port()}", "--set", "model.id=demo", wait_ready=False) as running:
-        told = [refusal(running.post(path, ASKED), openai=path.startswith("/v1/")) for path in CHAT]
+        lines = [refusal(running.post(path, ASKED), openai=path.startswith("/v1/")) for path in CHAT]
 
-    assert {(refused.status, refused.code) for refused in told} == {(404, "not_found")}
-    assert all("passthrough.ollama" in refused.message for refused in told)
+    assert {(refused.status, refused.code) for refused in lines} == {(404, "not_found")}
+    assert all("passthrough.ollama" in refused.message for refused in lines)
 
 
 @pytest.mark.needs("ollama")

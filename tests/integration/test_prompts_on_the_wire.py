@@ -420,7 +420,7 @@ def test_an_empty_query_is_its_instruction(plain: Wire) -> None:
     assert utf8(QUERY, QUERY + "x") == plain.sent("", "x", input_type="query")
 
 
-def test_special_tokens_are_kept_unless_told_otherwise(plain: Wire) -> None:
+def test_special_tokens_are_kept_by_default(plain: Wire) -> None:
     """They are what Qwen's tokenizer makes of them, as everywhere else."""
     text = "a<|endoftext|>b<|im_start|>"
     assert utf8(text) == plain.sent(text)

@@ -32,7 +32,7 @@ def away() -> Iterator[Bridge]:
     """A bridge whose engine is not there."""
     url = f"http://127.0.0.1:{free_port()}"
     with start("--upstream", url, "--set", "engine.kind=ollama", "--set", "model.id=demo", wait_ready=False) as running:
-        running.wait_told()
+        running.wait_state()
         yield running
 
 
@@ -69,12 +69,12 @@ def test_render_tells_role_and_source(
     bridge: Bridge, fields: dict[str, Any], header: str | None, expected: tuple[object, ...]
 ) -> None:
     """Which role and task, whose instruction, who said so, how many dimensions, and the very text."""
-    told = render(bridge, "公司年假", {"X-Embed-Task": header} if header else None, **fields)
+    reported = render(bridge, "公司年假", {"X-Embed-Task": header} if header else None, **fields)
 
     role, task, instruction, source, dimensions = expected
     prefix = f"Instruct: {instruction}\nQuery:" if instruction else ""
     text = prefix + "公司年假"
-    assert told == {
+    assert reported == {
         "model": fields.get("model", "demo"),
         "role": role,
         "task": task,
@@ -98,9 +98,9 @@ def test_what_is_rendered_is_what_is_embedded(bridge: Bridge, door: Door, fields
 
 def test_render_counts_bytes_and_says_what_may_not_fit(bridge: Bridge) -> None:
     """Within the limit in bytes a text surely fits; beyond it, only counting could tell, which render does not do."""
-    told = render(bridge, ["年" * 2730, "年" * 2731, "x" * 8190, "x" * 8191, ""])["texts"]
+    reported = render(bridge, ["年" * 2730, "年" * 2731, "x" * 8190, "x" * 8191, ""])["texts"]
 
-    assert [(one["bytes"], one["surely_fits"]) for one in told] == [
+    assert [(one["bytes"], one["surely_fits"]) for one in reported] == [
         (8190, True),
         (8193, False),
         (8190, True),
@@ -113,18 +113,18 @@ def test_render_of_nothing_still_tells_the_role(bridge: Bridge) -> None:
     """To see what an alias or a header means, no text is needed."""
     nothings: tuple[object, ...] = (None, "", [])
     for nothing in nothings:
-        told = render(bridge, nothing, model="demo@query")
+        reported = render(bridge, nothing, model="demo@query")
 
-        assert (told["role"], told["texts"]) == ("query", [])
+        assert (reported["role"], reported["texts"]) == ("query", [])
 
 
 def test_render_needs_no_engine(away: Bridge) -> None:
     """Prompts can be looked at before anything is installed; the limit is the engine's and not known yet."""
-    told = render(away, "x", input_type="query")
+    reported = render(away, "x", input_type="query")
 
-    assert (told["role"], told["limit_tokens"]) == ("query", None)
+    assert (reported["role"], reported["limit_tokens"]) == ("query", None)
     text = {"text": f"Instruct: {WEB_SEARCH}\nQuery:x", "bytes": 92, "surely_fits": None, "corrected": False}
-    assert told["texts"] == [text]
+    assert reported["texts"] == [text]
 
 
 # --- alive, ready, measured -------------------------------------------------------------------------------------------
@@ -134,11 +134,11 @@ def test_a_serving_bridge_is_alive_and_ready(bridge: Bridge) -> None:
     """With what it serves and every check that its engine has passed."""
     assert get(bridge, "/healthz").json() == {"status": "ok", "version": __version__}
     answer = get(bridge, "/readyz")
-    told = answer.json()
-    (backend,) = told["backends"]
+    reply = answer.json()
+    (backend,) = reply["backends"]
 
-    assert (answer.status_code, told["ready"], told["model"], told["precision"]) == (200, True, "demo", "f16")
-    assert "stand-in" in told["note"]
+    assert (answer.status_code, reply["ready"], reply["model"], reply["precision"]) == (200, True, "demo", "f16")
+    assert "stand-in" in reply["note"]
     assert (backend["ready"], backend["reason"], backend["next"]) == (True, None, None)
     assert (backend["engine"], backend["engine_model"]) == ("embedded", "demo")
     assert {"token counts", "unit norm", "single = batch", "base64 = float"} <= {c["check"] for c in backend["checks"]}
@@ -157,7 +157,7 @@ def test_a_bridge_without_its_engine_is_alive_and_says_why_it_is_not_ready(away:
 
 
 @pytest.mark.parametrize("door", EMBEDDING, ids=name)
-def test_without_its_engine_a_request_is_told_to_come_back(away: Bridge, door: Door) -> None:
+def test_without_its_engine_a_request_is_asked_to_come_back(away: Bridge, door: Door) -> None:
     """In the door's shape, with a time; a preload too, since it would have been a lie to say that it is done."""
     for text in ("x", "") if door.path.startswith("/api") else ("x",):
         response = away.post(door.path, door.body(text))
@@ -365,11 +365,11 @@ def test_every_list_tells_what_its_names_give(cut: Bridge) -> None:
         get(cut, path).json()[key]
         for path, key in (("/api/tags", "models"), ("/v1/models", "data"), ("/api/ps", "models"))
     )
-    told = {entry["name"]: entry["details"]["embedding_length"] for entry in [*tags, loaded]}
-    told |= {entry["id"]: entry["dimensions"] for entry in listed}
+    fields = {entry["name"]: entry["details"]["embedding_length"] for entry in [*tags, loaded]}
+    fields |= {entry["id"]: entry["dimensions"] for entry in listed}
 
-    assert told == {name: len(cut.embed("x", model=name)[0]) for name in told}
-    assert {512, 64, 1024, 256} == set(told.values())
+    assert fields == {name: len(cut.embed("x", model=name)[0]) for name in fields}
+    assert {512, 64, 1024, 256} == set(fields.values())
     assert {entry["details"]["context_length"] for entry in [*tags, loaded]} == {256}
 
 
@@ -416,15 +416,15 @@ def test_one_model_by_its_name(bridge: Bridge, model: str, encode: Callable[[str
         ("POST", "/nothing", False, "/v1"),
     ],
 )
-def test_a_wrong_base_url_is_told_the_right_one(
+def test_a_wrong_base_url_is_answered_with_the_right_one(
     bridge: Bridge, method: str, path: str, openai: bool, base: str
 ) -> None:
     """A 404 in the shape that the client reads, with the URL to set, at the address that was asked."""
     answer = requests.request(method, bridge.url + path, json={"model": "demo", "input": "x"}, timeout=60)
-    told = refusal(answer, openai=openai)
+    reported = refusal(answer, openai=openai)
 
-    assert (told.status, told.code) == (404, "not_found")
-    assert re.search(rf"{re.escape(bridge.url + base)}[:.,]", told.message)
+    assert (reported.status, reported.code) == (404, "not_found")
+    assert re.search(rf"{re.escape(bridge.url + base)}[:.,]", reported.message)
 
 
 @pytest.mark.parametrize(

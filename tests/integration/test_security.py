@@ -335,8 +335,8 @@ def test_no_answer_tells_a_key(guarded: Bridge) -> None:
     right = requests.get(guarded.url + "/metrics", headers=with_key(FIRST), timeout=60)
 
     for response in (wrong, right, get(guarded, "/readyz"), get(guarded, "/healthz")):
-        told = response.text + str(response.headers)
-        assert [secret for secret in (*SECRETS, FROM_FILE) if secret in told] == []
+        message = response.text + str(response.headers)
+        assert [secret for secret in (*SECRETS, FROM_FILE) if secret in message] == []
 
 
 def test_the_log_tells_no_text_and_no_line_of_a_clients_making(guarded: Bridge) -> None:
@@ -385,12 +385,12 @@ def test_an_engines_password_stays_between_the_two() -> None:
     arguments = ("--upstream", url, "--set", "model.id=demo", "--set", "log.level=debug")
     for more in (("engine.kind=ollama",), ("engine.kind=openai", "engine.api_key=engine-key-88")):
         with start(*arguments, *(part for setting in more for part in ("--set", setting)), wait_ready=False) as running:
-            running.wait_told()
+            running.wait_state()
             until_refused = requests.get(running.url + "/readyz", timeout=60)
             assert until_refused.status_code == 503
             refused = EMBED.refused(running.post("/api/embed", EMBED.body("x")))
-            told = until_refused.text + refused.message + running.log.read_text(errors="replace")
+            output = until_refused.text + refused.message + running.log.read_text(errors="replace")
 
-        assert "127.0.0.1" in told
-        assert [secret for secret in ("password-42", "engine-key-88") if secret in told] == []
-        assert "Traceback" not in told
+        assert "127.0.0.1" in output
+        assert [secret for secret in ("password-42", "engine-key-88") if secret in output] == []
+        assert "Traceback" not in output

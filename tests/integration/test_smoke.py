@@ -51,7 +51,7 @@ def failed(found: Smoke) -> set[str]:
 
 
 def test_a_right_bridge_passes_every_check(engine: str, stacks: Stacks) -> None:
-    """Whatever engine is behind it: nothing fails, nothing is left out, and its pace is told."""
+    """Whatever engine is behind it: nothing fails, nothing is left out, and its pace is reported."""
     found = smoked(stacks[engine].bridge.url, paced=True)
 
     assert found.passed, found.failed
@@ -95,13 +95,13 @@ def test_a_wrong_bridge_fails_just_the_checks_that_see_it(name: str, cached: Bri
         run.require(found)
 
 
-def test_another_size_is_told_with_what_must_be(cached: Bridge) -> None:
+def test_another_size_is_reported_with_what_must_be(cached: Bridge) -> None:
     """A model of 1024 dimensions behind the name of one of 2560."""
     with wrong_bridge(cached.url, wrongs.other_size) as url:
         found = smoked(url)
 
-    told = {check.name: check for check in found.failed}
-    assert (told["dimensions"].value, told["dimensions"].must) == ("1024", "2560")
+    fields = {check.name: check for check in found.failed}
+    assert (fields["dimensions"].value, fields["dimensions"].must) == ("1024", "2560")
 
 
 def test_every_check_is_failed_by_some_fault() -> None:
@@ -142,7 +142,7 @@ def test_a_key_is_sent_and_its_lack_fails(demo: DemoFiles) -> None:
 
 
 def test_a_model_that_is_not_served_is_named(cached: Bridge) -> None:
-    """A bridge with another model than the one asked for: its own refusal is told."""
+    """A bridge with another model than the one asked for: its own refusal is reported."""
     found = smoked(cached.url, "qwen3-embedding:4b")
 
     assert {"model", "dimensions"} <= failed(found)
@@ -187,10 +187,10 @@ def test_junit_tells_what_failed(cached: Bridge, tmp_path: Path) -> None:
 
 def test_the_proof_is_one_call(engine: str, stacks: Stacks) -> None:
     """How many numbers, of which length, and the first of them."""
-    told = proof(stacks[engine].bridge.url, "demo")
+    reported = proof(stacks[engine].bridge.url, "demo")
 
-    vector = stacks[engine].bridge.embed(told.text)[0]
-    assert told.dimensions == 2560
-    assert abs(told.norm - 1) < 1e-4
-    assert np.allclose(told.first, vector[:4], atol=1e-4)
-    assert "2560 numbers of norm 1.0000" in told.__rich__().plain
+    vector = stacks[engine].bridge.embed(reported.text)[0]
+    assert reported.dimensions == 2560
+    assert abs(reported.norm - 1) < 1e-4
+    assert np.allclose(reported.first, vector[:4], atol=1e-4)
+    assert "2560 numbers of norm 1.0000" in reported.__rich__().plain

@@ -63,7 +63,7 @@ def _run(*arguments: str) -> Result:
     return CliRunner(env={"EMBEDSTACK_KEY": ADMIN, "EMBEDSTACK_HOME": "/nowhere"}).invoke(app, ["trace", *arguments])
 
 
-def test_each_request_is_told(running: Bridge, api: BridgeApi) -> None:
+def test_each_request_is_reported(running: Bridge, api: BridgeApi) -> None:
     """Door, client, role and what said it, texts, tokens, size, cache: of each request, in their order."""
     before = _last(api)
     running.post("/api/embed", {"model": "demo", "input": ["年假"], "input_type": "query"})
@@ -91,8 +91,8 @@ def test_only_so_many_are_kept(running: Bridge, api: BridgeApi) -> None:
     assert len(api.trace(0)) == 5
     last = _last(api)
     headers = {"Authorization": f"Bearer {ADMIN}"}
-    told = requests.get(f"{running.url}/v1/trace?after={last - 3}&limit=2", headers=headers, timeout=10).json()
-    assert ([record["seq"] for record in told["records"]], told["next"]) == ([last - 2, last - 1], last - 1)
+    answer = requests.get(f"{running.url}/v1/trace?after={last - 3}&limit=2", headers=headers, timeout=10).json()
+    assert ([record["seq"] for record in answer["records"]], answer["next"]) == ([last - 2, last - 1], last - 1)
     for query in ("after=x", "limit=-1", "after=9999999999999999"):
         refused = requests.get(f"{running.url}/v1/trace?{query}", headers=headers, timeout=10)
         assert (refused.status_code, refused.headers["X-Embed-Error"]) == (400, "invalid_range")
@@ -105,9 +105,9 @@ def test_a_text_is_never_kept_unasked(running: Bridge) -> None:
     running.post("/api/embed", {"model": "demo", "input": [[SENTENCE]]})
     running.post("/api/embed", {"model": "demo", "input": "x", "input_type": SENTENCE})
 
-    told = requests.get(f"{running.url}/v1/trace", headers={"X-Api-Key": ADMIN}, timeout=10).text
-    assert len(json.loads(told)["records"]) == 5
-    assert SENTENCE not in told
+    reported = requests.get(f"{running.url}/v1/trace", headers={"X-Api-Key": ADMIN}, timeout=10).text
+    assert len(json.loads(reported)["records"]) == 5
+    assert SENTENCE not in reported
     assert SENTENCE not in _run("--url", running.url, "--once").output
 
 
@@ -157,7 +157,7 @@ def test_the_admin_key_opens_what_asks_for_keys() -> None:
 
 
 def test_texts_and_the_line_on_roles(bridge_without_keys: Bridge) -> None:
-    """With `trace.text` their beginning is told; and fifty texts of Open WebUI without a role are one line in the log,
+    """With `trace.text` their beginning is shown; and fifty texts of Open WebUI without a role are one line in the log,
     which the metrics tell too.
     """
     started = bridge_without_keys
@@ -185,10 +185,10 @@ def test_the_command_tells_people_and_scripts(running: Bridge, api: BridgeApi) -
     """A line a request below its head, or one document; a bridge that is not there is an error of the fourth kind."""
     running.post("/api/embed", {"model": "demo", "input": ["年假"], "input_type": "query"})
 
-    told = _run("--url", running.url, "--once", "--last", "1").stdout.splitlines()
-    assert told[0].split()[:4] == ["time", "door", "client", "model"]
+    answer = _run("--url", running.url, "--once", "--last", "1").stdout.splitlines()
+    assert answer[0].split()[:4] == ["time", "door", "client", "model"]
     assert re.search(
-        r"ollama +127\.0\.0\.1 +demo +query +body input_type +1 +\d+ +6 +2560 +(hit|miss) .* 200$", told[1]
+        r"ollama +127\.0\.0\.1 +demo +query +body input_type +1 +\d+ +6 +2560 +(hit|miss) .* 200$", answer[1]
     )
     document = json.loads(_run("--url", running.url, "--once", "--last", "2", "--json").stdout)
     assert [record["seq"] for record in document["data"]["records"]] == [_last(api) - 1, _last(api)]

@@ -28,7 +28,7 @@ TEXTS = [
 ]
 
 # What every answer says of itself; a header that tells of a deviation (something cut or ignored) is none of these.
-TOLD = {"x-embed-cache", "x-embed-fingerprint"}
+ADDED = {"x-embed-cache", "x-embed-fingerprint"}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_api_embed(beside: Beside, body: dict[str, Any]) -> None:
     answers = beside.agree("/api/embed", {"model": "demo", **body})
 
     assert answers.bridge.json()["model"] == answers.ollama.json()["model"]
-    assert {name for name in map(str.lower, answers.bridge.headers) if name.startswith("x-embed")} <= TOLD
+    assert {name for name in map(str.lower, answers.bridge.headers) if name.startswith("x-embed")} <= ADDED
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A bridge that passes chat on, and keeps what it is told."""
+    """A bridge that passes chat on, and keeps what it is given."""
     folder, chat = tmp_path_factory.mktemp("unicode"), Chat()
     with serve(chat) as ollama, requests.Session() as session:
         kept = (f"cache.folder={folder}", "cache.disk=64 MiB", "trace.text=true", "log.format=json", "log.level=debug")

@@ -33,7 +33,7 @@ def test_actionlint_passes_every_workflow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "told"),
+    ("right", "wrong", "reported"),
     [
         (
             "runs-on: [self-hosted, linux, x64, gpu]",
@@ -45,7 +45,7 @@ def test_actionlint_passes_every_workflow() -> None:
         ('cron: "17 3 * * *"', 'cron: "17 3 * * 9"', "cron"),
     ],
 )
-def test_a_mistake_would_be_seen(right: str, wrong: str, told: str, tmp_path: Path) -> None:
+def test_a_mistake_would_be_seen(right: str, wrong: str, reported: str, tmp_path: Path) -> None:
     """One that GitHub would only find at night, or never."""
     text = (ROOT / ".github" / "workflows" / "gpu-smoke.yml").read_text()
     assert right in text
@@ -54,4 +54,4 @@ def test_a_mistake_would_be_seen(right: str, wrong: str, told: str, tmp_path: Pa
     done = lint(mistaken)
 
     assert done.returncode == 1
-    assert told in done.stdout.lower()
+    assert reported in done.stdout.lower()

@@ -67,7 +67,7 @@ def test_without_an_ollama_it_names_three_ways(tmp_path: Path, form: str) -> Non
     assert_three_ways(run(tmp_path, env={"OLLAMA_HOST": form.format(port)}), f"http://127.0.0.1:{port}")
 
 
-def test_an_ollama_host_that_names_none_is_told(tmp_path: Path) -> None:
+def test_an_ollama_host_that_names_none_is_reported(tmp_path: Path) -> None:
     """Exit status 2 and a line that names the variable, without the password in it."""
     done = run(tmp_path, env={"OLLAMA_HOST": "http://me:secret@box:11434"})
     assert (done.returncode, done.stdout) == (2, "")
@@ -100,7 +100,7 @@ def test_the_third_way_waits_for_its_engine() -> None:
     """--upstream was said, so the bridge serves and tells what is missing until the engine is there."""
     with start("--upstream", f"http://127.0.0.1:{free_port()}", "--set", "model.id=demo", wait_ready=False) as running:
         assert requests.get(f"{running.url}/healthz", timeout=60).status_code == 200
-        assert "No engine answers" in running.wait_told()["backends"][0]["reason"]
+        assert "No engine answers" in running.wait_state()["backends"][0]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -129,18 +129,18 @@ def test_the_ollama_at_ollama_host_is_taken(stacks: Stacks) -> None:
     """Nothing but the model's name is configured; the engine is found, examined and used."""
     upstream = stacks.upstream("ollama")
     with start("--set", "model.id=demo", env={"OLLAMA_HOST": upstream.url.removeprefix("http://")}) as running:
-        (backend,) = running.wait_told()["backends"]
+        (backend,) = running.wait_state()["backends"]
 
         assert (backend["engine"], backend["version"]) == ("ollama", upstream.version)
         assert len(running.embed("x")[0]) == 2560
 
 
 @pytest.mark.needs("ollama")
-def test_an_ollama_without_the_model_is_told_how_to_get_it(stacks: Stacks) -> None:
+def test_an_ollama_without_the_model_is_shown_how_to_get_it(stacks: Stacks) -> None:
     """The default is the 4B; the answer names the command that fetches it."""
     upstream = stacks.upstream("ollama")
     with start(env={"OLLAMA_HOST": upstream.url}, wait_ready=False) as running:
-        (backend,) = running.wait_told()["backends"]
+        (backend,) = running.wait_state()["backends"]
 
         assert "has no model 'qwen3-embedding:4b'" in backend["reason"]
         assert "ollama pull qwen3-embedding:4b" in backend["next"]

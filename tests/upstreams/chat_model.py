@@ -52,8 +52,8 @@ class ChatModel:
         if body.get("model") in (MODEL, MODEL.removesuffix(":latest")):
             await (self._chat if request.path == "/api/chat" else _show)(body, connection)
         elif request.path == "/api/tags":
-            told = orjson.loads((await self._elsewhere(request))[1])
-            await connection.answer(200, orjson.dumps({"models": [ENTRY, *told["models"]]}))
+            reply = orjson.loads((await self._elsewhere(request))[1])
+            await connection.answer(200, orjson.dumps({"models": [ENTRY, *reply["models"]]}))
         else:
             await connection.answer(*await self._elsewhere(request))
 

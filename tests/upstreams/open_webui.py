@@ -34,10 +34,10 @@ class Scripted:
         if path == UPDATE:
             self.updates.append(request.json())
             self.is_set = {**self.is_set, **request.json()}
-        told = json.dumps(self._told(path)).encode()
-        await connection.answer(404 if told == b"null" else 200, told)
+        reported = json.dumps(self._answer(path)).encode()
+        await connection.answer(404 if reported == b"null" else 200, reported)
 
-    def _told(self, path: str) -> object:
+    def _answer(self, path: str) -> object:
         known: Mapping[str, object] = {
             "/api/config": {"version": self.version, "features": {"enable_signup": False}},
             "/api/v1/auths/": {"role": self.role},

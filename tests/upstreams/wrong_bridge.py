@@ -118,15 +118,15 @@ def wrong_bridge(real: str, wrong: Wrong) -> Iterator[str]:
             aiohttp.ClientSession() as session,
             session.request(request.method, real + request.path, data=sent) as answer,
         ):
-            told, status = await answer.read(), answer.status
+            reported, status = await answer.read(), answer.status
         if embeds and wrong.status:
             await connection.answer(wrong.status, b'{"error": "broken"}')
         elif embeds and status == 200:
-            await connection.answer(status, orjson.dumps(wrong.answer(body, orjson.loads(told))))
+            await connection.answer(status, orjson.dumps(wrong.answer(body, orjson.loads(reported))))
         elif change := wrong.pages.get(request.path):
-            await connection.answer(status, orjson.dumps(change(orjson.loads(told))))
+            await connection.answer(status, orjson.dumps(change(orjson.loads(reported))))
         else:
-            await connection.answer(status, told)
+            await connection.answer(status, reported)
 
     with serve(forward) as url:
         yield url

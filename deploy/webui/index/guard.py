@@ -107,8 +107,8 @@ def moves(record: IndexRecord, store: str | None) -> tuple[str, ...]:
 
 def changes(was: IndexFacts, now: IndexFacts) -> tuple[str, ...]:
     """What is other than it was, in words."""
-    told = tuple(_changes(was, now))
-    return told or ("the weights, or how texts are prepared for them",)
+    reported = tuple(_changes(was, now))
+    return reported or ("the weights, or how texts are prepared for them",)
 
 
 def refusal(judgement: Judgement, indexed: Indexed, cost: Cost | None, command: str) -> IndexWouldBreak:

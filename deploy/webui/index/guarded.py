@@ -66,8 +66,8 @@ def _timed(bridge: BridgeClient, model: str, texts: int, size: int) -> float:
 
 def _cut(webui: Webui) -> tuple[int, int]:
     """Characters of a chunk, and how many of them the one before has too, as Open WebUI is set."""
-    told = webui.ask("GET", "/api/v1/retrieval/config")
-    return max(int(told.get("CHUNK_SIZE") or 1000), 1), int(told.get("CHUNK_OVERLAP") or 0)
+    answer = webui.ask("GET", "/api/v1/retrieval/config")
+    return max(int(answer.get("CHUNK_SIZE") or 1000), 1), int(answer.get("CHUNK_OVERLAP") or 0)
 
 
 def pieces(length: int, size: int, overlap: int) -> int:
@@ -156,7 +156,7 @@ def settle(
     anew: str,
     reindex: bool,
 ) -> Settled:
-    """Put its settings right. `anew`: the command that would embed everything anew, to be told; `reindex`: this is it.
+    """Put its settings right. `anew`: the command that would embed everything anew, to be shown; `reindex`: this is it.
 
     IndexWouldBreak where its index could not be searched any more, and nothing was changed then. Else as `put` raises,
     and a reindex that goes on may have failed in parts: look at `Settled.reindexed`.
@@ -190,7 +190,7 @@ def make_anew(
     report: Report,
 ) -> Reindexed:
     """Embed everything with what Open WebUI is set to; `model` is that, `now` what the bridge makes of it."""
-    # Told to the bridge before, so that nothing is embedded through something else meanwhile.
+    # The bridge learns it before, so that nothing is embedded through something else meanwhile.
     index.keep(now, model, report, complete=False)
     if now is None:
         index.doubt()

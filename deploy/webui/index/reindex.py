@@ -126,11 +126,11 @@ class Reindexed:
         head = f"{vectors:,} vectors in {len(self.bases)} knowledge bases, {self.seconds:.1f} s; {self.url}"
         failed = [Text(f"✗ {failed}", style="red") for failed in self.failed]
         silent = [Text(f"✗ {name!r} answers nothing", style="red") for name in self.silent]
-        left = [Text(told_left(self.left), style="yellow")] if self.left else []
+        left = [Text(describe_left(self.left), style="yellow")] if self.left else []
         return Group(_table(self.bases), "", *failed, *silent, *left, Text(head))
 
 
-def told_left(files: tuple[ChatFile, ...]) -> str:
+def describe_left(files: tuple[ChatFile, ...]) -> str:
     """Which files attached to chats are as they were, and how they are renewed."""
     names = ", ".join(f"{file.name} ({file.id})" for file in files[:SHOWN])
     more = f" and {len(files) - SHOWN:,} more" if len(files) > SHOWN else ""
@@ -186,10 +186,10 @@ def require_all(done: Reindexed) -> None:
     """ReindexFailed where something is not in the index."""
     if not done.exit_code:
         return
-    told = [*map(str, done.failed), *(f"{name!r} answers nothing" for name in done.silent)]
-    more = f"; and {len(told) - SHOWN:,} more" if len(told) > SHOWN else ""
+    lines = [*map(str, done.failed), *(f"{name!r} answers nothing" for name in done.silent)]
+    more = f"; and {len(lines) - SHOWN:,} more" if len(lines) > SHOWN else ""
     raise ReindexFailed(
-        f"Open WebUI did not embed everything anew. {'; '.join(told[:SHOWN])}{more}.",
+        f"Open WebUI did not embed everything anew. {'; '.join(lines[:SHOWN])}{more}.",
         "Mend what is named, then `embedstack webui reindex`; a file can also be taken out and uploaded again.",
     )
 
@@ -203,9 +203,9 @@ def _call(
     return watched(work, report, doing, answered, total)
 
 
-def _names(told: object) -> tuple[Failed, ...]:
+def _names(answer: object) -> tuple[Failed, ...]:
     """By its own count: a name that fails is written into its log alone."""
-    total, success = (told.get("total", 0), told.get("success", 0)) if isinstance(told, dict) else (0, 0)
+    total, success = (answer.get("total", 0), answer.get("success", 0)) if isinstance(answer, dict) else (0, 0)
     if success == total:
         return ()
     return (Failed("", "names of knowledge bases", "", f"{total - success} of {total} were not embedded"),)
@@ -216,10 +216,10 @@ def _memories(
 ) -> tuple[int | None, tuple[Failed, ...]]:
     """How many, None where it did not say; and why it broke off, if so: then there are none of that user's."""
     try:
-        told = _call(webui, "/api/v1/memories/reindex", report, "memories embedded anew", answered, 0)
+        reported = _call(webui, "/api/v1/memories/reindex", report, "memories embedded anew", answered, 0)
     except WebuiRefused as error:
         return None, (Failed("", "memories", "", error.message),)
-    return (told.get("total_memories") if isinstance(told, dict) else None), ()
+    return (reported.get("total_memories") if isinstance(reported, dict) else None), ()
 
 
 def _chat_files(

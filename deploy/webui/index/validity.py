@@ -41,9 +41,9 @@ class IndexValidity:
     next: str = ""
 
     def __rich__(self) -> Text:
-        told = f" {followable(self.next)}" if self.next else ""
+        message = f" {followable(self.next)}" if self.next else ""
         short = (f"Do I have to reindex? {_SHORT[self.answer]}", f"bold {_STYLES[self.answer]}")
-        return Text.assemble(short, f": {self.reason}{told}")
+        return Text.assemble(short, f": {self.reason}{message}")
 
 
 def look(webui: Webui, must: Mapping[str, Any], index: GuardedIndex, report: Report, *, anew: str) -> IndexValidity:
@@ -91,8 +91,10 @@ def _without_record(
     """Nothing is recorded. Open WebUI's own note with each chunk is all that is known, and it is not everything."""
     others = {made: count for made, count in noted.items() if made != wanted}
     if others:
-        told = "; ".join(f"{count:,} of {sum(noted.values()):,} with {_called(made)}" for made, count in others.items())
-        return IndexValidity("reindex", indexed, f"of the chunks that were looked at, {told}.", again)
+        message = "; ".join(
+            f"{count:,} of {sum(noted.values()):,} with {_called(made)}" for made, count in others.items()
+        )
+        return IndexValidity("reindex", indexed, f"of the chunks that were looked at, {message}.", again)
     if now.document_prefix:
         return IndexValidity(
             "unknown",

@@ -65,7 +65,7 @@ def base(webui: Webui, knowledge: Knowledge, before: Counts) -> tuple[Base, tupl
 
 
 def _failed(webui: Webui, knowledge: Knowledge, chunks: tuple[Chunk, ...]) -> Iterator[Failed]:
-    more = len(chunks) in library.MOST  # there may be more than were told: then the file by itself, and asked for
+    more = len(chunks) in library.MOST  # there may be more than were reported: then the file by itself, and asked for
     for file in knowledge.files:
         mine = [chunk.text for chunk in chunks if chunk.file == file.id]
         if more:

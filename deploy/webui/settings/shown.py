@@ -52,10 +52,10 @@ def settings(
 
 def sources(stack: Mapping[str, str]) -> dict[str, str]:
     """Where each comes from that a setting of the stack decides, by variable; `stack`: where those come from."""
-    return {name: ", ".join(_told(keys, stack)) for name, keys in _DECIDED.items()}
+    return {name: ", ".join(_decided_by(keys, stack)) for name, keys in _DECIDED.items()}
 
 
-def _told(keys: Sequence[str], stack: Mapping[str, str]) -> Iterator[str]:
+def _decided_by(keys: Sequence[str], stack: Mapping[str, str]) -> Iterator[str]:
     """The first always, the others where they were given."""
     for key in keys:
         if key == keys[0] or stack.get(key, "default") != "default":
@@ -71,9 +71,11 @@ def _embedding(
     for name, wanted in _flat(must):
         value = there.get(name)
         shown = (_masked(name, value), _masked(name, wanted))
-        told = (environ or {}).get(name)
-        ignored = told is not None and not from_environment and _says(told) != _says(value)
-        note = f"its environment says {_masked(name, told)}, which counts at its first start alone" if ignored else ""
+        reported = (environ or {}).get(name)
+        ignored = reported is not None and not from_environment and _says(reported) != _says(value)
+        note = (
+            f"its environment says {_masked(name, reported)}, which counts at its first start alone" if ignored else ""
+        )
         came = ENVIRONMENT if from_environment else DATABASE
         yield WebuiSetting(name, shown[0], came, shown[1], sources.get(name, "embedstack"), value != wanted, note)
 

@@ -146,9 +146,9 @@ class WebuiApplied:
         changed = [Text(f"{one.name}: {one.value} is now {one.must}") for one in self.changed]
         again = [Text("started anew, with the environment that sends a text's role")] if self.restarted else []
         anew = [self.reindexed] if self.reindexed else []
-        return Group(head, *changed, *again, *anew, *self._told_proof())
+        return Group(head, *changed, *again, *anew, *self._proof_lines())
 
-    def _told_proof(self) -> list[Text]:
+    def _proof_lines(self) -> list[Text]:
         if self.proof is None:
             return []
         arrivals = [_arrival(one) for one in (self.proof.document, self.proof.query)]
@@ -176,7 +176,7 @@ def _own(loaded: LoadedSettings, report: Report, *, reindex: bool, any_version: 
     _as_brought_up(own)
     _column_fits(own, report)
     with Webui(own.plan.webui_url) as webui:
-        told = _version(webui, any_version=any_version)
+        reported = _version(webui, any_version=any_version)
         webui_own.signed_in(own, webui)
         index = webui_step.index(own.plan, own.secrets, own.places)
         # Before anything is embedded anew: what it puts before a text would be in the index for good.
@@ -184,7 +184,7 @@ def _own(loaded: LoadedSettings, report: Report, *, reindex: bool, any_version: 
         done = guarded.settle(webui, own.must, index, report, anew=ANEW, reindex=reindex)
     restarted = webui_roles.ensure_role(own, report) or restarted
     code = done.reindexed.exit_code if done.reindexed else 0
-    return WebuiApplied(webui.url, told, done.changed, restarted, (), None, done.reindexed, code)
+    return WebuiApplied(webui.url, reported, done.changed, restarted, (), None, done.reindexed, code)
 
 
 def _elsewhere(
@@ -192,7 +192,7 @@ def _elsewhere(
 ) -> WebuiApplied:
     wanted = theirs.find(loaded.settings, there)
     with Webui(there.url) as webui, wanted.bridge() as bridge:
-        told = _version(webui, any_version=any_version)
+        reported = _version(webui, any_version=any_version)
         theirs.signed_in(webui, there)
         bridge.index(wanted.model)  # it knows the model, and its trace can be read: else nothing is changed
         bridge.trace(0)
@@ -202,13 +202,13 @@ def _elsewhere(
             proved = prove(webui, bridge)
     whole = done.reindexed is None or not done.reindexed.exit_code
     code = 0 if proved.sent and whole else NOT_SENT
-    return WebuiApplied(webui.url, told, done.changed, False, stores.lines(), proved, done.reindexed, code)
+    return WebuiApplied(webui.url, reported, done.changed, False, stores.lines(), proved, done.reindexed, code)
 
 
 def _version(webui: Webui, *, any_version: bool) -> str:
-    told = webui.version()
-    version.require(told, webui.url, any_version=any_version)
-    return told
+    answer = webui.version()
+    version.require(answer, webui.url, any_version=any_version)
+    return answer
 
 
 def _as_brought_up(own: Own) -> None:

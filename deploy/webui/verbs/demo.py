@@ -59,8 +59,8 @@ def put_handbook(webui: Webui, chapters: tuple[Chapter, ...], step: Step) -> tup
 
 
 def remove_handbook(webui: Webui) -> tuple[str, ...] | None:
-    """Take the knowledge base away and the chapters in it, whose names are told; None where there was none. A file that
-    somebody else has put in there is kept, outside of it.
+    """Remove the knowledge base and its chapters, and return their names; None if there was none. A file that
+    somebody else has put there is kept, outside of it.
     """
     if (found := base(library.look(webui))) is None:
         return None
@@ -96,8 +96,8 @@ def _drop_failed(webui: Webui, kept: Library, chapters: tuple[Chapter, ...]) -> 
 
 def _holds(webui: Webui, file: File, chapter: Chapter) -> bool:
     """Whether the bytes that were uploaded are the chapter's, as of this release."""
-    told = webui.ask("GET", f"/api/v1/files/{file.id}")
-    uploaded = (told.get("meta") or {}).get("file_hash") if isinstance(told, dict) else None
+    answer = webui.ask("GET", f"/api/v1/files/{file.id}")
+    uploaded = (answer.get("meta") or {}).get("file_hash") if isinstance(answer, dict) else None
     return bool(uploaded == hashlib.sha256(chapter.data).hexdigest())
 
 
@@ -211,5 +211,5 @@ def _judge(first: FoundChunk) -> None:
         raise WrongRanking(
             f"{QUESTION} is answered by the paragraph on holidays in time-off.pdf, but first came {first.file} "
             f"({first.score:.2f}): {first.text[:80]!r} …",
-            "`embedstack webui status` shows whether questions and documents are told apart.",
+            "`embedstack webui status` shows whether questions and documents are distinguished.",
         )

@@ -49,13 +49,13 @@ def change(record: Record, settings: Settings, places: Places, email: str, passw
     if not password or len(password.encode()) > LONGEST:
         raise InvalidSettings(f"A password has 1 to {LONGEST} bytes, not {len(password.encode())}.", "Take another.")
     at = found.site(record.mode).webui_python(record.stack, settings, places)
-    told = _run(at, {"database": at.database, "email": email, "password": password}, report)
-    if "error" in told:
-        raise _refusal(told, email, at.database)
-    return bool(told.get("second_factor"))
+    answer = _run(at, {"database": at.database, "email": email, "password": password}, report)
+    if "error" in answer:
+        raise _refusal(answer, email, at.database)
+    return bool(answer.get("second_factor"))
 
 
-def _run(at: WebuiPython, told: dict[str, str], report: Report) -> dict[str, Any]:
+def _run(at: WebuiPython, entry: dict[str, str], report: Report) -> dict[str, Any]:
     """The password goes over standard input: others on this machine see a command line."""
     script = (files("embedstack.deploy.webui") / "new_password.py").read_text(encoding="utf-8")
     report.command([*at.argv, "-c", "…"])
@@ -63,7 +63,7 @@ def _run(at: WebuiPython, told: dict[str, str], report: Report) -> dict[str, Any
         done = subprocess.run(
             [*at.argv, "-c", script],
             env=cli.environment(),
-            input=json.dumps(told),
+            input=json.dumps(entry),
             capture_output=True,
             text=True,
             errors="replace",
@@ -79,22 +79,22 @@ def _run(at: WebuiPython, told: dict[str, str], report: Report) -> dict[str, Any
     return answer
 
 
-def _refusal(told: dict[str, Any], email: str, database: str) -> Exception:
-    match told["error"]:
+def _refusal(entry: dict[str, Any], email: str, database: str) -> Exception:
+    match entry["error"]:
         case "account":
-            others = ", ".join(told["admins"])
+            others = ", ".join(entry["admins"])
             return InvalidSettings(
                 f"Open WebUI has no administrator {email}.",
                 f"It has {others}: name one with --email." if others else "It has none: open it and make the account.",
             )
         case "unknown":
             return WebuiUnsupported(
-                f"{database} is not as Open WebUI 0.12 makes it: {told['told']}. Nothing was changed.",
+                f"{database} is not as Open WebUI 0.12 makes it: {entry['reported']}. Nothing was changed.",
                 "Bring it to a version that is known (webui.version), or let another administrator set the password.",
             )
         case _:
             return PartNotReady(
-                f"{database} could not be written: {told['told']}. The password is what it was.",
+                f"{database} could not be written: {entry['reported']}. The password is what it was.",
                 "Whatever holds it, as a backup, has to end first; then run the command again.",
             )
 
@@ -134,7 +134,7 @@ def password(settings: Settings, report: Report, *, email: str | None, typed: st
 
 
 def _check(part: PartState, account: str, new: str, report: Report) -> None:
-    """Sign in with it, where Open WebUI runs; what is not well there is told, and takes nothing back."""
+    """Sign in with it, where Open WebUI runs; what is not well there is reported, and takes nothing back."""
     if part.name != "open-webui" or part.state != "running" or part.address is None:
         return
     try:

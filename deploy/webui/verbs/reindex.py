@@ -23,7 +23,7 @@ from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 def reindex(
     loaded: LoadedSettings, there: Elsewhere | None, report: Report, *, chat_files: bool, any_version: bool
 ) -> Reindexed:
-    """NotRunning, WebuiUnsupported, PartNotReady; a file that failed is told in what is returned. Its settings stay as
+    """NotRunning, WebuiUnsupported, PartNotReady; a file that failed is shown in what is returned. Its settings stay as
     they are.
     """
     if there is not None:

@@ -54,8 +54,10 @@ class WebuiStatus:
 
     def __rich__(self) -> Group:
         differ = sum(row.differs for row in self.settings)
-        told = f"{differ} of {len(self.settings)} settings differ" if differ else "set as it should be"
-        head = Text.assemble((self.url, "bold"), f": Open WebUI {self.version}, ", (told, "yellow" if differ else ""))
+        message = f"{differ} of {len(self.settings)} settings differ" if differ else "set as it should be"
+        head = Text.assemble(
+            (self.url, "bold"), f": Open WebUI {self.version}, ", (message, "yellow" if differ else "")
+        )
         return Group(head, "", self._table(), *self._notes(), *(("", self.index) if self.index else ()))
 
     def _table(self) -> RenderableType:
@@ -99,26 +101,26 @@ def _own(loaded: LoadedSettings, report: Report) -> WebuiStatus:
     own = webui_own.find(loaded.settings, report)
     environ = webui_own.variables_seen(own, own.running)
     with Webui(own.plan.webui_url) as webui:
-        told = webui.version()
+        answer = webui.version()
         webui_own.signed_in(own, webui)
         is_set = webui.embedding()
         other = webui_own.other_model(own)
         at = webui_step.index(own.plan, own.secrets, own.places)
         index = None if other else validity.look(webui, own.must, at, report, anew=ANEW)
     rows = setting.settings(is_set, own.must, setting.sources(loaded.sources), environ)
-    return _status(webui.url, told, rows, index, f"{other[0]} {other[1]}" if other else "")
+    return _status(webui.url, answer, rows, index, f"{other[0]} {other[1]}" if other else "")
 
 
 def _elsewhere(loaded: LoadedSettings, there: Elsewhere, report: Report) -> WebuiStatus:
     found = theirs.find(loaded.settings, there)
     with Webui(there.url) as webui:
-        told = webui.version()
+        answer = webui.version()
         theirs.signed_in(webui, there)
         is_set = webui.embedding()
         at = GuardedIndex(index_record.of_url(there.url), found.here, found.admin_key)
         index = validity.look(webui, found.must, at, report, anew=ANEW)
     sources = setting.sources(loaded.sources) | _named(there)
-    return _status(webui.url, told, setting.settings(is_set, found.must, sources, None), index)
+    return _status(webui.url, answer, setting.settings(is_set, found.must, sources, None), index)
 
 
 def _named(there: Elsewhere) -> dict[str, str]:
@@ -127,9 +129,9 @@ def _named(there: Elsewhere) -> dict[str, str]:
 
 
 def _status(
-    url: str, told: str, rows: tuple[WebuiSetting, ...], index: IndexValidity | None, first: str = ""
+    url: str, text: str, rows: tuple[WebuiSetting, ...], index: IndexValidity | None, first: str = ""
 ) -> WebuiStatus:
-    return WebuiStatus(url, told, version.known(told), rows, int(any(row.differs for row in rows)), first, index)
+    return WebuiStatus(url, text, version.known(text), rows, int(any(row.differs for row in rows)), first, index)
 
 
 @dataclass(frozen=True)

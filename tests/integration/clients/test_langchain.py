@@ -71,7 +71,7 @@ def langchain_openai(bridge: Bridge) -> Iterator[Callable[..., OpenAIEmbeddings]
 
 
 def test_langchain_openai(langchain_openai: Callable[..., OpenAIEmbeddings], bridge: Bridge, expected: Floats) -> None:
-    """Told to send text, LangChain's OpenAI class works, with dimensions and the role in `model_kwargs` too."""
+    """Asked to send text, LangChain's OpenAI class works, with dimensions and the role in `model_kwargs` too."""
     embeddings = langchain_openai(check_embedding_ctx_length=False)
     queries = langchain_openai(
         check_embedding_ctx_length=False, dimensions=128, model_kwargs={"extra_body": {"input_type": "query"}}
@@ -82,7 +82,7 @@ def test_langchain_openai(langchain_openai: Callable[..., OpenAIEmbeddings], bri
     assert same(queries.embed_query(QUESTION), bridge.embed(QUESTION, input_type="query", dimensions=128)[0])
 
 
-def test_langchain_openai_with_token_ids_is_told_the_fix(
+def test_langchain_openai_with_token_ids_is_given_the_fix(
     langchain_openai: Callable[..., OpenAIEmbeddings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Left alone it sends token ids of OpenAI's vocabulary; the answer names the setting that mends it."""

@@ -67,7 +67,7 @@ def test_openai_python_retrieves_no_other_model(openai_client: openai.OpenAI) ->
         openai_client.models.retrieve("Qwen/other")
 
 
-def test_openai_python_is_told_its_base_url(bridge: Bridge) -> None:
+def test_openai_python_is_given_its_base_url(bridge: Bridge) -> None:
     """Without /v1, with too much before it, with an endpoint behind it, and as Azure's client asks."""
     for base in ("/api/v1", "/v1/v1", "/v1/embeddings", "/openai"):
         with (

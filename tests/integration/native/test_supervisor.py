@@ -141,7 +141,7 @@ def test_a_program_that_is_not_there_is_named(places: Places) -> None:
         client.wait_ready(places, ["gone"], 30, report())
 
 
-def test_a_part_that_never_answers_is_told_after_the_time_given(places: Places) -> None:
+def test_a_part_that_never_answers_is_reported_after_the_time_given(places: Places) -> None:
     """It goes on being tried, but nobody waits for ever."""
     client.apply(places, [replace(server(), argv=(sys.executable, "-c", SLEEPER))], report())
     with pytest.raises(PartNotReady, match="server was not ready within 1 s"):
@@ -166,9 +166,9 @@ def test_parts_stop_in_the_reverse_of_the_order_in_which_they_start(places: Plac
     log = places.root / "order"
     source = (
         "import signal, sys, time\n"
-        "def told(what): open(sys.argv[2], 'a').write(f'{sys.argv[1]} {what}\\n')\n"
-        "def end(*_): told('ends'); sys.exit()\n"
-        "signal.signal(signal.SIGTERM, end); told('starts'); time.sleep(600)"
+        "def reported(what): open(sys.argv[2], 'a').write(f'{sys.argv[1]} {what}\\n')\n"
+        "def end(*_): reported('ends'); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end); reported('starts'); time.sleep(600)"
     )
     engine = program("engine", source, "engine", str(log))
     bridge = program("bridge", source, "bridge", str(log), after=("engine",))
@@ -228,7 +228,7 @@ def test_stop_ends_everything_and_is_content_with_nothing(places: Places) -> Non
     assert client.stop(places) == ()
 
 
-def test_a_killed_supervisor_is_told_and_the_next_takes_its_parts_over(places: Places) -> None:
+def test_a_killed_supervisor_is_reported_and_the_next_takes_its_parts_over(places: Places) -> None:
     """The part never notices: same process, watched over again and started again when it ends."""
     spec = server()
     up(places, spec)
@@ -343,9 +343,9 @@ def test_a_supervisor_that_hangs_is_named(places: Places, monkeypatch: pytest.Mo
     hung = psutil.Process(supervisor_pid(places))
     hung.suspend()
     try:
-        with pytest.raises(PartNotReady, match=f"process {hung.pid}\\) does not answer") as told:
+        with pytest.raises(PartNotReady, match=f"process {hung.pid}\\) does not answer") as reported:
             client.status(places)
-        assert f"kill -9 {hung.pid}" in told.value.advice
+        assert f"kill -9 {hung.pid}" in reported.value.advice
     finally:
         hung.resume()
 
@@ -363,10 +363,10 @@ def test_attached_it_ends_with_the_block_and_so_do_the_parts(tmp_path: Path) -> 
 
 def test_sigterm_to_whoever_holds_it_ends_everything_in_order(tmp_path: Path) -> None:
     """As `systemctl stop` does: the part gets its time to end, and the status is 0."""
-    told = tmp_path / "told"
+    reported = tmp_path / "reported"
     source = (
         "import pathlib, signal, sys, time\n"
-        f"signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path({str(told)!r}).touch(), sys.exit()))\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path({str(reported)!r}).touch(), sys.exit()))\n"
         "print('set', flush=True)\n"
         "time.sleep(600)"
     )
@@ -391,7 +391,7 @@ def test_sigterm_to_whoever_holds_it_ends_everything_in_order(tmp_path: Path) ->
             assert process.stdout.readline() == "up\n"
             process.terminate()
             assert process.wait(30) == 0
-        assert told.exists()
+        assert reported.exists()
         assert client.status(places) is None
 
 

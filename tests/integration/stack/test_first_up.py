@@ -108,16 +108,16 @@ def test_status_says_what_a_first_up_is_at(tmp_path: Path) -> None:
     with stack_command(tmp_path, EMBEDSTACK_CACHE=str(cache), **more) as command, lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # as another command that installs it
         process = command.start("up")
-        wait_until(lambda: "environment" in command.run("status").stdout, within=60, what="the step to be told")
+        wait_until(lambda: "environment" in command.run("status").stdout, within=60, what="the step to be reported")
 
         done = command.run("status", "--json")
-        told = json.loads(done.stdout)["data"]
+        answer = json.loads(done.stdout)["data"]
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
 
-        assert (done.returncode, told["model"], told["parts"]) == (4, "demo", [])
-        assert told["going"]["step"] == "Open WebUI's environment"
-        assert told["going"]["who"]["pid"] == process.pid
+        assert (done.returncode, answer["model"], answer["parts"]) == (4, "demo", [])
+        assert answer["going"]["step"] == "Open WebUI's environment"
+        assert answer["going"]["who"]["pid"] == process.pid
         assert process.returncode == 130
         assert "embedstack up` continues from here" in said
         assert command.error("status")["code"] == "not_running"
@@ -128,8 +128,8 @@ def test_without_the_hub_up_says_so_in_one_screen(tmp_path: Path) -> None:
     with stack_command(tmp_path) as command:
         done = command.run("up", "--model", "qwen3-embedding:4b", "--cpu", "--endpoint", "http://127.0.0.1:9")
 
-    told = done.stderr
+    output = done.stderr
     assert done.returncode == 5
-    assert "http://127.0.0.1:9 could not be reached" in told
-    assert [word for word in ("--endpoint", "model import", "make demo") if word not in told] == []
-    assert len(told.splitlines()) < 24
+    assert "http://127.0.0.1:9 could not be reached" in output
+    assert [word for word in ("--endpoint", "model import", "make demo") if word not in output] == []
+    assert len(output.splitlines()) < 24

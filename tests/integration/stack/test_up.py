@@ -115,10 +115,10 @@ def test_a_changed_setting_starts_anew_what_it_concerns(tmp_path: Path) -> None:
 
 def test_status_tells_each_part(stack: StackCommand) -> None:
     """Name, state, address and process, with exit status 0 while all is well."""
-    told = stack.data("status")
+    reported = stack.data("status")
 
-    assert (told["model"], told["mode"], told["exit_code"]) == ("demo", "native", 0)
-    assert [(part["name"], part["state"], part["address"]) for part in told["parts"]] == [
+    assert (reported["model"], reported["mode"], reported["exit_code"]) == ("demo", "native", 0)
+    assert [(part["name"], part["state"], part["address"]) for part in reported["parts"]] == [
         ("bridge", "running", stack.bridge)
     ]
 
@@ -143,14 +143,14 @@ def test_a_killed_part_is_started_again(stack: StackCommand) -> None:
     assert stack.data("status")["parts"][0]["restarts"] == 1
 
 
-def test_a_killed_supervisor_is_told_and_repaired_by_up(stack: StackCommand) -> None:
+def test_a_killed_supervisor_is_reported_and_repaired_by_up(stack: StackCommand) -> None:
     """The bridge goes on meanwhile; status names the supervisor as failed and exits 4; `up` repairs just that."""
     before = stack.pids()
 
     _supervisor(stack).kill()
     wait_until(lambda: stack.run("status").returncode == 4, within=20, what="status to tell it")
-    told = {part["name"]: part["state"] for part in json.loads(stack.run("status", "--json").stdout)["data"]["parts"]}
-    assert told == {"supervisor": "failed", "bridge": "running"}
+    answer = {part["name"]: part["state"] for part in json.loads(stack.run("status", "--json").stdout)["data"]["parts"]}
+    assert answer == {"supervisor": "failed", "bridge": "running"}
     assert _dimensions(stack) == 2560
     stack.data("up")
 
@@ -249,7 +249,7 @@ def test_a_taken_port_is_a_blocker_that_names_its_holder(tmp_path: Path) -> None
     assert "ports.bridge" in error["advice"]
 
 
-def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
     """Exit status 3, before anything is made, and the variable that names another."""
     with stack_command(tmp_path) as command:
         error = command.error("up", EMBEDSTACK_HOME="/proc/no-such-folder")
@@ -279,15 +279,15 @@ def test_the_foreground_ends_with_its_stack(tmp_path: Path) -> None:
     with stack_command(tmp_path) as command:
         process = command.start("up", "--foreground", "--json")
         assert process.stdout is not None
-        told = ""
-        while not told.endswith("}\n") or told.count("{") != told.count("}"):
+        message = ""
+        while not message.endswith("}\n") or message.count("{") != message.count("}"):
             line = process.stdout.readline()
             assert line, process.communicate(timeout=60)[1]
-            told += line
+            message += line
         pids = command.pids()
         process.terminate()
         process.communicate(timeout=60)
 
-        assert json.loads(told)["data"]["proof"]["dimensions"] == 2560
+        assert json.loads(message)["data"]["proof"]["dimensions"] == 2560
         assert process.returncode == 0
         assert not any(map(_alive, pids.values()))

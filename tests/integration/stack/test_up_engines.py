@@ -50,9 +50,9 @@ def test_an_ollama_that_runs_is_used_and_left_alone(tmp_path: Path) -> None:
     """It gets the model, and it still answers after `down`."""
     (tmp_path / "theirs").mkdir()
     with ollama_server(tmp_path / "theirs") as theirs, stack_command(tmp_path) as command:
-        told = command.data("up", OLLAMA_HOST=theirs.url)
+        reported = command.data("up", OLLAMA_HOST=theirs.url)
 
-        assert [(part["name"], part["reason"]) for part in told["parts"]] == [
+        assert [(part["name"], part["reason"]) for part in reported["parts"]] == [
             ("ollama", "not the stack's own"),
             ("bridge", ""),
         ]
@@ -106,7 +106,7 @@ def test_the_modelfile_lies_where_a_person_can_read_it(tmp_path: Path, demo: Dem
 
 @pytest.mark.needs("ollama")
 def test_the_bridge_passes_chat_on_if_asked_to(tmp_path: Path) -> None:
-    """One address for both: what Ollama says of a model that it has not, told through the bridge."""
+    """One address for both: what Ollama says of a model that it has not, reported through the bridge."""
     with stack_command(tmp_path, path=_bin("ollama")) as command:
         command.data("up", "--set", "bridge.passthrough=true")
 
@@ -123,11 +123,11 @@ def test_vllm_behind_the_models_name(tmp_path: Path) -> None:
     """The folder is examined, vLLM started on it, and the smoke test passes through the bridge."""
     program = _installed("vllm").program("vllm")
     with stack_command(tmp_path) as command:
-        told = command.data("up", "--engine", "vllm", "--cpu", "--set", f"vllm.program={program}")
+        reported = command.data("up", "--engine", "vllm", "--cpu", "--set", f"vllm.program={program}")
 
-        assert [part["name"] for part in told["parts"]] == ["vllm", "bridge"]
-        assert told["proof"]["dimensions"] == 2560
-        assert any(step["name"].startswith("smoke test") for step in told["steps"])
+        assert [part["name"] for part in reported["parts"]] == ["vllm", "bridge"]
+        assert reported["proof"]["dimensions"] == 2560
+        assert any(step["name"].startswith("smoke test") for step in reported["steps"])
 
 
 @pytest.mark.needs("ollama")
@@ -135,7 +135,7 @@ def test_vllm_behind_the_models_name(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_open_webui_is_set_to_the_bridge_and_chats_with_ollama(tmp_path: Path) -> None:
     """Its administrator, settings and list of models; up twice; a setting that was changed is put right; where
-    documents were indexed before, it is told what was added meanwhile is not found.
+    documents were indexed before, it is informed what was added meanwhile is not found.
     """
     with stack_command(tmp_path, path=_bin("ollama")) as command:
         command.data("up", "--webui")
@@ -185,5 +185,5 @@ def _found(webui: Webui) -> str:
         sent = webui.ask("POST", path, files={"file": (f"{name}.txt", text.encode())})
         webui.ask("POST", f"/api/v1/knowledge/{knowledge}/file/add", {"file_id": sent["id"]})
     query = {"collection_names": [knowledge], "query": "公司年假政策有哪些?", "k": 1}
-    told = webui.ask("POST", "/api/v1/retrieval/query/collection", query)
-    return "带薪休假" if "带薪休假" in told["documents"][0][0] else str(told["documents"])
+    answer = webui.ask("POST", "/api/v1/retrieval/query/collection", query)
+    return "带薪休假" if "带薪休假" in answer["documents"][0][0] else str(answer["documents"])

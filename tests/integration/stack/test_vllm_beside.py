@@ -56,10 +56,10 @@ def test_both_are_brought_up_and_are_two_models(stack: StackCommand) -> None:
     """Both are fetched and proved, each behind a bridge of its own; Ollama's does not answer to the other's name; the
     vectors are close and not the same; once more changes nothing.
     """
-    told = stack.data("up")
+    reported = stack.data("up")
 
-    assert [part["name"] for part in told["parts"]] == ["ollama", "vllm", "bridge", "bridge-bf16"]
-    smoked = [step["name"] for step in told["steps"] if step["name"].startswith("smoke")]
+    assert [part["name"] for part in reported["parts"]] == ["ollama", "vllm", "bridge", "bridge-bf16"]
+    smoked = [step["name"] for step in reported["steps"] if step["name"].startswith("smoke")]
     assert smoked == [f"smoke test of {NAME}", f"smoke test of {BESIDE}"]
     beside = f"http://127.0.0.1:{stack.ports['BRIDGE_BF16']}"
     texts = (HOLIDAY, TRAVEL)

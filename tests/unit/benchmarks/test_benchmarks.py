@@ -205,7 +205,7 @@ def test_aims_are_reached_at_their_bound() -> None:
     assert [Outcome("x", "y", 1, at_most=80).aim, Outcome("x", "y", 1, at_least=4000).aim] == ["≤ 80", "≥ 4,000"]
 
 
-def test_a_soak_that_loses_or_grows_is_told() -> None:
+def test_a_soak_that_loses_or_grows_is_reported() -> None:
     """Each by itself; memory is held against what it was once warm."""
     steady = [(0.0, 60.0, 20), (30.0, 80.0, 25), (60.0, 82.0, 26)]
 

@@ -14,11 +14,11 @@ def test_a_few_requests_of_every_kind_are_all_answered(capsys: pytest.CaptureFix
     """Each kind is among them, and the exit status is 0."""
     assert unanswered.main(["--requests", "200", "--clients", "8", "--seed", "1", "--json"]) == 0
 
-    told = json.loads(capsys.readouterr().out)
-    assert set(told["answered"]) == {"fresh", "kept", "large", "together"}
-    assert told["left"] > 0
-    assert told["failures"] == []
-    assert told["asked"] >= 200
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer["answered"]) == {"fresh", "kept", "large", "together"}
+    assert answer["left"] > 0
+    assert answer["failures"] == []
+    assert answer["asked"] >= 200
 
 
 @pytest.mark.thorough
@@ -26,10 +26,10 @@ def test_a_kill_is_survived(capsys: pytest.CaptureFixture[str]) -> None:
     """A part of a real stack is killed under load; the command says which, and that nothing was lost."""
     assert kills.main(["--kills", "2", "--seed", "3", "--json"]) == 0
 
-    told = json.loads(capsys.readouterr().out)
-    assert sum(told["kills"].values()) == 2
-    assert told["right"] > 0
-    assert told["failures"] == []
+    answer = json.loads(capsys.readouterr().out)
+    assert sum(answer["kills"].values()) == 2
+    assert answer["right"] > 0
+    assert answer["failures"] == []
 
 
 class Holding:

@@ -614,7 +614,7 @@ def test_json_goes_with_what_is_printed() -> None:
     assert set(json.loads(loaded.render())) >= {"listen.port", "engine.url"}
 
 
-def test_the_bridge_is_told_where_to_listen() -> None:
+def test_the_bridge_is_given_where_to_listen() -> None:
     """As HOST:PORT, which is printed as what was expected."""
     advised = Said(2, _bridge(flags=("--listen", "127.0.0.1:http"))).advised("--listen: expected HOST:PORT")
 

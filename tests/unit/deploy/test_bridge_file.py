@@ -76,7 +76,7 @@ def test_anything_else_is_for_the_bridge_to_judge(tmp_path: Path, text: str, bef
 
 
 @pytest.mark.parametrize("text", [None, "log: [", "\tlog: x"])
-def test_a_file_that_is_none_is_told(tmp_path: Path, text: str | None) -> None:
+def test_a_file_that_is_none_is_reported(tmp_path: Path, text: str | None) -> None:
     """Not there, or no YAML."""
     file = tmp_path / "own.yaml" if text is None else written(tmp_path, text)
     with pytest.raises(InvalidSettings, match=r"own\.yaml"):

@@ -53,10 +53,10 @@ def test_show_has_every_key_and_with_sources_where_it_came_from() -> None:
 
 def test_show_masks_a_password_in_an_address() -> None:
     """Neither people nor scripts get to see it."""
-    told = config_verbs.show(load({}, {"EMBEDSTACK_HUB_ENDPOINT": "https://me:hunter2@mirror"}))
+    reported = config_verbs.show(load({}, {"EMBEDSTACK_HUB_ENDPOINT": "https://me:hunter2@mirror"}))
 
-    assert "hunter2" not in _text(told) + success("config show", told)
-    assert "https://********@mirror" in _text(told)
+    assert "hunter2" not in _text(reported) + success("config show", reported)
+    assert "https://********@mirror" in _text(reported)
 
 
 # --- set --------------------------------------------------------------------------------------------------------
@@ -64,12 +64,12 @@ def test_show_masks_a_password_in_an_address() -> None:
 
 def test_set_makes_a_file_that_holds(here: Path) -> None:
     """Without a file one is made in the current folder, and read from then on."""
-    told = config_verbs.set_values(["ports.webui", "8080", "model.num_ctx", "4096"], {}, here)
+    reported = config_verbs.set_values(["ports.webui", "8080", "model.num_ctx", "4096"], {}, here)
 
     loaded = load({}, {})
-    assert here / "embedstack.yaml" == told.file == loaded.file
+    assert here / "embedstack.yaml" == reported.file == loaded.file
     assert (loaded.settings.ports.webui, loaded.settings.model.num_ctx) == (8080, 4096)
-    assert "ports.webui: 8080" in _text(told)
+    assert "ports.webui: 8080" in _text(reported)
 
 
 def test_set_keeps_what_people_wrote(here: Path) -> None:
@@ -100,9 +100,9 @@ def test_set_writes_into_the_file_that_is_read(here: Path, tmp_path: Path) -> No
 
 def test_set_says_what_still_wins(here: Path) -> None:
     """A variable is stronger than the file."""
-    told = config_verbs.set_values(["ports.webui", "81"], {"EMBEDSTACK_PORTS_WEBUI": "82"}, here)
+    reported = config_verbs.set_values(["ports.webui", "81"], {"EMBEDSTACK_PORTS_WEBUI": "82"}, here)
 
-    assert "EMBEDSTACK_PORTS_WEBUI is set and wins over ports.webui" in _text(told)
+    assert "EMBEDSTACK_PORTS_WEBUI is set and wins over ports.webui" in _text(reported)
 
 
 @pytest.mark.parametrize(
@@ -171,10 +171,10 @@ def test_secrets_stand_in_this_result_alone() -> None:
         config_verbs.show_secrets("embedstack", _silent)
     made = secrets.ensure(places.places("embedstack"), _silent)
 
-    told = config_verbs.show_secrets("embedstack", _silent)
+    reported = config_verbs.show_secrets("embedstack", _silent)
 
-    assert f"webui_admin_password: {made.webui_admin_password}\n" in _text(told)
-    assert json.loads(success("config secrets", told))["data"]["secrets"]["bridge_key"] == made.bridge_key
+    assert f"webui_admin_password: {made.webui_admin_password}\n" in _text(reported)
+    assert json.loads(success("config secrets", reported))["data"]["secrets"]["bridge_key"] == made.bridge_key
     assert made.bridge_key not in success("config show", config_verbs.show(load({}, {})))
 
 
@@ -276,7 +276,7 @@ def test_bash_accepts_its_script() -> None:
 
 
 @pytest.mark.process
-def test_bash_is_told_the_verbs(tmp_path: Path) -> None:
+def test_bash_is_given_the_verbs(tmp_path: Path) -> None:
     """A bash that has read the script completes `embedstack ver` to `embedstack version`."""
     program = tmp_path / "embedstack"
     program.write_text(
@@ -285,7 +285,7 @@ def test_bash_is_told_the_verbs(tmp_path: Path) -> None:
     program.chmod(0o755)
     asked = "COMP_WORDS=(embedstack ver); COMP_CWORD=1; _embedstack_completion embedstack; echo ${COMPREPLY[@]}"
 
-    told = subprocess.run(
+    output = subprocess.run(
         ["/usr/bin/env", f"PATH={tmp_path}:{os.environ['PATH']}", f"PYTHONPATH={ROOT}", "bash"],
         input=f"{commands.completion('bash').script}\n{asked}\n",
         capture_output=True,
@@ -294,4 +294,4 @@ def test_bash_is_told_the_verbs(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert (told.stdout, told.stderr) == ("version\n", "")
+    assert (output.stdout, output.stderr) == ("version\n", "")

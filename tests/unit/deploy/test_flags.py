@@ -170,7 +170,7 @@ def test_the_users_own_file_is_found_from_everywhere_and_not_remembered(tmp_path
     assert load({}, {}).remember.file is None
 
 
-def test_a_named_file_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_named_file_that_is_gone_is_reported(tmp_path: Path) -> None:
     """Another model is not taken in silence; the advice works."""
     named = tmp_path / "named.yaml"
     named.write_text("model: {id: demo}")
@@ -185,7 +185,7 @@ def test_a_named_file_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"flags": 1}', b'{"flags": {"model.id": "demo"}}', b"[]"])
-def test_a_damaged_file_is_told_and_the_stack_can_still_be_named(content: bytes) -> None:
+def test_a_damaged_file_is_reported_and_the_stack_can_still_be_named(content: bytes) -> None:
     """`down` and `status` need no flags; what needs them says which file, and what to do, which works."""
     _up({"model.id": "demo"})
     places("embedstack").flags.write_bytes(content)
@@ -226,17 +226,17 @@ def test_only_its_user_may_read_them() -> None:
     _up({"hub.endpoint": "https://me:hunter2@mirror"})
 
     assert stat.S_IMODE(places("embedstack").flags.stat().st_mode) == 0o600
-    told = config_verbs.show(load({}, {}))
-    assert [row.text for row in told.settings if row.key == "hub.endpoint"] == ["https://********@mirror"]
+    reported = config_verbs.show(load({}, {}))
+    assert [row.text for row in reported.settings if row.key == "hub.endpoint"] == ["https://********@mirror"]
 
 
 def test_config_set_makes_a_flag_of_before_forgotten(here: Path) -> None:
     """Else what it says, that `up` brings the stack to it, would not hold. Other flags stay."""
     _up({"model.id": "qwen3-embedding:0.6b", "model.quantisation": "f16", "engine.cpu": True})
 
-    told = config_verbs.set_values(["model.id", "demo"], {}, here)
+    reported = config_verbs.set_values(["model.id", "demo"], {}, here)
 
-    assert [(row.key, row.forgotten) for row in told.settings] == [("model.id", "--model")]
+    assert [(row.key, row.forgotten) for row in reported.settings] == [("model.id", "--model")]
     settings = load({}, {}).settings
     assert (settings.model.id, settings.model.quantisation, settings.engine.cpu) == ("demo", None, True)
 

@@ -40,7 +40,7 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/json", {"well": True}), ("/text", None), ("/error", None)])
-def test_what_is_told_is_json_that_is_well(url: str, path: str, expected: object) -> None:
+def test_what_is_reported_is_json_that_is_well(url: str, path: str, expected: object) -> None:
     """Anything else tells nothing."""
     assert expected == get_json(url + path, 5.0)
 

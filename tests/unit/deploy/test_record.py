@@ -25,16 +25,16 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert stat.S_IMODE(places.plan.stat().st_mode) == 0o600
 
 
-def test_a_stack_that_was_never_up_is_told(tmp_path: Path) -> None:
+def test_a_stack_that_was_never_up_is_reported(tmp_path: Path) -> None:
     """By its name, with the command that brings one up."""
-    with pytest.raises(NotRunning, match="no stack 'other'") as told:
+    with pytest.raises(NotRunning, match="no stack 'other'") as reported:
         record.read(Places(tmp_path / "other"))
 
-    assert "embedstack up" in told.value.advice
+    assert "embedstack up" in reported.value.advice
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stack": "s"}', '{"mode": "ship"}'])
-def test_a_damaged_record_is_told_and_no_traceback(tmp_path: Path, text: str) -> None:
+def test_a_damaged_record_is_reported_and_no_traceback(tmp_path: Path, text: str) -> None:
     """`up` writes it anew."""
     places = Places(tmp_path).create()
     places.plan.write_text(text)
@@ -43,11 +43,11 @@ def test_a_damaged_record_is_told_and_no_traceback(tmp_path: Path, text: str) ->
         record.read(places)
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """With the variable that names another."""
     (tmp_path / "file").touch()
 
-    with pytest.raises(FolderNotUsable) as told:
+    with pytest.raises(FolderNotUsable) as reported:
         record.write(Places(tmp_path / "file" / "s"), KNOWN)
 
-    assert "EMBEDSTACK_HOME" in told.value.advice
+    assert "EMBEDSTACK_HOME" in reported.value.advice

@@ -55,9 +55,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _check(document: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(document)
-    Draft202012Validator(SCHEMA).validate(told)
-    return told
+    answer: dict[str, Any] = json.loads(document)
+    Draft202012Validator(SCHEMA).validate(answer)
+    return answer
 
 
 def test_the_schema_is_one() -> None:
@@ -84,8 +84,8 @@ def test_what_a_verb_prints_fits_the_schema(command: str, argv: list[str], exit_
         app, [*command.split(), *argv, "--json"], env={"EMBEDSTACK_CACHE": "/proc/no-such-folder"}
     )
 
-    told = _check(outcome.stdout)
-    assert (command, exit_code == 0) == (told["command"], told["ok"])
+    output = _check(outcome.stdout)
+    assert (command, exit_code == 0) == (output["command"], output["ok"])
     assert exit_code == outcome.exit_code
 
 
@@ -102,9 +102,9 @@ def test_a_verb_that_takes_settings_refuses_a_wrong_one_in_this_shape(verb: str)
     needed = ["x" for param in VERBS[verb].params if param.param_type_name == "argument" and param.required]
     outcome = CliRunner().invoke(app, [*verb.split(), *needed, "--set", "ports.webiu=1", "--json"])
 
-    told = _check(outcome.stdout)
-    assert (verb, "invalid_settings") == (told["command"], told["error"]["code"])
-    assert "did you mean 'ports.webui'?" in told["error"]["message"]
+    output = _check(outcome.stdout)
+    assert (verb, "invalid_settings") == (output["command"], output["error"]["code"])
+    assert "did you mean 'ports.webui'?" in output["error"]["message"]
     assert outcome.exit_code == 2
 
 
@@ -112,7 +112,7 @@ def test_the_results_of_config_fit_the_schema(tmp_path: Path) -> None:
     """So do the settings, what was set, the texts and the secrets."""
     loaded = load({}, {})
     secrets.ensure(places.places("embedstack"), print)
-    told = {
+    fields = {
         "config show": config_verbs.show(loaded),
         "config set": config_verbs.set_values(["hub.cache", "x"], {}, tmp_path),
         "config example": config_verbs.example(),
@@ -121,15 +121,15 @@ def test_the_results_of_config_fit_the_schema(tmp_path: Path) -> None:
         "completion": commands.completion("bash"),
     }
 
-    assert [_check(console.success(name, data))["command"] for name, data in told.items()] == list(told)
+    assert [_check(console.success(name, data))["command"] for name, data in fields.items()] == list(fields)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_fits_the_schema(kind: type[DeployError]) -> None:
     """Code, message, advice and exit status, whatever went wrong."""
-    told = _check(console.failure("model pull", kind("What.", "Next.")))
+    reported = _check(console.failure("model pull", kind("What.", "Next.")))
 
-    assert told["error"] == {"code": kind.code, "message": "What.", "advice": "Next.", "exit_code": kind.exit_code}
+    assert reported["error"] == {"code": kind.code, "message": "What.", "advice": "Next.", "exit_code": kind.exit_code}
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_secret_is_compared_without_being_shown(here: Places) -> None:
 
 
 def test_permissions_that_are_too_wide_are_tightened_with_a_word(here: Places) -> None:
-    """A file that others could read is theirs no more, and its user is told."""
+    """A file that others could read is theirs no more, and its user is informed."""
     made = secrets.ensure(here, _silent)
     here.secrets.chmod(0o644)
     said: list[str] = []
@@ -95,7 +95,7 @@ def test_a_secret_that_is_missing_is_added(here: Places) -> None:
     "text", ["[hunter2", "hunter2", "bridge_key: [hunter2]", "hunter2: x", "bridge_key: ''", "bridge_key: 12345678"]
 )
 def test_a_file_that_is_no_file_of_secrets_is_refused_and_not_shown(here: Places, text: str) -> None:
-    """What stands in it may be a secret all the same; it is neither told nor overwritten."""
+    """What stands in it may be a secret all the same; it is neither reported nor overwritten."""
     here.create().secrets.write_text(text)
     here.secrets.chmod(0o600)
 

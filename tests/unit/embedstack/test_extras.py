@@ -191,7 +191,7 @@ def test_a_command_is_advised_as_uvx_has_it(place: Path, monkeypatch: pytest.Mon
 
 
 def test_a_fault_of_our_own_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module of ours that cannot be imported is told as what it is."""
+    """A module of ours that cannot be imported is reported as what it is."""
     monkeypatch.setitem(sys.modules, "embedstack.deploy.cli.app", None)
 
     with pytest.raises(ModuleNotFoundError, match=r"embedstack\.deploy\.cli\.app"):
@@ -203,11 +203,13 @@ def test_a_bridge_with_the_engine_inside_says_what_that_needs(gone: Gone) -> Non
     gone("gguf", "xllamacpp")
     engine = EngineSettings(kind="embedded", gguf=Path("/models/model.gguf"))
 
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as reported:
         choose.members(Settings(engine=engine), [engine], model(), None)
 
-    assert str(told.value).startswith("The engine inside the bridge needs gguf and xllamacpp, which are not installed.")
-    assert EMBEDDED in str(told.value)
+    assert str(reported.value).startswith(
+        "The engine inside the bridge needs gguf and xllamacpp, which are not installed."
+    )
+    assert EMBEDDED in str(reported.value)
 
 
 def test_an_engine_elsewhere_needs_no_extra(gone: Gone) -> None:
@@ -239,8 +241,8 @@ def test_the_demo_says_what_it_needs_before_it_builds_a_model(gone: Gone) -> Non
     """`embedstack demo` with the toolkit alone."""
     gone("xllamacpp")
 
-    with pytest.raises(ExtraMissing) as told:
+    with pytest.raises(ExtraMissing) as reported:
         demo.run(Report("demo", as_json=True), once=True, port=None)
 
-    assert told.value.exit_code == 3
-    assert EMBEDDED in told.value.advice
+    assert reported.value.exit_code == 3
+    assert EMBEDDED in reported.value.advice

@@ -119,9 +119,9 @@ def _reads_ollama_host(node: ast.AST) -> bool:
 NAMES = {"deploy/doctor/network.py": "what NO_PROXY has to name"}
 
 
-def _where(told: Callable[[ast.AST], bool]) -> Iterator[str]:
+def _where(reported: Callable[[ast.AST], bool]) -> Iterator[str]:
     for source in sources().values():
-        if any(told(node) for node in ast.walk(source.tree)):
+        if any(reported(node) for node in ast.walk(source.tree)):
             yield source.place
 
 
@@ -144,8 +144,8 @@ def test_whole_files_are_written_by_one_writer() -> None:
 
 def test_what_is_this_machine_is_asked_in_one_place() -> None:
     """embedstack/host/addresses.py."""
-    told = {*_where(_asks_whether_loopback), *_where(_knows_this_machines_names)}
-    assert told == {"embedstack/host/addresses.py", *NAMES}
+    reported = {*_where(_asks_whether_loopback), *_where(_knows_this_machines_names)}
+    assert reported == {"embedstack/host/addresses.py", *NAMES}
 
 
 def test_ollama_host_has_one_reader() -> None:
@@ -154,7 +154,7 @@ def test_ollama_host_has_one_reader() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "reported"),
     [
         ("partial.replace(path)", _renames),
         ("os.replace(partial, path)", _renames),
@@ -166,13 +166,13 @@ def test_ollama_host_has_one_reader() -> None:
         ("os.environ['OLLAMA_HOST']", _reads_ollama_host),
     ],
 )
-def test_a_second_home_is_seen(code: str, told: Callable[[ast.AST], bool]) -> None:
+def test_a_second_home_is_seen(code: str, reported: Callable[[ast.AST], bool]) -> None:
     """The forms that the second copies had."""
-    assert any(told(node) for node in ast.walk(ast.parse(code)))
+    assert any(reported(node) for node in ast.walk(ast.parse(code)))
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "reported"),
     [
         ("text.replace('a', 'b')", _renames),
         ("dataclasses.replace(settings, port=1)", _renames),
@@ -181,6 +181,6 @@ def test_a_second_home_is_seen(code: str, told: Callable[[ast.AST], bool]) -> No
         ("environment['OLLAMA_HOST'] = address", _reads_ollama_host),
     ],
 )
-def test_what_only_looks_like_one_is_let_be(code: str, told: Callable[[ast.AST], bool]) -> None:
+def test_what_only_looks_like_one_is_let_be(code: str, reported: Callable[[ast.AST], bool]) -> None:
     """A text's replace, a default, an environment that is made for another program."""
-    assert not any(told(node) for node in ast.walk(ast.parse(code)))
+    assert not any(reported(node) for node in ast.walk(ast.parse(code)))

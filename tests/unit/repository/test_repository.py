@@ -297,9 +297,9 @@ def test_ci_says_which_stage_took_longer_than_its_budget(ci: Path, machine: str)
     done = _run_ci(ci)
 
     summary = done.stdout.partition("=== passed\n")[2].splitlines()
-    told = [re.sub(r"^ *\d+ s of +(-?\d+)  ", r"\1 ", line) for line in summary]
+    reported = [re.sub(r"^ *\d+ s of +(-?\d+)  ", r"\1 ", line) for line in summary]
     warning = f"  (warning: over the budget of a machine that is {machine}, .ci/budgets)"
-    assert told == [
+    assert reported == [
         *(f"-1 {name}{warning}" if name == late[machine] else f"900 {name}" for name in _budgets()),
         f"{900 * 7 - 1} all",
     ]

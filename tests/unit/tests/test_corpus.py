@@ -92,9 +92,9 @@ class TestLongDocument:
 
     def test_it_says_something_else_each_day(self) -> None:
         """No two of its paragraphs are the same."""
-        told = long_document.text().split("\n\n")
+        reported = long_document.text().split("\n\n")
 
-        assert len(told) == len(set(told)) == 1 + 12 + 365
+        assert len(reported) == len(set(reported)) == 1 + 12 + 365
 
 
 class TestNearDuplicates:

@@ -75,7 +75,7 @@ def test_anything_else_is_refused_by_index(value: object, code: str, said: str) 
     assert refused.value.status == (413 if code.startswith(("too_", "text_")) else 400)
 
 
-def test_token_ids_are_told_the_way_out() -> None:
+def test_token_ids_are_answered_with_the_way_out() -> None:
     """The setting of LangChain that makes it send text."""
     with pytest.raises(BridgeError) as refused:
         fields.texts_of([[1, 2]], LIMITS)

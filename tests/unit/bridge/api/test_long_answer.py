@@ -68,7 +68,7 @@ async def receive() -> Any:
 
 
 def answered(client: Client, version: str = "1.1") -> tuple[list[tuple[float, int]], int]:
-    """What `done` was told, and how many turns another task had meanwhile."""
+    """What `done` was given, and how many turns another task had meanwhile."""
     done: list[tuple[float, int]] = []
     turns = 0
 
@@ -80,7 +80,7 @@ def answered(client: Client, version: str = "1.1") -> tuple[list[tuple[float, in
 
     async def run() -> None:
         other = asyncio.create_task(others())
-        answer = LongAnswer(pieces(OLLAMA, "embeddings", 1), HEADERS, lambda *told: done.append(told))
+        answer = LongAnswer(pieces(OLLAMA, "embeddings", 1), HEADERS, lambda *reported: done.append(reported))
         await answer({"http_version": version, "departure": client.departure}, receive, client.send)
         other.cancel()
 
@@ -89,7 +89,7 @@ def answered(client: Client, version: str = "1.1") -> tuple[list[tuple[float, in
 
 
 def test_others_have_their_turn_after_each_piece() -> None:
-    """A head without a length, a message a piece, an end; what it cost is told once."""
+    """A head without a length, a message a piece, an end; what it cost is reported once."""
     client = Client()
     ((seconds, size),), turns = answered(client)
 

@@ -1,4 +1,4 @@
-"""Open WebUI that never says a role is told of once."""
+"""Open WebUI that never says a role is reported once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_what_said_the_role(source: str, said: str) -> None:
     assert said == origin(source)
 
 
-def test_enough_texts_without_a_role_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_enough_texts_without_a_role_are_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     """With what to set; the thousand that follow add nothing."""
     watch = RoleWatch()
     for _ in range(20 * ENOUGH):

@@ -1,4 +1,4 @@
-"""A child that misbehaves is told of, ended and started again; it never stops the bridge."""
+"""A child that misbehaves is reported, ended and started again; it never stops the bridge."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("line", ["hello", "[]", "{}", "7"])
-def test_a_first_line_that_is_no_address_is_told_and_leaves_no_process(line: str) -> None:
+def test_a_first_line_that_is_no_address_is_reported_and_leaves_no_process(line: str) -> None:
     """Each attempt ends what it started: the next would otherwise stand beside it."""
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""A process that ends: whether what it was working on can have done it, and what a person is told."""
+"""A process that ends: whether what it was working on can have done it, and what a person is shown."""
 
 import signal
 from pathlib import Path
@@ -15,7 +15,7 @@ SENT = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGXCPU")
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("through_a_shell", [False, True])
 def test_a_fault_of_the_program_may_be_the_text(name: str, through_a_shell: bool) -> None:
-    """Whether the signal is told as one, or as a shell or a container tells it."""
+    """Whether the signal is reported as one, or as a shell or a container tells it."""
     number = int(signal.Signals[name])
     end = Ending(128 + number if through_a_shell else -number)
 

@@ -27,7 +27,7 @@ NOBODY = 65534
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """Time that passes when it is advanced."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
@@ -163,7 +163,7 @@ def test_clearing_gives_the_room_back(store: DiskStore) -> None:
 
 
 def test_two_at_one_folder_see_each_other(store: DiskStore, folder: Path) -> None:
-    """Each is told the keys that the other has written, also after one of them cleared it."""
+    """Each is sent the keys that the other has written, also after one of them cleared it."""
     other = reopened(folder)
     put(store, range(10))
     assert other.changed_elsewhere()
@@ -177,14 +177,14 @@ def test_two_at_one_folder_see_each_other(store: DiskStore, folder: Path) -> Non
     assert held(other, range(30)) == list(range(20, 25))
 
 
-def test_every_key_is_told_however_few_at_a_time(store: DiskStore) -> None:
-    """Also those that are written while the others are told; and all of them once more on demand."""
+def test_every_key_is_reported_however_few_at_a_time(store: DiskStore) -> None:
+    """Also those that are written while the others are sent; and all of them once more on demand."""
     put(store, range(95))
-    told = store.new_keys(10)
+    reported = store.new_keys(10)
     put(store, range(95, 130))
     while some := store.new_keys(10):
-        told += some
-    assert set(told) == {key(number) for number in range(130)}
+        reported += some
+    assert set(reported) == {key(number) for number in range(130)}
     put(store, range(130, 133))
     assert store.new_keys(10) == [key(number) for number in range(130, 133)]
     store.tell_all_again()
@@ -247,12 +247,12 @@ def _kill_while_it_writes(folder: Path, start: int, after: int) -> int:
         [sys.executable, "-c", _WRITER, str(folder), str(ROOM), str(start)], stdout=subprocess.PIPE, text=True
     )
     assert writer.stdout is not None
-    told = [int(writer.stdout.readline()) for _ in range(after)]
+    output = [int(writer.stdout.readline()) for _ in range(after)]
     writer.kill()
-    told += [int(line) for line in writer.stdout.read().split()]
+    output += [int(line) for line in writer.stdout.read().split()]
     writer.wait()
     writer.stdout.close()
-    return told[-1]
+    return output[-1]
 
 
 def _survives_kills(folder: Path, rounds: int) -> None:

@@ -284,7 +284,7 @@ def test_a_part_that_fails_goes_to_another_engine() -> None:
 
 
 def test_a_busy_engine_leaves_its_part_to_another() -> None:
-    """Only where there is no other is the client told."""
+    """Only where there is no other is the client informed."""
 
     async def scenario(toys: Toys) -> None:
         toys.engines[0].script = [EngineBusy("busy")] * 3
@@ -337,7 +337,7 @@ def test_a_bystander_of_another_request_gets_its_vector() -> None:
     run(scenario, ToyEngine(killers=frozenset({"killer"})))
 
 
-def test_a_timeout_is_told_and_the_engine_is_checked() -> None:
+def test_a_timeout_is_reported_and_the_engine_is_checked() -> None:
     """The same text would take as long elsewhere."""
 
     async def scenario(toys: Toys) -> None:
@@ -390,7 +390,7 @@ def test_an_engine_that_ends_under_everything_blames_nothing() -> None:
 
 def test_patience_holds_over_all_waits_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that comes back again and again, and ends under whatever it is given: a hundred requests that wait
-    for it are all told within their patience and one call, not one after another."""
+    for it are all informed within their patience and one call, not one after another."""
 
     @dataclass
     class Flapping(ToyEngine):
@@ -528,7 +528,7 @@ def test_a_text_that_leaves_the_engine_broken_is_found_out() -> None:
 
 
 def test_waiting_texts_outlast_an_engine_that_comes_back() -> None:
-    """Nobody who waits is told of a restart, and what was in flight is sent again."""
+    """Nobody who waits learns of a restart, and what was in flight is sent again."""
 
     async def scenario(toys: Toys) -> None:
         engine = toys.engines[0]
@@ -550,7 +550,7 @@ def test_waiting_texts_outlast_an_engine_that_comes_back() -> None:
 
 
 def test_patience_ends() -> None:
-    """Then everyone who waits is told why, and who comes later is told at once."""
+    """Then everyone who waits is informed why, and who comes later is informed at once."""
 
     async def scenario(toys: Toys) -> None:
         toys.engines[0].down = True

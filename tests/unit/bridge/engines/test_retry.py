@@ -93,7 +93,7 @@ def test_rows_are_of_length_one_and_share_the_tokens() -> None:
     assert all(abs(np.linalg.norm(row.vector) - 1) < 1e-6 for row in rows)
 
 
-def test_a_death_is_told_and_not_tried_again() -> None:
+def test_a_death_is_reported_and_not_tried_again() -> None:
     """Only who sees all engines can tell whose text it was (bridge.engines.pool)."""
     engine = ScriptedEngine(killers=frozenset({"text 1"}))
 
@@ -203,7 +203,7 @@ def test_broken_vectors_reset_the_engine_once(kind: float, reset_fails: bool) ->
 
 
 def test_vectors_that_stay_broken_are_an_error() -> None:
-    """One reset and one retry of the text alone, then the client is told."""
+    """One reset and one retry of the text alone, then the client is informed."""
     engine = ScriptedEngine(script=[broken(math.nan, 1, 0)] * 2)
 
     (failed,) = ask(engine, batch(1))

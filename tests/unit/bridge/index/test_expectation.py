@@ -33,7 +33,7 @@ def test_each_of_the_three_makes_another_index() -> None:
 _OTHERS = ((OTHER, 1024, ""), (SERVED, 1025, ""), (SERVED, 1024, "passage: "))
 
 
-def test_other_weights_are_refused_and_told_by_what_was_kept(tmp_path: Path) -> None:
+def test_other_weights_are_refused_and_reported_by_what_was_kept(tmp_path: Path) -> None:
     """The words for what the index was made with outlive the bridge that could have computed them."""
     made = _expectation(tmp_path)
     assert made.expect(index.index_id(SERVED.id, 1024, ""), "qwen3-embedding:4b@1024", SERVED)

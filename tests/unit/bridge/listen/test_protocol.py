@@ -113,7 +113,7 @@ def test_client_that_stays(echo: tuple[int, Echo]) -> None:
 
 
 def test_client_that_goes(echo: tuple[int, Echo]) -> None:
-    """The application is told once, at once, when the connection is lost before the answer."""
+    """The application is informed once, at once, when the connection is lost before the answer."""
     port, app = echo
     with connected(port) as client:
         client.sendall(request(b"body", path="/wait"))
@@ -124,7 +124,7 @@ def test_client_that_goes(echo: tuple[int, Echo]) -> None:
 
 
 def test_pipelining_client_that_goes(echo: tuple[int, Echo]) -> None:
-    """Of several requests on one connection the one that is being answered is told as well."""
+    """Of several requests on one connection the one that is being answered is informed as well."""
     port, app = echo
     with connected(port) as client:
         client.sendall(request(b"one", path="/wait") + request(b"two", path="/wait"))
@@ -225,7 +225,7 @@ def reading_little(port: int) -> socket.socket:
 def test_client_that_stops_reading(
     echo: tuple[int, Echo], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One that stays connected and takes nothing of its answer is cut off, and who it was is told."""
+    """One that stays connected and takes nothing of its answer is cut off, and who it was is reported."""
     monkeypatch.setattr(HttpProtocol, "answer_timeout", 0.2)
     port, _ = echo
     with reading_little(port) as client:

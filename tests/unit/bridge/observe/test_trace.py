@@ -43,7 +43,7 @@ def _numbers(records: list[TraceRecord]) -> list[int]:
 
 def _sent(trace: Trace) -> dict[str, Any]:
     """Its first record, as a client gets it."""
-    sent: dict[str, Any] = orjson.loads(orjson.dumps(wire.told(trace.after(0, 1)[0])))
+    sent: dict[str, Any] = orjson.loads(orjson.dumps(wire.plain(trace.after(0, 1)[0])))
     return sent
 
 
@@ -59,7 +59,7 @@ def test_a_models_name_is_short_and_text_whatever_a_client_sends() -> None:
     trace.refused(1e9, "ollama", odd, None, 404, "model_not_found")
     for record in trace.after(0, 10):
         assert len(record.model) == LONGEST_NAME
-        assert orjson.dumps(wire.told(record))
+        assert orjson.dumps(wire.plain(record))
 
 
 def test_a_record_says_all_but_the_text() -> None:
@@ -121,7 +121,7 @@ def test_texts_are_kept_on_demand_and_only_their_beginning() -> None:
     assert _sent(_filled(1, 4, text=True))["input"] == ["年假", "abc"]
 
 
-def test_what_could_not_be_read_is_told_too() -> None:
+def test_what_could_not_be_read_is_reported_too() -> None:
     """A body that is no JSON has no model and no texts, and its code."""
     trace = Trace(4, text=True)
     trace.refused(1e9, "openai", None, None, 400, "invalid_json")
@@ -135,7 +135,7 @@ def test_the_toolkit_reads_what_the_bridge_writes() -> None:
     sent = _sent(_filled(1, 4, text=True))
     record = wire.read(TraceLine, {**sent, "new": 1})
 
-    assert wire.told(record) == {**sent, "input": ("年假", "abc")}
+    assert wire.plain(record) == {**sent, "input": ("年假", "abc")}
     assert _line(_filled(1, 4)).input is None
     del sent["corrected"]  # as an older one writes it
     assert wire.read(TraceLine, sent).corrected == 0
@@ -166,8 +166,8 @@ def test_following_goes_on_where_it_was() -> None:
     assert [next(followed).seq for _ in range(5)] == [2, 3, 4, 5, 1]
 
 
-@pytest.mark.parametrize(("last", "told"), [(0, 0), (2, 2), (99, 5)])
-def test_as_many_as_are_wanted_begin(last: int, told: int) -> None:
+@pytest.mark.parametrize(("last", "reported"), [(0, 0), (2, 2), (99, 5)])
+def test_as_many_as_are_wanted_begin(last: int, reported: int) -> None:
     """None, some, or all that there are."""
     record = _line(_filled(1, 4))
 
@@ -177,6 +177,6 @@ def test_as_many_as_are_wanted_begin(last: int, told: int) -> None:
         return [replace(record, seq=99)] if paused else [record] * 5
 
     followed = command.records(ask, last, pause=paused.append)
-    assert [next(followed).seq for _ in range(told)] == [1] * told
+    assert [next(followed).seq for _ in range(reported)] == [1] * reported
     assert not paused
     assert next(followed).seq == 99

@@ -249,7 +249,7 @@ def test_an_instruction_goes_through_qwens_format_in_every_style(style: str) -> 
 
 
 def test_an_instruction_is_normalised_and_otherwise_left_alone() -> None:
-    """NFC and no surrogates, as in texts; braces and newlines are the client's own. What is told of it is the same."""
+    """NFC and no surrogates, as in texts; braces and newlines are the client's own. What is shown of it is the same."""
     sent, seen = "e\u0301\ud800 {text}\nb", "é\ufffd {text}\nb"
 
     assert f"Instruct: {seen}\nQuery:y".encode() == final(body(instruction=sent), text="y")
@@ -260,7 +260,7 @@ def test_an_instruction_is_normalised_and_otherwise_left_alone() -> None:
     ("fields", "role"), [({}, "query"), ({"task": "sts"}, "query"), ({"input_type": "passage"}, "document")]
 )
 def test_an_instruction_changes_no_role(fields: dict[str, str], role: str) -> None:
-    """What is told of the request is what it said; an instruction alone is for a query."""
+    """What is reported of the request is what it said; an instruction alone is for a query."""
     assert role == prompts().resolve(body(instruction="x", **fields)).role
 
 
@@ -537,7 +537,7 @@ def test_own_tasks_add_to_and_replace_the_built_in_ones(
 
 
 @pytest.mark.parametrize(("neutralise", "seen"), [(False, "a<|endoftext|>b"), (True, "a<| endoftext |>b")])
-def test_special_tokens_are_kept_unless_told_otherwise(neutralise: bool, seen: str) -> None:
+def test_special_tokens_are_kept_by_default(neutralise: bool, seen: str) -> None:
     """By default they are what Qwen's tokenizer makes of them, as with every other engine."""
     assert seen.encode() == final(text="a<|endoftext|>b", of=prompts(neutralise=neutralise))
 

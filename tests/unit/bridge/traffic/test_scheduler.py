@@ -123,7 +123,7 @@ def test_clients_that_come_and_go_leave_nothing_behind() -> None:
 
 
 def test_a_full_queue_refuses_with_an_honest_time() -> None:
-    """At the measured pace the queue is empty after the seconds that are told."""
+    """At the measured pace the queue is empty after the seconds that are reported."""
     queue = scheduler(texts=10)
     queue.push([item("x" * 936) for _ in range(10)])
     queue.pace.measure(1_000, 0.5)
@@ -152,7 +152,7 @@ def test_an_empty_queue_takes_any_request() -> None:
     scheduler(texts=10, size=10).check_room(11, 11, engines=1)
 
 
-def test_a_wait_is_told_by_lane() -> None:
+def test_a_wait_is_reported_by_lane() -> None:
     """A query waits for queries alone, a document for everything."""
     queue = scheduler()
     queue.push([item("x" * 936) for _ in range(10)])
@@ -163,10 +163,10 @@ def test_a_wait_is_told_by_lane() -> None:
     assert (queue.seconds_ahead("interactive", 1), queue.seconds_ahead("bulk", 2)) == (1.0, 5.5)
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(None, 5), (0.0, 1), (1.2, 2), (10_000.0, 600)])
-def test_retry_after_is_whole_seconds_within_bounds(seconds: float | None, told: int) -> None:
+@pytest.mark.parametrize(("seconds", "reported"), [(None, 5), (0.0, 1), (1.2, 2), (10_000.0, 600)])
+def test_retry_after_is_whole_seconds_within_bounds(seconds: float | None, reported: int) -> None:
     """At least one second, at most ten minutes, and a guess where nothing is known."""
-    assert retry_after(seconds) == told
+    assert retry_after(seconds) == reported
 
 
 arrivals = st.lists(

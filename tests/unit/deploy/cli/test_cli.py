@@ -72,7 +72,7 @@ def test_an_error_becomes_its_exit_status_and_its_code() -> None:
     assert "EMBEDSTACK_CACHE" in error["message"]
 
 
-def test_an_error_is_told_on_standard_error() -> None:
+def test_an_error_is_reported_on_standard_error() -> None:
     """A person reads what happened and what to do next on standard error; standard output stays empty."""
     outcome = runner.invoke(app, ["model", "demo"], env={"EMBEDSTACK_CACHE": "/proc/no-such-folder"})
 
@@ -97,14 +97,14 @@ def test_an_interruption_exits_with_130(capsys: pytest.CaptureFixture[str]) -> N
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "interrupted"
 
 
-def test_what_is_told_is_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_reported_is_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
     """A message with brackets, as a path or a log line may have, is shown as it is."""
     with pytest.raises(typer.Exit), reporting("demo", as_json=False):
         raise DeployError("no file /data/[red]/x", "see [/dim] there")
 
-    told = capsys.readouterr().err
-    assert "no file /data/[red]/x" in told
-    assert "see [/dim] there" in told
+    output = capsys.readouterr().err
+    assert "no file /data/[red]/x" in output
+    assert "see [/dim] there" in output
 
 
 def test_every_error_stands_in_the_tree_with_its_code_and_status() -> None:
@@ -131,12 +131,12 @@ def test_the_documentation_lists_every_code() -> None:
 def test_help_lists_every_exit_status() -> None:
     """0 and 2, which no error of ours has to itself, and that of each error."""
     epilog = app.info.epilog or ""
-    told = [int(status) for status in re.findall(r"(?:: |, )(\d+) ", epilog)]
+    output = [int(status) for status in re.findall(r"(?:: |, )(\d+) ", epilog)]
     defined = {
         kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DeployError)
     }
 
-    assert sorted({0, 2, *defined}) == told
+    assert sorted({0, 2, *defined}) == output
 
 
 def test_a_taken_port_names_who_has_it() -> None:
@@ -157,7 +157,7 @@ def test_a_free_port_is_free() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "reported"),
     [
         (["/usr/bin/redis-server", "127.0.0.1:6379"], "redis-server"),
         (
@@ -175,9 +175,9 @@ def test_a_free_port_is_free() -> None:
         ([], ""),
     ],
 )
-def test_a_program_is_named_without_its_arguments(argv: list[str], told: str) -> None:
-    """Program, module or script are told; what else stands on a command line may be a secret."""
-    assert told == ports.program(argv)
+def test_a_program_is_named_without_its_arguments(argv: list[str], reported: str) -> None:
+    """Program, module or script are reported; what else stands on a command line may be a secret."""
+    assert reported == ports.program(argv)
 
 
 def test_the_ranking_is_right_only_if_the_answer_is_first_at_every_dimension() -> None:
@@ -280,7 +280,7 @@ def test_doctor_can_be_given_what_up_is_given() -> None:
     assert options["up"] - options["doctor"] == only
 
 
-def test_a_stack_that_was_stopped_is_told_in_a_sentence() -> None:
+def test_a_stack_that_was_stopped_is_reported_in_a_sentence() -> None:
     """And not as a table without rows."""
     console = Console(width=80, color_system=None)
     with console.capture() as captured:

@@ -71,7 +71,7 @@ def _options(words: str) -> list[str]:
 
 
 def test_a_function_without_a_run_has_json_alone(call: Call) -> None:
-    """What it returns is told to people, or stands in the envelope under the verb's name."""
+    """What it returns is asked to people, or stands in the envelope under the verb's name."""
 
     @verb("plain", "Example: plain")
     def plain() -> Answer:
@@ -165,9 +165,9 @@ def test_what_is_advised_goes_with_what_was_typed(call: Call) -> None:
         run.load()
         raise Blocked("It is blocked.", "Run `embedstack up`.")
 
-    told = call("refused", "--stack", "two", "--engine", "vllm", "--set", "ports.webui=81").stderr
+    output = call("refused", "--stack", "two", "--engine", "vllm", "--set", "ports.webui=81").stderr
 
-    assert "embedstack up --engine vllm --set ports.webui=81 --stack two`." in told
+    assert "embedstack up --engine vllm --set ports.webui=81 --stack two`." in output
 
 
 def test_a_verb_of_two_words_belongs_to_its_group(call: Call) -> None:
@@ -179,9 +179,9 @@ def test_a_verb_of_two_words_belongs_to_its_group(call: Call) -> None:
         """Show them."""
 
     assert "What there is." in call("--help").stdout
-    told = call("things", "show", "--help").stdout
-    assert "Show them." in told
-    assert "Example: embedstack things show" in told
+    output = call("things", "show", "--help").stdout
+    assert "Show them." in output
+    assert "Example: embedstack things show" in output
 
 
 def test_the_function_stays_as_it_is(call: Call) -> None:
@@ -209,7 +209,7 @@ def test_a_result_may_have_an_exit_status(call: Call) -> None:
 
 
 def test_a_verb_that_returns_nothing_shows_nothing(call: Call) -> None:
-    """It has told what it had to by itself, as `logs` does."""
+    """It has reported what it had to by itself, as `logs` does."""
 
     @verb("silent", "Example: silent")
     def silent(run: VerbRun) -> Data | None:
@@ -227,8 +227,12 @@ def test_an_error_ends_it_with_its_code_and_status(call: Call, kind: type[Deploy
     def failing() -> None:
         raise kind("It broke.", "Mend it.")
 
-    told, document = call("failing"), json.loads(call("failing", "--json").stdout)
-    assert (told.exit_code, told.stdout, told.stderr) == (kind.exit_code, "", "embedstack: It broke.\nMend it.\n")
+    reported, document = call("failing"), json.loads(call("failing", "--json").stdout)
+    assert (reported.exit_code, reported.stdout, reported.stderr) == (
+        kind.exit_code,
+        "",
+        "embedstack: It broke.\nMend it.\n",
+    )
     wrong = {"code": kind.code, "message": "It broke.", "advice": "Mend it.", "exit_code": kind.exit_code}
     assert {"schema": 1, "command": "failing", "ok": False, "error": wrong} == document
 
@@ -267,12 +271,12 @@ def test_what_the_catalogue_cannot_answer_ends_it_with_1(call: Call, error: Cata
 
     outcome = call("asking", "--json")
 
-    told = json.loads(outcome.stdout)["error"]
-    assert (outcome.exit_code, told["code"]) == (1, "invalid_model")
-    assert (told["message"], told["advice"]) == (f"{error}.", advice)
+    answer = json.loads(outcome.stdout)["error"]
+    assert (outcome.exit_code, answer["code"]) == (1, "invalid_model")
+    assert (answer["message"], answer["advice"]) == (f"{error}.", advice)
 
 
-def test_a_mistake_of_ours_is_not_told_as_an_error_of_theirs(call: Call) -> None:
+def test_a_mistake_of_ours_is_not_reported_as_an_error_of_theirs(call: Call) -> None:
     """It leaves with its traceback, for a report."""
 
     @verb("mistaken", "Example: mistaken")

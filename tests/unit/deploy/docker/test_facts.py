@@ -128,7 +128,7 @@ class TestDaemon:
         assert Daemon("unix:///x", "", compose="2.20.0").unusable == ""
 
     def test_nothing_listens(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A daemon that is not there is a fact, told with its address."""
+        """A daemon that is not there is a fact, reported with its address."""
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
         monkeypatch.setenv("PATH", str(tmp_path))
         program = tmp_path / "docker"
@@ -219,7 +219,9 @@ class TestImage:
 @pytest.mark.process
 def test_the_sdk_is_the_sdk() -> None:
     """The package deploy.docker does not hide PyPI's `docker` from itself."""
-    told = "from embedstack.deploy.docker import cli; print(cli.docker.__name__, hasattr(cli.docker, 'DockerClient'))"
-    out = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout
+    message = (
+        "from embedstack.deploy.docker import cli; print(cli.docker.__name__, hasattr(cli.docker, 'DockerClient'))"
+    )
+    out = subprocess.run([sys.executable, "-c", message], capture_output=True, text=True, check=True).stdout
 
     assert out.strip() == "docker True"

@@ -1,4 +1,4 @@
-"""What containers are told, and where secrets are. Pure but for the files written to a temporary folder."""
+"""What containers are given, and where secrets are. Pure but for the files written to a temporary folder."""
 
 from __future__ import annotations
 
@@ -22,59 +22,59 @@ SECRETS = FixedSecrets()
 class TestBridge:
     def test_ollama_by_its_service(self) -> None:
         """The bridge finds Ollama by its name on the stack's network, and listens for everyone on it."""
-        told = variables.bridge(plan(), NOBODY)
+        reported = variables.bridge(plan(), NOBODY)
 
-        assert told["EMBED_BRIDGE_ENGINE_URL"] == "http://ollama:11434"
-        assert told["EMBED_BRIDGE_LISTEN_HOST"] == "0.0.0.0"  # noqa: S104
-        assert "bridge" in json.loads(told["EMBED_BRIDGE_SECURITY_ALLOWED_HOSTS"])
+        assert reported["EMBED_BRIDGE_ENGINE_URL"] == "http://ollama:11434"
+        assert reported["EMBED_BRIDGE_LISTEN_HOST"] == "0.0.0.0"  # noqa: S104
+        assert "bridge" in json.loads(reported["EMBED_BRIDGE_SECURITY_ALLOWED_HOSTS"])
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "[::1]"])  # noqa: S104
     def test_an_ollama_of_this_machine(self, host: str) -> None:
         """A container's loopback is its own: this machine has another name in there."""
-        told = variables.bridge(plan(replace(EXTERNAL, url=f"http://{host}:11500/x")), NOBODY)
+        reported = variables.bridge(plan(replace(EXTERNAL, url=f"http://{host}:11500/x")), NOBODY)
 
-        assert told["EMBED_BRIDGE_ENGINE_URL"] == "http://host.docker.internal:11500/x"
+        assert reported["EMBED_BRIDGE_ENGINE_URL"] == "http://host.docker.internal:11500/x"
 
     def test_an_ollama_elsewhere(self) -> None:
         """Another machine is reached under its own name."""
-        told = variables.bridge(plan(replace(EXTERNAL, url="https://gpu.example.org")), NOBODY)
+        reported = variables.bridge(plan(replace(EXTERNAL, url="https://gpu.example.org")), NOBODY)
 
-        assert told["EMBED_BRIDGE_ENGINE_URL"] == "https://gpu.example.org"
+        assert reported["EMBED_BRIDGE_ENGINE_URL"] == "https://gpu.example.org"
 
     def test_embedded(self) -> None:
         """The GGUF is where its overlay mounts it."""
-        told = variables.bridge(plan(EMBEDDED), NOBODY)
+        reported = variables.bridge(plan(EMBEDDED), NOBODY)
 
-        assert told["EMBED_BRIDGE_ENGINE_GGUF"] == "/models/model.gguf"
-        assert "EMBED_BRIDGE_ENGINE_URL" not in told
+        assert reported["EMBED_BRIDGE_ENGINE_GGUF"] == "/models/model.gguf"
+        assert "EMBED_BRIDGE_ENGINE_URL" not in reported
 
     def test_vllm(self) -> None:
         """vLLM gives no vocabulary, so the bridge counts with the tokenizer in the model's folder."""
-        told = variables.bridge(plan(VLLM), NOBODY)
+        reported = variables.bridge(plan(VLLM), NOBODY)
 
-        assert told["EMBED_BRIDGE_ENGINE_URL"] == "http://vllm:8000"
-        assert told["EMBED_BRIDGE_ENGINE_TOKENIZER"] == "/models/snapshots/0123abc/tokenizer.json"
+        assert reported["EMBED_BRIDGE_ENGINE_URL"] == "http://vllm:8000"
+        assert reported["EMBED_BRIDGE_ENGINE_TOKENIZER"] == "/models/snapshots/0123abc/tokenizer.json"
 
     def test_other_machines_need_the_key(self) -> None:
         """Where the bridge is exposed it is known under this machine's names, and asks for its key."""
-        told = variables.bridge(plan(stack={"expose": "all"}), ContainerHost(names=("box", "192.0.2.7")))
+        reported = variables.bridge(plan(stack={"expose": "all"}), ContainerHost(names=("box", "192.0.2.7")))
 
-        assert {"box", "192.0.2.7"} <= set(json.loads(told["EMBED_BRIDGE_SECURITY_ALLOWED_HOSTS"]))
-        assert variables.KEY_FILE in told["EMBED_BRIDGE_SECURITY_API_KEYS"]
+        assert {"box", "192.0.2.7"} <= set(json.loads(reported["EMBED_BRIDGE_SECURITY_ALLOWED_HOSTS"]))
+        assert variables.KEY_FILE in reported["EMBED_BRIDGE_SECURITY_API_KEYS"]
 
 
 class TestCompose:
     def test_loopback_unless_exposed(self) -> None:
         """Nothing is published beyond this machine that was not asked for."""
-        told = variables.compose(plan(), Path("/run"), NOBODY)
+        reported = variables.compose(plan(), Path("/run"), NOBODY)
 
-        assert (told["EMBEDSTACK_HOST_BRIDGE"], told["EMBEDSTACK_HOST_WEBUI"]) == ("127.0.0.1", "127.0.0.1")
+        assert (reported["EMBEDSTACK_HOST_BRIDGE"], reported["EMBEDSTACK_HOST_WEBUI"]) == ("127.0.0.1", "127.0.0.1")
 
     def test_webui_alone_exposed(self) -> None:
         """`stack.expose: webui` leaves the bridge where it was."""
-        told = variables.compose(plan(stack={"expose": "webui"}), Path("/run"), NOBODY)
+        reported = variables.compose(plan(stack={"expose": "webui"}), Path("/run"), NOBODY)
 
-        assert (told["EMBEDSTACK_HOST_BRIDGE"], told["EMBEDSTACK_HOST_WEBUI"]) == ("127.0.0.1", "0.0.0.0")  # noqa: S104
+        assert (reported["EMBEDSTACK_HOST_BRIDGE"], reported["EMBEDSTACK_HOST_WEBUI"]) == ("127.0.0.1", "0.0.0.0")  # noqa: S104
 
     def test_the_folder_of_a_hub_snapshot(self) -> None:
         """All of the repository's folder is mounted: a snapshot is links into its blobs."""
@@ -90,24 +90,24 @@ class TestCompose:
 
     def test_matryoshka(self) -> None:
         """vLLM allows the native dimension and none above it."""
-        told = variables.compose(plan(VLLM), Path("/run"), NOBODY)
+        reported = variables.compose(plan(VLLM), Path("/run"), NOBODY)
 
-        assert json.loads(told["EMBEDSTACK_VLLM_OVERRIDES"])["matryoshka_dimensions"][-1] == 2560
+        assert json.loads(reported["EMBEDSTACK_VLLM_OVERRIDES"])["matryoshka_dimensions"][-1] == 2560
 
     def test_no_secret(self) -> None:
         """The file of variables is named on command lines; no secret is in it."""
-        told = variables.compose(plan(stack={"expose": "all"}), Path("/run"), NOBODY)
+        reported = variables.compose(plan(stack={"expose": "all"}), Path("/run"), NOBODY)
 
-        assert not {"a-secret-key", "a-password", "a-bridge-key"} & set(told.values())
+        assert not {"a-secret-key", "a-password", "a-bridge-key"} & set(reported.values())
 
 
 class TestStores:
     def test_pgvector_holds_whole_vectors(self) -> None:
-        """Open WebUI cuts to 1536 numbers in silence unless told; PostgreSQL indexes 2560 in half precision alone."""
-        told = variables.webui(plan(webui={"vector_store": "pgvector"}), SECRETS)
+        """Open WebUI cuts to 1536 numbers silently by default; PostgreSQL indexes 2560 in half precision alone."""
+        reported = variables.webui(plan(webui={"vector_store": "pgvector"}), SECRETS)
 
-        assert told["PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH"] == "2560"
-        assert told["PGVECTOR_USE_HALFVEC"] == "True"
+        assert reported["PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH"] == "2560"
+        assert reported["PGVECTOR_USE_HALFVEC"] == "True"
 
     def test_both_ends_know_the_password(self) -> None:
         """PostgreSQL's password is the one in Open WebUI's address, and not the key that it was made from."""
@@ -150,7 +150,7 @@ class TestWritten:
         assert before == {path: path.stat().st_ino for path in tmp_path.iterdir()}
 
     def test_files_of_the_user(self, tmp_path: Path) -> None:
-        """A catalogue and a configuration of one's own are mounted into the bridge, which is told where they are."""
+        """A catalogue and a configuration of one's own are mounted into the bridge, which is given their paths."""
         mine = tmp_path / "mine.yaml"
         mine.write_text("models: []\n")
         run = tmp_path / "compose"
@@ -162,13 +162,13 @@ class TestWritten:
         assert "EMBED_BRIDGE_MODEL_CATALOG='/etc/embedstack/catalog.yaml'" in (run / "bridge.env").read_text()
 
     def test_an_unreadable_file_of_the_user(self, tmp_path: Path) -> None:
-        """Told before anything is started."""
+        """Reported before anything is started."""
         with pytest.raises(InvalidSettings, match=r"nowhere\.yaml cannot be read"):
             written.write(plan(bridge={"config": Path("/nowhere.yaml")}), SECRETS, tmp_path / "run", None, NOBODY)
 
 
 def test_engine_kinds_are_covered() -> None:
-    """Every kind of engine that a plan can have is told to the bridge."""
+    """Every kind of engine that a plan can have is passed to the bridge."""
     for kind in ("ollama", "embedded", "vllm"):
         assert variables.bridge(plan(PlannedEngine(kind=kind, managed=True, reason="")), NOBODY)[
             "EMBED_BRIDGE_ENGINE_KIND"

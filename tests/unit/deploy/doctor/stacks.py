@@ -47,6 +47,6 @@ def daemon(**given: Any) -> Daemon:
     return Daemon(**{**usual, "runtimes": ("io.containerd.runc.v2", "runc"), **given})
 
 
-def told(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+def reported(findings: Iterable[Finding]) -> list[tuple[str, str]]:
     """Id and severity of each."""
     return [(finding.id, finding.severity) for finding in findings]

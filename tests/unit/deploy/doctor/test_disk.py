@@ -14,7 +14,7 @@ from embedstack.deploy.doctor.seen import Machine
 from embedstack.deploy.ollama import create
 from embedstack.deploy.ollama.create import Made
 from embedstack.deploy.places import Places
-from tests.unit.deploy.doctor.stacks import daemon, planned, told
+from tests.unit.deploy.doctor.stacks import daemon, planned, reported
 
 GB = 10**9
 
@@ -37,10 +37,10 @@ def test_what_comes_onto_one_disk_counts_together(
 ) -> None:
     """Two folders that fit alone do not fit together; a disk that cannot be seen is not judged."""
     folders = [_need(f"/{number}", bytes_, free) for number, bytes_ in enumerate(needed)]
-    assert expected == told(disk.check(folders))
+    assert expected == reported(disk.check(folders))
 
 
-def test_a_full_disk_is_told_with_its_figures() -> None:
+def test_a_full_disk_is_reported_with_its_figures() -> None:
     """What is free, what is needed where, and which settings move it."""
     (found,) = disk.check([_need("/hub", 2 * GB, GB), _need("/ollama", 5 * GB, GB)])
 
@@ -58,7 +58,7 @@ def test_two_disks_are_judged_apart() -> None:
 
 @pytest.mark.parametrize("folder", ["/proc/no-such-folder", "/proc/self/environ/folder"])
 def test_a_folder_that_even_root_cannot_write(folder: str) -> None:
-    """What the system says is told, with the folder and what it is for."""
+    """What the system says is reported, with the folder and what it is for."""
     (found,) = disk.check([disk.look("the model", Path(folder), "HF_HOME", 0)])
 
     assert (found.id, found.severity) == ("FOLDER-UNWRITABLE", "blocker")

@@ -11,7 +11,7 @@ from embedstack.deploy.doctor import engines, ollama
 from embedstack.deploy.doctor.ollama import OllamaFacts
 from embedstack.deploy.errors import Blocked
 from embedstack.deploy.plan.plan import PlannedEngine
-from tests.unit.deploy.doctor.stacks import OLLAMA, daemon, told
+from tests.unit.deploy.doctor.stacks import OLLAMA, daemon, reported
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from tests.unit.deploy.doctor.stacks import OLLAMA, daemon, told
 )
 def test_versions_of_a_running_ollama(version: str, expected: list[tuple[str, str]]) -> None:
     """0.30 is supported, 0.12 to 0.24 warned, older refused; a source build is tried instead."""
-    assert told(engines.check_ollama(OllamaFacts(url=OLLAMA, version=version))) == expected
+    assert reported(engines.check_ollama(OllamaFacts(url=OLLAMA, version=version))) == expected
 
 
 def test_a_bridge_is_no_ollama() -> None:
@@ -70,11 +70,11 @@ def test_a_program_that_was_installed(
     found = ollama.find(PlannedEngine("ollama", True, "a test", OLLAMA, program), runs=False)
 
     assert found is not None
-    assert told(engines.check_ollama(found)) == expected
+    assert reported(engines.check_ollama(found)) == expected
 
 
 @pytest.mark.process
-def test_a_missing_llama_server_is_told_with_its_place(tmp_path: Path) -> None:
+def test_a_missing_llama_server_is_reported_with_its_place(tmp_path: Path) -> None:
     """Which program, which version, and where the other one should lie."""
     program = _program(tmp_path, "0.34.4", whole=False)
     (found,) = engines.check_ollama(ollama.installed(program))
@@ -101,10 +101,10 @@ def test_nobody_at_the_address_is_no_ollama() -> None:
 )
 def test_docker_and_compose(given: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     """Compose from 2.20 on, and a daemon that answers."""
-    assert told(engines.check_docker(daemon(**given))) == expected
+    assert reported(engines.check_docker(daemon(**given))) == expected
 
 
-def test_no_engine_is_told_in_the_words_of_the_choice() -> None:
+def test_no_engine_is_reported_in_the_words_of_the_choice() -> None:
     """What it said, and what it advised."""
     found = engines.found(Blocked("No Ollama answers at http://h:1.", "Start it."))
     assert (found.id, found.evidence, found.next_step) == (

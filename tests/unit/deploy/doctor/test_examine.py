@@ -27,7 +27,7 @@ from embedstack.deploy.settings import Settings
 from embedstack.deploy.stack import diagnose as command
 from embedstack.deploy.stack.diagnose import Diagnosis
 from embedstack.deploy.state import PartState
-from tests.unit.deploy.doctor.stacks import CARD, planned, told
+from tests.unit.deploy.doctor.stacks import CARD, planned, reported
 
 
 def _finding(id_: str, severity: str) -> Finding:
@@ -147,7 +147,7 @@ def test_a_full_disk_stops_up(machine: Machine, monkeypatch: pytest.MonkeyPatch)
         examine.ensure(stack, machine)
 
 
-def test_all_blockers_are_told_at_once() -> None:
+def test_all_blockers_are_reported_at_once() -> None:
     """So that they can be put right at one go, on one screen."""
     refusal = examine.refusal([_finding("A-A", "blocker"), _finding("B-B", "blocker")])
 
@@ -156,9 +156,9 @@ def test_all_blockers_are_told_at_once() -> None:
 
 
 def test_warnings_do_not_stop_up(machine: Machine) -> None:
-    """They are handed back to be told."""
+    """They are handed back to be reported."""
     proxied = replace(machine, environ={**machine.environ, "HTTP_PROXY": "http://proxy:3128"})
-    assert told(examine.ensure(_demo(), proxied)) == [("PROXY-LOOPBACK", "warning")]
+    assert reported(examine.ensure(_demo(), proxied)) == [("PROXY-LOOPBACK", "warning")]
 
 
 def test_up_asks_nothing_of_what_runs(machine: Machine) -> None:
@@ -188,10 +188,10 @@ def test_a_person_reads_findings_by_severity() -> None:
     lines = _read(_diagnosis(_finding("A-A", "blocker"), _finding("B-B", "blocker"), _finding("C-C", "note"))).split(
         "\n"
     )
-    told_lines = [line.strip() for line in lines]
+    shown_lines = [line.strip() for line in lines]
 
-    assert told_lines.index("Blockers") < told_lines.index("A-A  x") < told_lines.index("Note")
-    assert "→ x." in told_lines
+    assert shown_lines.index("Blockers") < shown_lines.index("A-A  x") < shown_lines.index("Note")
+    assert "→ x." in shown_lines
     assert "Nothing is in the way." in _read(_diagnosis())
 
 
@@ -258,7 +258,7 @@ def test_doctor_looks_at_this_machine(given: dict[str, object], expected: set[st
         ({"kind": "ollama"}, "ENGINE-MISSING"),
     ],
 )
-def test_a_missing_engine_is_told_once(
+def test_a_missing_engine_is_reported_once(
     asked_for: dict[str, object], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the GPU that nothing would use, or by the engine that was asked for and is not there."""
@@ -271,7 +271,9 @@ def test_a_missing_engine_is_told_once(
 
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize(("kind", "expected"), [("auto", ["OLLAMA-IS-BRIDGE"]), ("embedded", [])])
-def test_a_bridge_named_as_an_ollama_is_told(kind: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bridge_named_as_an_ollama_is_reported(
+    kind: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Once, and not where no Ollama is wanted."""
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:11435")
     monkeypatch.setattr("embedstack.deploy.stack.planning._ask", lambda _: (None, True))

@@ -13,7 +13,7 @@ from embedstack.deploy.machine.gpu import Gpu
 from embedstack.deploy.machine.memory import Memory
 from embedstack.deploy.ollama.server import RunningModel
 from embedstack.deploy.plan.decide import Fit, fit, needed
-from tests.unit.deploy.doctor.stacks import CARD, GIB, planned, told
+from tests.unit.deploy.doctor.stacks import CARD, GIB, planned, reported
 
 Q4, F16 = 2_496_703_776, 8_049_889_824  # bytes of the 4B's files
 
@@ -76,12 +76,12 @@ def test_a_context_of_ones_own_is_tried_first() -> None:
 def _vram(free: int, loaded: int = 0, **given: Any) -> list[tuple[str, str]]:
     card = Gpu("nvidia", "a card", 24 * GIB, free)
     stack = planned(**given)
-    return told(memory.check_vram(stack, card, loaded=loaded, flash_attention=True))
+    return reported(memory.check_vram(stack, card, loaded=loaded, flash_attention=True))
 
 
 def test_a_card_with_room_says_nothing() -> None:
     """23 GiB free hold the 4B."""
-    assert told(memory.check_vram(planned(), CARD, loaded=0, flash_attention=True)) == []
+    assert reported(memory.check_vram(planned(), CARD, loaded=0, flash_attention=True)) == []
 
 
 def test_less_context_that_fits_is_a_warning_that_names_it() -> None:
@@ -123,7 +123,7 @@ def test_every_size_is_reckoned(model: str) -> None:
     assert _vram(20 * GIB, model=model) == []
 
 
-def test_a_figure_that_the_catalogue_lacks_is_told() -> None:
+def test_a_figure_that_the_catalogue_lacks_is_reported() -> None:
     """A model of one's own without key/value heads: a note says that the reckoning is too low."""
     whole = planned(model="qwen3-embedding:8b")
     bare = msgspec.structs.replace(whole.model, kv_bytes_per_token=None, reasons={"kv_bytes_per_token": "not said"})
@@ -138,13 +138,13 @@ def test_a_figure_that_the_catalogue_lacks_is_told() -> None:
 @pytest.mark.parametrize(("total", "available", "severity"), [(4, 3, "blocker"), (16, 3, "warning"), (16, 12, None)])
 def test_memory_of_the_machine(total: int, available: int, severity: str | None) -> None:
     """On the CPU the 4B and Open WebUI need some 5 GiB: never there is a blocker, not there now a warning."""
-    found = told(memory.check_ram(planned(), Memory(total * GIB, available * GIB), on_gpu=False, running=False))
+    found = reported(memory.check_ram(planned(), Memory(total * GIB, available * GIB), on_gpu=False, running=False))
     assert ([("MEMORY-SHORT", severity)] if severity else []) == found
 
 
 def test_a_stack_that_runs_has_its_memory() -> None:
     """What it took is not asked for again."""
-    assert told(memory.check_ram(planned(), Memory(4 * GIB, GIB), on_gpu=False, running=True)) == []
+    assert reported(memory.check_ram(planned(), Memory(4 * GIB, GIB), on_gpu=False, running=True)) == []
 
 
 @pytest.mark.parametrize(

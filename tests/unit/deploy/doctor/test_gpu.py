@@ -10,7 +10,7 @@ from embedstack.deploy.doctor import gpu as cpu_fallback
 from embedstack.deploy.machine import gpu
 from embedstack.deploy.machine.gpu import Gpu, Gpus, parse_nvidia_smi
 from embedstack.deploy.ollama.server import RunningModel
-from tests.unit.deploy.doctor.stacks import CARD, GIB, daemon, planned, told
+from tests.unit.deploy.doctor.stacks import CARD, GIB, daemon, planned, reported
 
 MIB = 2**20
 TWO = """\
@@ -96,7 +96,7 @@ def test_containers_and_the_gpu(
 ) -> None:
     """A GPU that the daemon cannot hand on is a blocker for a model that wants one."""
     stack = planned({"engine": {"cpu": cpu}}, model=model, mode="docker")
-    assert told(cpu_fallback.check(stack, found, daemon(gpu=can))) == expected
+    assert reported(cpu_fallback.check(stack, found, daemon(gpu=can))) == expected
 
 
 def test_the_toolkits_absence_names_the_step() -> None:
@@ -108,7 +108,7 @@ def test_the_toolkits_absence_names_the_step() -> None:
 
 
 def test_a_driver_that_does_not_answer() -> None:
-    """What it said is told."""
+    """What it said is reported."""
     (found,) = cpu_fallback.check(planned(), Gpus(trouble="nvidia-smi ended with 9: has failed."), None)
     assert (found.id, found.severity, found.evidence) == (
         "GPU-DRIVER",
@@ -133,15 +133,15 @@ def test_a_driver_that_does_not_answer() -> None:
 def test_the_4b_never_runs_on_a_cpu_in_silence(
     model: str, kind: str, found: Gpus, cpu: bool, expected: list[tuple[str, str]]
 ) -> None:
-    """A GPU that no engine uses stops it, no GPU at all is told; --cpu says that it is meant."""
+    """A GPU that no engine uses stops it, no GPU at all is reported; --cpu says that it is meant."""
     stack = planned({"engine": {"cpu": cpu}}, model=model, kind=kind)
-    assert told(cpu_fallback.check_plan(stack, found)) == expected
+    assert reported(cpu_fallback.check_plan(stack, found)) == expected
 
 
 def test_another_machines_gpu_is_not_judged() -> None:
     """What an Ollama elsewhere has is not known here."""
     stack = planned(managed=False, url="http://gpu-host:11434")
-    assert told(cpu_fallback.check_plan(stack, NONE)) == []
+    assert reported(cpu_fallback.check_plan(stack, NONE)) == []
 
 
 @pytest.mark.parametrize(
@@ -157,5 +157,5 @@ def test_a_fall_back_to_the_cpu_is_seen(on_gpu: int, cards: tuple[Gpu, ...], evi
     """By what /api/ps says is on the GPU, where there is one."""
     found = list(cpu_fallback.check_loaded(planned(), Gpus(cards), [RunningModel("m", 4 * GIB, on_gpu)]))
 
-    assert told(found) == ([("CPU-FALLBACK", "warning")] if evidence else [])
+    assert reported(found) == ([("CPU-FALLBACK", "warning")] if evidence else [])
     assert not evidence or found[0].evidence.startswith(evidence)

@@ -8,7 +8,7 @@ import pytest
 
 from embedstack.deploy.doctor import network
 from embedstack.deploy.doctor.network import Descriptors
-from tests.unit.deploy.doctor.stacks import OLLAMA, daemon, planned, told
+from tests.unit.deploy.doctor.stacks import OLLAMA, daemon, planned, reported
 
 PROXY = {"HTTP_PROXY": "http://user:word@proxy:3128"}
 
@@ -28,10 +28,10 @@ PROXY = {"HTTP_PROXY": "http://user:word@proxy:3128"}
 )
 def test_a_proxy_must_leave_this_machine_alone(environ: dict[str, str], expected: bool) -> None:
     """HTTP_PROXY without NO_PROXY for loopback is a warning."""
-    assert told(network.check_proxy(environ)) == ([("PROXY-LOOPBACK", "warning")] if expected else [])
+    assert reported(network.check_proxy(environ)) == ([("PROXY-LOOPBACK", "warning")] if expected else [])
 
 
-def test_a_proxys_password_is_not_told() -> None:
+def test_a_proxys_password_is_not_reported() -> None:
     """The variable is named, and never its value."""
     (found,) = network.check_proxy(PROXY)
     assert "word" not in str(found)
@@ -54,7 +54,7 @@ def test_an_ollama_that_containers_cannot_reach(
 ) -> None:
     """An Ollama outside, on loopback alone, is a blocker in containers; Docker Desktop hands loopback on."""
     stack = planned(mode="docker" if mode == "docker" else "native", managed=managed, url=OLLAMA)
-    found = told(network.check_reach(stack, addresses, daemon(os=system)))
+    found = reported(network.check_reach(stack, addresses, daemon(os=system)))
     assert found == ([("OLLAMA-LOOPBACK", "blocker")] if expected else [])
 
 
@@ -69,7 +69,9 @@ def test_who_listens_is_seen() -> None:
 )
 def test_the_hard_limit_counts(soft: int, hard: int, expected: bool) -> None:
     """The bridge raises the soft one itself."""
-    assert told(network.check_limits(Descriptors(soft, hard))) == ([("DESCRIPTORS-LOW", "warning")] if expected else [])
+    assert reported(network.check_limits(Descriptors(soft, hard))) == (
+        [("DESCRIPTORS-LOW", "warning")] if expected else []
+    )
 
 
 def test_this_machines_limits_are_read() -> None:

@@ -15,7 +15,7 @@ from embedstack.deploy.native import parts
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Mode
 from embedstack.deploy.sites.found import site
-from tests.unit.deploy.doctor.stacks import planned, told
+from tests.unit.deploy.doctor.stacks import planned, reported
 
 WANTED: dict[str, Any] = {
     "RAG_EMBEDDING_ENGINE": "ollama",
@@ -26,7 +26,7 @@ WANTED: dict[str, Any] = {
 
 def test_settings_as_wanted_say_nothing() -> None:
     """What it has besides does not matter."""
-    assert told(webui.check({**WANTED, "RAG_TOP_K": 3}, WANTED)) == []
+    assert reported(webui.check({**WANTED, "RAG_TOP_K": 3}, WANTED)) == []
 
 
 def test_each_difference_is_named_and_no_key() -> None:
@@ -62,7 +62,7 @@ def test_what_others_reach_has_an_owner(
 ) -> None:
     """Refused until an administrator exists and sign-up is off."""
     stack = planned({"stack": {"expose": expose}})
-    assert told(webui.check_exposure(stack, Accounts(administrator, sign_up))) == expected
+    assert reported(webui.check_exposure(stack, Accounts(administrator, sign_up))) == expected
 
 
 def test_one_that_does_not_run_is_known_by_its_database(tmp_path: Path) -> None:
@@ -102,14 +102,14 @@ def test_the_version_that_is_planned(given: dict[str, Any], mode: Mode, version:
         ("0.1.2", [("WEBUI-UNKNOWN", "warning")]),
     ],
 )
-def test_a_version_that_is_not_known_is_told(version: str, expected: list[tuple[str, str]]) -> None:
+def test_a_version_that_is_not_known_is_reported(version: str, expected: list[tuple[str, str]]) -> None:
     """By doctor, and by `up` before it begins: both make this check."""
-    assert told(webui.check_version(version)) == expected
-    assert told(webui.check_version(None)) == []
+    assert reported(webui.check_version(version)) == expected
+    assert reported(webui.check_version(None)) == []
 
     machine = Machine(Places(Path("/no-such-folder")))
     plan = planned({"webui": {"version": version}}, kind="embedded")
     (check,) = [check for check in CHECKS if check.name == "Open WebUI's version"]
     assert check.before_up
-    assert told(check.run(plan, machine)) == expected
-    assert told(check.run(planned({"webui": {"version": version, "enabled": False}}), machine)) == []
+    assert reported(check.run(plan, machine)) == expected
+    assert reported(check.run(planned({"webui": {"version": version, "enabled": False}}), machine)) == []

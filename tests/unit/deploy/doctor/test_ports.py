@@ -18,7 +18,7 @@ from embedstack.deploy.doctor.ports import Held
 from embedstack.deploy.machine.ports import free_port
 from embedstack.deploy.sites.docker import Docker
 from embedstack.deploy.sites.native import Native
-from tests.unit.deploy.doctor.stacks import planned, told
+from tests.unit.deploy.doctor.stacks import planned, reported
 
 LISTEN = """
 import http.server, sys
@@ -75,10 +75,10 @@ def test_the_ports_that_are_advised_are_free_and_nobody_elses() -> None:
         ]
         other = Neighbour("other", frozenset({3000, port + 2}))
 
-        told = ports.with_free(held, planned(given), [other])
+        reported = ports.with_free(held, planned(given), [other])
 
-    words = dict(word.removeprefix("--set ").split("=") for word in re.findall(r"--set \S+", told[0].free))
-    assert told[0].free == told[1].free
+    words = dict(word.removeprefix("--set ").split("=") for word in re.findall(r"--set \S+", reported[0].free))
+    assert reported[0].free == reported[1].free
     assert {*words} == {"ports.bridge", "ports.webui"}
     assert int(words["ports.bridge"]) > port + 2
     assert int(words["ports.webui"]) > 3000
@@ -123,9 +123,9 @@ def test_a_process_of_the_stack_is_in_nobodys_way(listener: tuple[subprocess.Pop
     held = ports.look("bridge", "ports.bridge", port)
 
     assert held is not None
-    assert told(ports.check(held, Native(), own_pids=[process.pid])) == []
-    assert told(ports.check(held, Native(), own_pids=[os.getpid()])) == []
-    assert told(ports.check(held, Native(), own_ports=[port])) == []
+    assert reported(ports.check(held, Native(), own_pids=[process.pid])) == []
+    assert reported(ports.check(held, Native(), own_pids=[os.getpid()])) == []
+    assert reported(ports.check(held, Native(), own_ports=[port])) == []
 
 
 @pytest.mark.process
@@ -144,7 +144,7 @@ def test_an_ollama_is_an_offer_and_a_bridge_is_none(
     held = ports.look("ollama", "ports.ollama", listener[1])
 
     assert held is not None
-    assert [expected] == told(ports.check(held, Native()))
+    assert [expected] == reported(ports.check(held, Native()))
 
 
 def test_containers_get_another_port_and_processes_the_offer() -> None:
@@ -166,17 +166,17 @@ def test_an_ollama_on_another_parts_port_is_in_the_way(listener: tuple[subproces
     held = ports.look("open-webui", "ports.webui", listener[1])
 
     assert held is not None
-    assert told(ports.check(held, Native())) == [("PORT-TAKEN", "blocker")]
+    assert reported(ports.check(held, Native())) == [("PORT-TAKEN", "blocker")]
 
 
 def test_a_port_that_the_system_refuses() -> None:
-    """What it says is told."""
+    """What it says is reported."""
     (found,) = ports.check(Held("bridge", "ports.bridge", 80, refused="Permission denied"), Native())
     assert (found.id, found.severity, found.evidence) == ("PORT-REFUSED", "blocker", "Port 80: Permission denied.")
 
 
 def test_a_holder_that_nobody_tells() -> None:
-    """Another user's process is told as one, with the command that finds it."""
+    """Another user's process is reported as one, with the command that finds it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         (found,) = ports.check(Held("bridge", "ports.bridge", port), Native())

@@ -20,7 +20,7 @@ from embedstack.deploy.models.show import models
 from embedstack.deploy.places import Places
 from embedstack.deploy.plan.plan import Plan, PlannedModel
 from embedstack.models import catalog
-from tests.unit.deploy.doctor.stacks import planned, told
+from tests.unit.deploy.doctor.stacks import planned, reported
 
 
 def at(model: str, name: str) -> Plan:
@@ -45,7 +45,7 @@ def test_a_precision_at_which_the_model_overflows(model: str, name: str, expecte
     """The 8B in f16 and nothing else; the next step says what to take."""
     found = list(precision.check_model(at(model, name)))
 
-    assert told(found) == expected
+    assert reported(found) == expected
     assert [one.next_step for one in found] == ["qwen3-embedding:8b: bf16, Q8_0 or Q4_K_M, not f16."] * len(expected)
 
 

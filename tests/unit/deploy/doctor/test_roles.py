@@ -1,4 +1,4 @@
-"""What is told of an Open WebUI that names no roles."""
+"""What is reported of an Open WebUI that names no roles."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from embedstack.deploy.doctor.webui import ENOUGH, check_roles
 
 
 @pytest.mark.parametrize(
-    ("texts", "told"),
+    ("texts", "reported"),
     [
         ({}, False),
         ({"default": ENOUGH - 1}, False),
@@ -16,9 +16,9 @@ from embedstack.deploy.doctor.webui import ENOUGH, check_roles
     ],
     ids=str,
 )
-def test_only_one_that_never_said_a_role_is_told(texts: dict[str, int], told: bool) -> None:
+def test_only_one_that_never_said_a_role_is_reported(texts: dict[str, int], reported: bool) -> None:
     """Fifty texts without one are enough; a single one that came with a role says that they can."""
     found = list(check_roles(texts))
 
-    assert told == bool(found)
+    assert reported == bool(found)
     assert all(f.id == "ROLE-NEVER-SENT" and "RAG_EMBEDDING_PREFIX_FIELD_NAME" in f.next_step for f in found)

@@ -171,7 +171,7 @@ def test_a_header_that_makes_wrong_vectors_is_refused(
 def test_what_does_no_harm_by_itself_is_a_warning(
     header: bytes, model: Model, tmp_path: Path, changes: dict[str, Value], said: str
 ) -> None:
-    """It is told, and the file is taken."""
+    """It is reported, and the file is taken."""
     verdicts = accept(_changed(tmp_path, header, changes, model), model)
 
     (warning,) = [verdict for verdict in verdicts if verdict.severity == "warn"]
@@ -194,7 +194,7 @@ def test_a_number_is_no_true(header: bytes, model: Model, tmp_path: Path) -> Non
 def test_the_files_length_must_be_what_its_tensors_need(
     header: bytes, model: Model, tmp_path: Path, longer: int, severity: str | None, said: str
 ) -> None:
-    """Shorter is refused: a download was cut. Longer is told and taken."""
+    """Shorter is refused: a download was cut. Longer is reported and taken."""
     path = gguf_bytes.sparse(tmp_path / "m.gguf", header, (model.file().bytes or 0) + longer)
 
     found = {verdict.field: verdict.severity for verdict in examine(path, model) if verdict.severity != "pass"}

@@ -1,4 +1,4 @@
-"""What is told of a model that Ollama has fetched itself."""
+"""What is reported of a model that Ollama has fetched itself."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ PULLED = PulledByOllama("qwen3-embedding:4b", "qwen3-embedding:4b", "Q4_K_M", "h
 CREATE = "embedstack model create qwen3-embedding:4b --quantisation Q4_K_M"
 
 
-def test_other_weights_are_told_with_the_command_that_makes_the_right_ones() -> None:
+def test_other_weights_are_reported_with_the_command_that_makes_the_right_ones() -> None:
     """As it has to be typed, name and all."""
     console = Console(width=200)
     with console.capture() as shown:
@@ -28,10 +28,10 @@ def test_other_weights_are_told_with_the_command_that_makes_the_right_ones() -> 
 
 
 def test_what_the_library_has_not_is_made_from_the_hub() -> None:
-    """By the same kind of command; and what a person is told to type can be typed."""
-    with pytest.raises(InvalidModel) as told:
+    """By the same kind of command; and what a person is shown to type can be typed."""
+    with pytest.raises(InvalidModel) as reported:
         pull_ollama.pull(WantedModel("demo"), Report("model pull", as_json=True), url="http://x", keep_alive=0)
 
-    assert "`embedstack model create " in told.value.advice
+    assert "`embedstack model create " in reported.value.advice
     helped = CliRunner().invoke(app, ["model", "create", "--help"], env={"COLUMNS": "200"}).stdout
     assert all(option in helped for option in ("--quantisation", "--endpoint"))

@@ -52,7 +52,7 @@ def test_an_ollama_that_ran_before_is_no_part() -> None:
     assert list(specs(plan(replace(OLLAMA, managed=False)))) == ["bridge", "open-webui"]
 
 
-def test_the_bridge_is_told_of_its_engine_and_nothing_of_another_bridge() -> None:
+def test_the_bridge_is_given_its_engine_and_nothing_of_another_bridge() -> None:
     """It reads the stack's own file, and is ready when its engine is."""
     bridge = specs(plan())["bridge"]
     assert bridge.argv == (
@@ -129,7 +129,7 @@ def test_vllm_beside_ollama_shares_the_gpu_and_has_a_bridge_of_its_own() -> None
     }
 
 
-def test_open_webui_is_told_its_port_on_the_command_line() -> None:
+def test_open_webui_is_given_its_port_on_the_command_line() -> None:
     """The package from PyPI reads neither HOST nor PORT; its embeddings go to the bridge, its chat to Ollama."""
     webui = specs(plan())["open-webui"]
     program = ("/webui/bin/python", "-P", "/webui/bin/open-webui")

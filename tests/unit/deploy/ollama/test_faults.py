@@ -60,7 +60,7 @@ def test_an_ollama_too_old(tmp_path: Path) -> None:
 
 
 def test_an_error_inside_the_stream(tmp_path: Path) -> None:
-    """Under status 200, after some lines: its words are told, and the step that its llama-quantize asks for."""
+    """Under status 200, after some lines: its words are reported, and the step that its llama-quantize asks for."""
     why = "failed to validate GGUF with llama-quantize without compatibility patches: exit status 1"
     handler = ollama(NOTHING_THERE, {"status": "parsing GGUF"}, {"error": why})
     with serve(handler) as url, pytest.raises(EngineRefused, match=f"refused to create made: {why}") as refused:
@@ -99,7 +99,7 @@ def test_a_model_that_is_not_listed(tmp_path: Path) -> None:
 
 
 def test_no_ollama() -> None:
-    """What answers in another way is not taken for one, and nobody at all is told with what to start."""
+    """What answers in another way is not taken for one, and nobody at all is reported with what to start."""
     with serve(ollama({})) as url, Ollama(url) as server, pytest.raises(EngineRefused, match="is no Ollama"):
         server.version()
     with Ollama("http://127.0.0.1:1") as server, pytest.raises(EngineRefused, match="could not be reached") as refused:
@@ -132,7 +132,7 @@ def test_what_a_pull_brought(blob: str, same: bool) -> None:
 
 def test_the_progress_of_a_pull_reaches_the_person(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     """Bytes, of how many, by stage."""
-    monkeypatch.setattr("embedstack.deploy.console.TOLD_EVERY", 0.0)
+    monkeypatch.setattr("embedstack.deploy.console.PRINT_EVERY", 0.0)
     lines = ({"status": "pulling 2b0c", "total": 8_000_000, "completed": 4_000_000}, {"status": "success"})
     with serve(ollama(shown("0" * 64), *lines)) as url, Ollama(url) as server:
         pull(server, FILE.tags[0], FILE, REPORT)
@@ -140,17 +140,17 @@ def test_the_progress_of_a_pull_reaches_the_person(capsys: pytest.CaptureFixture
 
 
 def test_what_the_library_does_not_have() -> None:
-    """A file without a tag there is told before anybody is asked, with the other way."""
+    """A file without a tag there is reported before anybody is asked, with the other way."""
     with pytest.raises(InvalidModel, match="no qwen3-embedding:4b at Q6_K") as refused:
         pull_ollama.pull(WantedModel("qwen3-embedding:4b", "Q6_K"), REPORT, url="http://127.0.0.1:1", keep_alive=-1)
     assert "model create" in refused.value.advice
 
 
 def test_show_without_an_ollama() -> None:
-    """The catalogue's part is told all the same, and why the rest is missing."""
-    told = show.show("qwen3-embedding:4b-q8_0", None, "http://127.0.0.1:1")
-    assert (told.name, told.dimensions, told.ollama) == ("qwen3-embedding:4b-q8_0", 2560, None)
-    assert "could not be reached" in told.reason
+    """The catalogue's part is reported all the same, and why the rest is missing."""
+    reported = show.show("qwen3-embedding:4b-q8_0", None, "http://127.0.0.1:1")
+    assert (reported.name, reported.dimensions, reported.ollama) == ("qwen3-embedding:4b-q8_0", 2560, None)
+    assert "could not be reached" in reported.reason
 
 
 def test_what_was_made_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

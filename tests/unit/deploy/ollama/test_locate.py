@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from embedstack.deploy.errors import EngineNotUsable
-from embedstack.deploy.ollama.locate import Installed, find, helper, installed, version_told
+from embedstack.deploy.ollama.locate import Installed, find, helper, installed, version_in
 
-TOLD = "Warning: could not connect to a running Ollama instance\\nWarning: client version is {}"
+OUTPUT = "Warning: could not connect to a running Ollama instance\\nWarning: client version is {}"
 
 
 def program(folder: Path, version: str = "0.34.4", name: str = "ollama") -> Path:
     """A program that says it is that version of Ollama."""
     path = folder / "bin" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\nprintf '{TOLD.format(version)}\\n'\n")
+    path.write_text(f"#!/bin/sh\nprintf '{OUTPUT.format(version)}\\n'\n")
     path.chmod(0o755)
     return path
 
@@ -84,4 +84,4 @@ def test_one_that_does_not_run(tmp_path: Path, content: str) -> None:
 )
 def test_what_the_program_says(output: str, version: str) -> None:
     """Its own version, not that of a server that it has found."""
-    assert version_told(output) == version
+    assert version_in(output) == version

@@ -35,7 +35,7 @@ def engine_of(found: PlannedEngine | Blocker) -> tuple[str, bool]:
 
 
 def test_an_ollama_that_runs_is_used_and_not_ours_to_stop() -> None:
-    """Its address and version are told."""
+    """Its address and version are reported."""
     found = chosen(RUNS)
     assert engine_of(found) == ("ollama", False)
     assert isinstance(found, PlannedEngine)
@@ -81,7 +81,7 @@ def test_the_gpu_of_a_mac_is_used_by_llama_cpp_inside_the_bridge() -> None:
 
 
 @pytest.mark.parametrize(("kind", "metal"), [("nvidia", False), ("rocm", False), ("apple", True)])
-def test_a_gpu_is_told_with_whether_it_is_apples(
+def test_a_gpu_is_reported_with_whether_it_is_apples(
     kind: Literal["nvidia", "rocm", "apple"], metal: bool, tmp_path: Path
 ) -> None:
     """Its name, for people, and what decides."""
@@ -140,14 +140,14 @@ def test_the_vllm_of_the_settings_comes_before_the_one_on_path() -> None:
 
 
 @contextmanager
-def serving(**told: str) -> Iterator[str]:
+def serving(**reported: str) -> Iterator[str]:
     """An address where /api/version tells this, and every other path is answered with 404."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200 if self.path == "/api/version" else 404)
             self.end_headers()
-            self.wfile.write(json.dumps(told).encode())
+            self.wfile.write(json.dumps(reported).encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -191,7 +191,7 @@ def test_a_bridge_is_not_taken_for_an_ollama(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["auto", "ollama"])
 @pytest.mark.parametrize("named", ["engine.url", "OLLAMA_HOST"])
 def test_a_bridge_that_was_named_is_a_blocker_where_an_ollama_would_be_taken(kind: str, named: str) -> None:
-    """What named it is told; the embedded engine does not mind."""
+    """What named it is informed; the embedded engine does not mind."""
     facts = Facts(URL, ollama=Path("/usr/bin/ollama"), bridge=True, named=named)
     found = chosen(facts, kind=kind)
 

@@ -148,7 +148,7 @@ def test_every_key_that_is_replaced_in_a_bridges_own_file_is_documented() -> Non
     assert {key for key, row in table().items() if row.variable in made} == named
 
 
-def test_open_webui_is_told_the_bridge_and_the_roles() -> None:
+def test_open_webui_is_given_the_bridge_and_the_roles() -> None:
     """Embeddings go to the bridge with a role each, chat to Ollama, and nothing to anybody else."""
     made = environment.webui(_plan(), Secrets(), data="/d", bridge_url="http://b:1", ollama_url="http://o:2")
 

@@ -1,4 +1,4 @@
-"""What Open WebUI is told of its store of vectors, and what is refused before it is started."""
+"""What Open WebUI is given for its vector store, and what is refused before it is started."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class TestVariables:
     )
     def test_pgvector_has_exactly_the_models_length(self, dimensions: int, halfvec: str, column: str) -> None:
         """Half precision only where an index takes no whole numbers: above 2000."""
-        told = stores.variables("pgvector", dimensions, StoreServer(POSTGRES))
-        assert told["PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH"] == str(dimensions)
-        assert told["PGVECTOR_USE_HALFVEC"] == halfvec
-        assert told["PGVECTOR_INDEX_METHOD"] == "hnsw"
+        reported = stores.variables("pgvector", dimensions, StoreServer(POSTGRES))
+        assert reported["PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH"] == str(dimensions)
+        assert reported["PGVECTOR_USE_HALFVEC"] == halfvec
+        assert reported["PGVECTOR_INDEX_METHOD"] == "hnsw"
         assert stores.column(dimensions) == column
 
     def test_a_password_is_quoted_into_the_address(self) -> None:
         """Whatever is in it, and only in what Open WebUI alone reads."""
         server = StoreServer(POSTGRES, "p@ss/w:rd")
-        told = stores.variables("pgvector", 1024, server)
-        assert told["PGVECTOR_DB_URL"] == "postgresql://me:p%40ss%2Fw%3Ard@db:5432/webui"
+        reported = stores.variables("pgvector", 1024, server)
+        assert reported["PGVECTOR_DB_URL"] == "postgresql://me:p%40ss%2Fw%3Ard@db:5432/webui"
         assert "p@ss" not in repr(server)
         assert "PGVECTOR_DB_URL" in stores.SECRETS
 
@@ -77,14 +77,14 @@ class TestVariables:
 
     def test_qdrant_keeps_each_knowledge_base_for_itself(self) -> None:
         """In one collection for all, another size would break them all until somebody drops it."""
-        told = stores.variables("qdrant", 2560, StoreServer("http://db:6333", "the key"))
-        assert told["ENABLE_QDRANT_MULTITENANCY_MODE"] == "False"
-        assert (told["QDRANT_URI"], told["QDRANT_API_KEY"]) == ("http://db:6333", "the key")
+        reported = stores.variables("qdrant", 2560, StoreServer("http://db:6333", "the key"))
+        assert reported["ENABLE_QDRANT_MULTITENANCY_MODE"] == "False"
+        assert (reported["QDRANT_URI"], reported["QDRANT_API_KEY"]) == ("http://db:6333", "the key")
 
 
 class TestRefused:
     def test_more_dimensions_than_an_index_takes(self) -> None:
-        """The 8B's 4096 with pgvector: told with the setting that cuts them, instead of a cut that nobody sees."""
+        """The 8B's 4096 with pgvector: reported with the setting that cuts them, instead of a cut that nobody sees."""
         with pytest.raises(InvalidSettings, match="at most 4000 dimensions; the model has 4096") as refused:
             stores.check("pgvector", 4096, None)
         assert "model.dimensions" in refused.value.advice
@@ -131,7 +131,7 @@ class TestRefused:
         ("content", "problem"), [(None, "cannot be read"), ("", "holds no key"), ("a\nb", "one line")]
     )
     def test_a_file_that_holds_no_password(self, content: str | None, problem: str, tmp_path: Path) -> None:
-        """The path is told, and never what is in it."""
+        """The path is reported, and never what is in it."""
         if content is not None:
             (tmp_path / "key").write_text(content)
         wanted = _external(tmp_path / "key")
@@ -182,7 +182,7 @@ class TestDoctor:
         assert [found.severity for found in doctor.check_stores(made, answers)] == expected
 
     def test_a_weaviate_of_somebody_else(self) -> None:
-        """Its own defaults drop all but ten chunks of a file: it is told how to start it."""
+        """Its own defaults drop all but ten chunks of a file: it is informed how to start it."""
         made = replace(plan(webui={"vector_store": "weaviate"}), store=StoreServer("http://127.0.0.1:1"))
         assert [found.id for found in doctor.check_stores(made, True)] == ["WEAVIATE-LIMIT"]
 
@@ -197,7 +197,7 @@ class TestDoctor:
 
 
 def test_what_is_printed_of_the_compose_file_has_no_password() -> None:
-    """`config compose` shows what Open WebUI is told, but for secrets."""
+    """`config compose` shows what Open WebUI is given, but for secrets."""
     made = replace(plan(webui={"vector_store": "qdrant"}), store=StoreServer("http://db:6333", "the key"))
     shown = variables.webui(written.hidden(made), written.Hidden())
     assert shown["QDRANT_API_KEY"] == "(secret)"

@@ -43,14 +43,14 @@ def shown(found: Smoke) -> str:
 
 def test_what_failed_is_shown_with_what_must_be() -> None:
     """A person sees each check, and at a failed one also what was wanted."""
-    told = shown(smoke_of(GOOD, BAD, NOT_OFFERED))
+    reported = shown(smoke_of(GOOD, BAD, NOT_OFFERED))
 
-    assert "✓ unit norm" in told
-    assert "✗ token counts  text 0: 26, not 27" in told
-    assert "must be: 27 tokens, end-of-text once" in told
-    assert "- roles differ" in told
-    assert "7.2 ms a text alone, 130.0 texts/s" in told
-    assert "1 of 3 checks failed." in told
+    assert "✓ unit norm" in reported
+    assert "✗ token counts  text 0: 26, not 27" in reported
+    assert "must be: 27 tokens, end-of-text once" in reported
+    assert "- roles differ" in reported
+    assert "7.2 ms a text alone, 130.0 texts/s" in reported
+    assert "1 of 3 checks failed." in reported
 
 
 @pytest.mark.parametrize(("checks", "passed"), [((GOOD, NOT_OFFERED), True), ((GOOD, BAD), False), ((), False)])
@@ -75,7 +75,7 @@ def test_junit_has_a_case_for_each_check() -> None:
     assert {p.get("name"): p.get("value") for p in suite.iter("property")}["texts_per_second"] == "130.0"
 
 
-def test_throughput_is_told_by_length() -> None:
+def test_throughput_is_reported_by_length() -> None:
     """To people, to scripts and to CI, where it was asked for."""
     found = Smoke("http://127.0.0.1:11435", "demo", (GOOD,), 7.25, 130.0, (Throughput(512, 510.5, 32, 40.0, 20420.0),))
     suite = ET.fromstring(junit(found))  # noqa: S314 -- our own
@@ -121,7 +121,7 @@ def test_the_precision_is_the_servers_else_the_names(name: str, said: str | None
 
 
 def test_a_catalogue_of_ones_own_is_known(tmp_path: Path) -> None:
-    """Its models are found by name; one that cannot be read is told."""
+    """Its models are found by name; one that cannot be read is reported."""
     own = tmp_path / "own.yaml"
     own.write_text(yaml.safe_dump(tiny()))
 

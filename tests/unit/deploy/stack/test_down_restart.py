@@ -71,7 +71,7 @@ def test_with_a_yes_the_folder_is_gone(stack: Places, words: list[str]) -> None:
     assert not stack.root.exists()
 
 
-def test_a_folder_that_does_not_go_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_does_not_go_is_reported(tmp_path: Path) -> None:
     """A link, as to a larger disk, is not followed: what lies there is still there."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "s").symlink_to(tmp_path / "disk")
@@ -128,7 +128,7 @@ def test_containers_are_waited_for(
 
 
 def test_containers_are_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What still starts is told as it is."""
+    """What still starts is reported as it is."""
     monkeypatch.setattr(Containers, "states", lambda _: (STARTS,))
     monkeypatch.setattr(Containers, "_check", lambda *_: None)
     monkeypatch.setattr(cli, "run", lambda *_: "")

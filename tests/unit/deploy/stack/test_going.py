@@ -22,7 +22,7 @@ def test_each_step_can_be_read_until_the_end(tmp_path: Path) -> None:
     where = Places(tmp_path).create()
     steps = Steps(Report("up", as_json=True))
 
-    with pytest.raises(RuntimeError), going.told(where, planned()) as telling:  # noqa: PT012 -- a step that fails
+    with pytest.raises(RuntimeError), going.recorded(where, planned()) as telling:  # noqa: PT012 -- a step that fails
         steps.at = telling.step
         with steps.step("model file"):
             found = going.read(where)
@@ -49,7 +49,7 @@ def test_what_makes_no_sense_is_none(tmp_path: Path, content: bytes) -> None:
 def test_one_that_was_killed_is_none(tmp_path: Path) -> None:
     """Its file is left, and no process is the one that it names."""
     where = Places(tmp_path).create()
-    with going.told(where, planned()) as telling:
+    with going.recorded(where, planned()) as telling:
         telling.step("bridge")
         left = where.going.read_bytes()
     where.going.write_bytes(left.replace(b'"created":', b'"created":1'))
@@ -60,7 +60,7 @@ def test_one_that_was_killed_is_none(tmp_path: Path) -> None:
 def test_a_person_reads_the_step_and_for_how_long(tmp_path: Path) -> None:
     """And whose process it is."""
     where = Places(tmp_path).create()
-    with going.told(where, planned()) as telling:
+    with going.recorded(where, planned()) as telling:
         telling.step("bridge")
         console = Console(width=120, color_system=None)
         with console.capture() as captured:
@@ -75,7 +75,7 @@ def test_a_person_reads_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(going, "EVERY", 0.0)
     where = Places(tmp_path).create()
     report = Report("up", as_json=True)
-    with going.told(where, planned()) as telling:
+    with going.recorded(where, planned()) as telling:
         report.heard = telling.moved
         telling.step("Open WebUI's environment")
         with report.transfer("Open WebUI 9.9.9", 7_000_000_000) as transfer:
@@ -96,10 +96,10 @@ def test_a_person_reads_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "Open WebUI 9.9.9: 1,000 of 7,000 MB, about 6 min left" in captured.get()
 
 
-def test_what_is_told_often_is_written_now_and_then(tmp_path: Path) -> None:
+def test_what_is_reported_often_is_written_now_and_then(tmp_path: Path) -> None:
     """A download tells each block; the disk gets one a second."""
     where = Places(tmp_path).create()
-    with going.told(where, planned()) as telling:
+    with going.recorded(where, planned()) as telling:
         telling.step("model file")
         for done in range(1000):
             telling.moved("model.gguf", done, 1000)

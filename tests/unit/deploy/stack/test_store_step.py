@@ -22,7 +22,7 @@ REPORT = Report("test", as_json=True)
 NOWHERE = GuardedIndex(Path("/no/such/record.json"))
 
 
-class Told(GuardedIndex):
+class Recorded(GuardedIndex):
     """A bridge that tells what it would make; whether it was kept that the index is unfinished, and when."""
 
     def facts(self, model: str, report: Report) -> IndexFacts | None:  # noqa: ARG002 -- as an index takes it
@@ -35,7 +35,7 @@ class Told(GuardedIndex):
 
 @dataclass
 class Answering:
-    """A runner in whose Open WebUI a PostgreSQL answers: a table as it is told, and every statement kept."""
+    """A runner in whose Open WebUI a PostgreSQL answers: a table as it is set, and every statement kept."""
 
     column: str | None
     index: str | None = None
@@ -87,7 +87,7 @@ def test_they_are_given_up_where_they_are_embedded_anew_or_none_are_there(
     rows: int, reindex: bool, tmp_path: Path
 ) -> None:
     """Open WebUI makes the right table at its start; before, it is written down that its index is unfinished."""
-    table, index = Answering("vector(1536)", None, rows), Told(tmp_path / "record")
+    table, index = Answering("vector(1536)", None, rows), Recorded(tmp_path / "record")
     assert "vector(1536) given up for halfvec(2560)" in _prepare(table, index=index, reindex=reindex).detail
     assert table.changed == ["DROP TABLE document_chunk"]
     assert index.path.exists() == bool(rows)
@@ -115,7 +115,7 @@ class Babbling:
         return "hello"
 
 
-def test_what_is_no_answer_is_told() -> None:
+def test_what_is_no_answer_is_reported() -> None:
     """Not a traceback of ours."""
     with pytest.raises(PartNotReady, match="'hello'"):
         _prepare(Babbling())

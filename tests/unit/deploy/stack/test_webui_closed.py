@@ -18,8 +18,8 @@ def _ensure(onboarding: bool | None, *, sign_up: bool) -> None:
     """`ensure_closed` of an Open WebUI that says so of itself; None: as one that has accounts, not at all."""
 
     async def answer(_: Request, connection: Connection) -> None:
-        told = {"features": {"enable_signup": sign_up}} | ({} if onboarding is None else {"onboarding": onboarding})
-        await connection.answer(200, json.dumps(told).encode())
+        reported = {"features": {"enable_signup": sign_up}} | ({} if onboarding is None else {"onboarding": onboarding})
+        await connection.answer(200, json.dumps(reported).encode())
 
     with serve(answer) as url:
         webui_step.ensure_closed(_at(url))

@@ -62,7 +62,7 @@ def test_settings_that_were_not_kept_are_taken_back() -> None:
         assert {"other"} == {update["RAG_EMBEDDING_MODEL"] for update in server.updates}
 
 
-def test_settings_that_cannot_be_taken_back_are_told() -> None:
+def test_settings_that_cannot_be_taken_back_are_reported() -> None:
     """Open WebUI embeds with them until its next start, though its database has others."""
     broken = {UPDATE: [AS_IT_IS, LOCKED]}
     with scripted(is_set=dict(BEFORE), instead=broken) as server, Webui(server.url) as webui:
@@ -74,7 +74,7 @@ def test_settings_that_cannot_be_taken_back_are_told() -> None:
 
 
 @pytest.mark.parametrize("body", ['{"detail": "boom"}', "Internal Server Error"], ids=["json", "text"])
-def test_a_500_is_told_with_its_reason(body: str) -> None:
+def test_a_500_is_reported_with_its_reason(body: str) -> None:
     """As JSON or as the bare text of an error that nobody caught; either way it is an Open WebUI that is not well."""
     path = "/api/v1/retrieval/embedding"
     with scripted(instead={path: [(500, body)]}) as server, Webui(server.url) as webui:
@@ -119,7 +119,7 @@ def test_something_else_on_the_port_is_called_so(status: int) -> None:
 
 
 def test_nothing_on_the_port_is_called_so() -> None:
-    """The address is told."""
+    """The address is reported."""
     with Webui("http://127.0.0.1:1") as webui, pytest.raises(PartNotReady, match=r"127\.0\.0\.1:1 gave no answer"):
         webui.version()
 

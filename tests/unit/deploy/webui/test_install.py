@@ -82,17 +82,17 @@ def test_a_python_on_path_that_does_not_run_is_passed_over(tmp_path: Path, monke
 
 
 @pytest.mark.process
-def test_without_a_python_uv_fetches_one_and_without_uv_it_is_told(
+def test_without_a_python_uv_fetches_one_and_without_uv_it_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ways out are named."""
     monkeypatch.setattr(sys, "executable", str(program(tmp_path / "python", "echo 3 13")))
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert install.choose(SETTINGS, Path("/bin/uv")) == "3.12"
-    with pytest.raises(Blocked, match=r"needs Python 3\.11 or 3\.12") as told:
+    with pytest.raises(Blocked, match=r"needs Python 3\.11 or 3\.12") as reported:
         install.choose(SETTINGS, None)
-    assert "uv" in told.value.advice
-    assert "--no-webui" in told.value.advice
+    assert "uv" in reported.value.advice
+    assert "--no-webui" in reported.value.advice
 
 
 @pytest.mark.process
@@ -141,13 +141,13 @@ def test_one_whose_python_has_gone_is_made_anew(installer: Callable[[str], None]
 def test_a_failed_installation_has_the_installers_last_words(
     installer: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What matters of the rest was told as it went."""
+    """What matters of the rest was reported as it went."""
     installer("echo 'Downloading torch (514.2MiB)'; echo ' + a==1'; echo 'error: no route to the index'; exit 2")
     with pytest.raises(CommandFailed, match=r"ended with 2:\n(.*\n)*error: no route to the index"):
         ensure(SETTINGS, REPORT)
-    told = capsys.readouterr().err
-    assert "\nDownloading torch (514.2MiB)\n" in told
-    assert "\n + a==1\n" not in told
+    output = capsys.readouterr().err
+    assert "\nDownloading torch (514.2MiB)\n" in output
+    assert "\n + a==1\n" not in output
 
 
 @pytest.mark.usefixtures("cache")
@@ -156,23 +156,23 @@ def test_two_commands_do_not_build_it_twice(installer: Callable[[str], None]) ->
     wanted = environment(SETTINGS)
     wanted.folder.mkdir(parents=True)
     installer("touch open-webui python")
-    told = Told("test", as_json=True)
+    reported = Recording("test", as_json=True)
     # The file is closed before the pool is waited for: whatever fails here, the other one gets on.
     with ThreadPoolExecutor() as pool, (wanted.folder.parent / ".9.9.9.lock").open("w") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
-        second = pool.submit(ensure, SETTINGS, told)
+        second = pool.submit(ensure, SETTINGS, reported)
         until = time.monotonic() + 20
-        while not any("another command" in line for line in told.lines):
+        while not any("another command" in line for line in reported.lines):
             assert time.monotonic() < until
             time.sleep(0.01)
         assert ensure_by_hand(wanted).complete
         fcntl.flock(first, fcntl.LOCK_UN)
         assert second.result(20) == wanted
-    assert not any(line.startswith("$ ") for line in told.lines)
+    assert not any(line.startswith("$ ") for line in reported.lines)
 
 
-class Told(Report):
-    """Keeps what it is told: pytest's own capture loses what another thread writes while it is read."""
+class Recording(Report):
+    """Keeps what it is given: pytest's own capture loses what another thread writes while it is read."""
 
     def __init__(self, command: str, *, as_json: bool) -> None:
         super().__init__(command, as_json=as_json)
@@ -192,7 +192,7 @@ def ensure_by_hand(wanted: WebuiEnvironment) -> WebuiEnvironment:
     return wanted
 
 
-def test_a_full_disk_is_told_before_the_first_byte(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_the_first_byte(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How much is needed, where, and how much there is."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2_000_000_000))
     monkeypatch.setattr(install, "needed_bytes", lambda: install.WITH_CUDA)
@@ -201,13 +201,13 @@ def test_a_full_disk_is_told_before_the_first_byte(cache: Path, monkeypatch: pyt
     assert not (cache / "open-webui" / "9.9.9").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the setting that names another."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("EMBEDSTACK_CACHE", str(tmp_path / "file"))
-    with pytest.raises(FolderNotUsable, match="Not a directory") as told:
+    with pytest.raises(FolderNotUsable, match="Not a directory") as reported:
         ensure(SETTINGS, REPORT)
-    assert "EMBEDSTACK_CACHE" in told.value.advice
+    assert "EMBEDSTACK_CACHE" in reported.value.advice
 
 
 @pytest.mark.process
@@ -215,7 +215,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytes
 def test_another_store_of_vectors_extends_what_is_there(
     installer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is made anew, what is added is told, and the second time nothing is run."""
+    """Nothing is made anew, what is added is reported, and the second time nothing is run."""
     installer("touch open-webui python")
     made = ensure(SETTINGS, REPORT)
     (kept := made.folder / "kept").touch()
@@ -246,14 +246,14 @@ def test_the_systems_certificates_are_trusted_unless_a_person_says_otherwise(mon
 
 
 @pytest.mark.process
-def test_how_much_is_written_is_told_while_it_is_installed() -> None:
+def test_how_much_is_written_is_reported_while_it_is_installed() -> None:
     """By the installer and by what it starts: neither pip nor uv says it in a pipe."""
-    told: list[int] = []
+    lines: list[int] = []
     writes = "open('/dev/null', 'wb', 0).write(bytes(3_000_000)); input()"
     argv = ["/bin/sh", "-c", 'if "$@"; then exit; fi', "sh", sys.executable, "-c", writes]
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
-        with written.watched(process.pid, told.append, every=0.01):
-            wait_until(lambda: told and told[-1] >= 3_000_000, within=30, what="the bytes to be told")
+        with written.watched(process.pid, lines.append, every=0.01):
+            wait_until(lambda: lines and lines[-1] >= 3_000_000, within=30, what="the bytes to be reported")
         process.communicate(b"\n")
 
-    assert told == sorted(told)
+    assert lines == sorted(lines)

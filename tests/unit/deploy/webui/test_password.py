@@ -51,10 +51,10 @@ def _account(database: sqlite3.Connection, user: str) -> tuple[object, ...]:
 
 def test_the_password_changes_and_every_session_ends(database: sqlite3.Connection, tmp_path: Path) -> None:
     """As when it is changed in Open WebUI: another stamp; the account counts again; nobody else's is touched."""
-    told = _change(tmp_path, "Admin@LOCALHOST")
+    reported = _change(tmp_path, "Admin@LOCALHOST")
     password, active, stamp, _ = _account(database, "1")
 
-    assert told == {"changed": True, "second_factor": False}
+    assert reported == {"changed": True, "second_factor": False}
     assert (password, active) == ("hash of new", 1)
     assert stamp != "stamp"
     assert _account(database, "2") == ("kept", 1, "s", None)
@@ -63,9 +63,9 @@ def test_the_password_changes_and_every_session_ends(database: sqlite3.Connectio
 def test_a_second_factor_stays_and_its_open_challenges_go(database: sqlite3.Connection, tmp_path: Path) -> None:
     """A lost password says nothing of a lost second factor."""
     database.execute("UPDATE auth SET mfa = ? WHERE id = '1'", (json.dumps({"secret": "s", "reset_ticket": {"a": 1}}),))
-    told = _change(tmp_path)
+    reported = _change(tmp_path)
 
-    assert told["second_factor"]
+    assert reported["second_factor"]
     assert json.loads(str(_account(database, "1")[3])) == {
         "secret": "s",
         "reset_ticket": None,
@@ -87,10 +87,10 @@ def test_a_locked_database_changes_nothing(
     """Somebody else writes to it for longer than one waits."""
     monkeypatch.setattr(new_password, "PATIENCE", 0.05)
     database.execute("BEGIN IMMEDIATE")
-    told = _change(tmp_path)
+    reported = _change(tmp_path)
     database.execute("ROLLBACK")
 
-    assert (told["error"], told["told"]) == ("database", "database is locked")
+    assert (reported["error"], reported["reported"]) == ("database", "database is locked")
     assert _account(database, "1")[0] == "old"
 
 

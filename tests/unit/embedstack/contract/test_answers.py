@@ -24,7 +24,7 @@ READY = EngineReadiness(
 
 def test_what_is_not_known_yet_is_left_out_and_what_is_not_there_is_null() -> None:
     """An engine that has not been reached has no version; one that is well has a reason, which is null."""
-    said = wire.told(Readiness(ready=False, model="demo", precision="f16", backends=(STARTING, READY)))
+    said = wire.plain(Readiness(ready=False, model="demo", precision="f16", backends=(STARTING, READY)))
 
     assert list(said) == ["ready", "model", "precision", "fingerprint", "note", "backends"]
     assert said["fingerprint"] is None
@@ -45,7 +45,7 @@ def test_what_is_not_known_yet_is_left_out_and_what_is_not_there_is_null() -> No
 def test_what_is_written_is_read_again(disk: DiskStats | None) -> None:
     """With a part inside and without."""
     stats = CacheStats(1, 2, 3, disk)
-    assert wire.read(CacheStats, wire.told(stats)) == stats
+    assert wire.read(CacheStats, wire.plain(stats)) == stats
 
 
 def test_of_another_release_what_is_needed_is_enough() -> None:

@@ -1,4 +1,4 @@
-"""Modelfiles say what Ollama needs to be told, and nothing that it would not apply."""
+"""Modelfiles say what Ollama needs to know, and nothing that it would not apply."""
 
 from pathlib import Path
 

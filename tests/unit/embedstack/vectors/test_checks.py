@@ -60,6 +60,6 @@ def test_scores_and_margin() -> None:
     assert checks.margin(table) == pytest.approx(-0.2)
 
 
-def test_counts_that_are_not_as_expected_are_told() -> None:
+def test_counts_that_are_not_as_expected_are_reported() -> None:
     """Each with its text; one that was not counted is wrong too."""
     assert checks.wrong_counts([3, 4, 5], [3, 5, None]) == ["text 1: 5, not 4", "text 2: None, not 5"]

@@ -93,9 +93,9 @@ class TestCommandLine:
         monkeypatch.setitem(RECIPES, "ollama", broken)
 
         assert cli.main(["--only", "ollama"]) == 1
-        told = capsys.readouterr().err.splitlines()
-        assert [str(number) for number in range(71, 101)] == [line for line in told if re.fullmatch(r"\d+", line)]
-        assert f"the whole log: {tmp_path / 'logs' / 'ollama-1.0.log'}" == told[-1]
+        output = capsys.readouterr().err.splitlines()
+        assert [str(number) for number in range(71, 101)] == [line for line in output if re.fullmatch(r"\d+", line)]
+        assert f"the whole log: {tmp_path / 'logs' / 'ollama-1.0.log'}" == output[-1]
 
     def test_a_folder_that_cannot_be_written_to_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -49,7 +49,7 @@ def test_one_that_ends_early_is_an_error_with_its_log(tmp_path: Path) -> None:
     assert time.monotonic() - began < 30
 
 
-def test_the_reason_is_told_even_when_it_stands_far_above_the_end(tmp_path: Path) -> None:
+def test_the_reason_is_reported_even_when_it_stands_far_above_the_end(tmp_path: Path) -> None:
     """A line that names an error is quoted though a hundred others follow it."""
     log = tmp_path / "log"
 

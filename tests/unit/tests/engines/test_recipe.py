@@ -124,7 +124,7 @@ class TestOrder:
 
     @pytest.mark.process
     def test_a_build_finds_its_tools_and_parts(self, tmp_path: Path) -> None:
-        """A recipe is told where its tools and its parts lie."""
+        """A recipe is given the places of its tools and parts."""
 
         def mix(workshop: Workshop) -> None:
             """A build that copies from another."""

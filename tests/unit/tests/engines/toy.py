@@ -13,7 +13,7 @@ from tests.engines.recipe import Recipe, Workshop
 
 @dataclass
 class Witness:
-    """A display that remembers what it was told."""
+    """A display that remembers what it was given."""
 
     waited: threading.Event = field(default_factory=threading.Event)
     finished: list[str] = field(default_factory=list)

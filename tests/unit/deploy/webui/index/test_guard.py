@@ -56,7 +56,7 @@ def test_another_store_begins_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"dimensions": 1024}, "dimensions 2560, now 1024"),
         ({"model": "qwen3-embedding:0.6b"}, "the model qwen3-embedding:4b, now qwen3-embedding:0.6b"),
@@ -66,11 +66,11 @@ def test_another_store_begins_empty() -> None:
         ({"served": "0000"}, "the weights, or how texts are prepared for them"),
     ],
 )
-def test_each_change_is_told_with_both_values(change: dict[str, object], told: str) -> None:
+def test_each_change_is_reported_with_both_values(change: dict[str, object], reported: str) -> None:
     """What it was and what it is now."""
     changed = replace(replace(NOW, dimensions=2560), **change)  # type: ignore[arg-type]
     judged = guard.judge(RECORD, changed, SOME)
-    assert judged == Judgement("breaks", (told,))
+    assert judged == Judgement("breaks", (reported,))
 
 
 def test_a_plan_is_compared_before_anything_is_started() -> None:
@@ -100,7 +100,7 @@ def test_another_model_of_the_same_size_finds_the_wrong_paragraphs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cost", "told"),
+    ("cost", "reported"),
     [
         (Cost(1, None), "about 1 chunks"),
         (Cost(900, 100.0), "about 900 chunks, 9 s at 100 a second"),
@@ -108,9 +108,9 @@ def test_another_model_of_the_same_size_finds_the_wrong_paragraphs() -> None:
         (Cost(360_000, 10.0), "about 360,000 chunks, 10.0 h at 10 a second"),
     ],
 )
-def test_cost_in_words(cost: Cost, told: str) -> None:
+def test_cost_in_words(cost: Cost, reported: str) -> None:
     """Time only where a rate was measured."""
-    assert str(cost) == told
+    assert str(cost) == reported
 
 
 def test_a_file_in_two_knowledge_bases_counts_once() -> None:

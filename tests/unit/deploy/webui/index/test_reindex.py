@@ -42,7 +42,7 @@ def _reindexed(webui: Webui, *, chat_files: bool) -> Reindexed:
     return reindex.reindex(webui, wanted, REPORT, chunks=0, answered=lambda: None)
 
 
-def test_each_failure_is_told_and_the_rest_is_done() -> None:
+def test_each_failure_is_reported_and_the_rest_is_done() -> None:
     """Names by Open WebUI's own count, memories by its refusal, a file without a text."""
     with (webui := FaultyReindex()):
         done = _reindexed(webui, chat_files=True)
@@ -63,10 +63,10 @@ def test_files_attached_to_chats_are_named_where_they_are_left() -> None:
     """With the id that the call needs, and the command that makes it."""
     with FaultyReindex() as webui:
         done = _reindexed(webui, chat_files=False)
-    told = reindex.told_left(done.left)
-    assert "attached.txt (f)" in told
-    assert "--chat-files" in told
-    assert "/api/v1/files/{id}/data/content/update" in told
+    reported = reindex.describe_left(done.left)
+    assert "attached.txt (f)" in reported
+    assert "--chat-files" in reported
+    assert "/api/v1/files/{id}/data/content/update" in reported
 
 
 def test_what_is_required_is_all_of_it() -> None:

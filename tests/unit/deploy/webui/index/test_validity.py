@@ -23,7 +23,7 @@ def _judged(judged: Judgement, noted: Noted | None = None, now: IndexFacts | Non
 
 
 @pytest.mark.parametrize(
-    ("judged", "answer", "told"),
+    ("judged", "answer", "reported"),
     [
         (Judgement("same"), "valid", "the model that the bridge serves now"),
         (Judgement("breaks", ("dimensions 2560, now 1024",)), "reindex", "dimensions 2560, now 1024"),
@@ -32,17 +32,17 @@ def _judged(judged: Judgement, noted: Noted | None = None, now: IndexFacts | Non
         (Judgement("unknown"), "unknown", "did not say"),
     ],
 )
-def test_what_is_recorded_decides(judged: Judgement, answer: Answer, told: str) -> None:
+def test_what_is_recorded_decides(judged: Judgement, answer: Answer, reported: str) -> None:
     """The same model and prompt: valid. Another one: reindex, and the command. No bridge to compare with: not known."""
     found = _judged(judged, now=None if answer == "unknown" else NOW)
 
     assert answer == found.answer
-    assert told in found.reason
+    assert reported in found.reason
     assert ("--reindex" in found.next) is (answer == "reindex")
 
 
 @pytest.mark.parametrize(
-    ("noted", "prefix", "answer", "told"),
+    ("noted", "prefix", "answer", "reported"),
     [
         ({WANTED: 7}, "", "valid", "has to have been Q4_K_M"),
         ({WANTED: 5, ("", "all-MiniLM-L6-v2"): 2}, "", "reindex", "2 of 7 with all-MiniLM-L6-v2 (its own engine)"),
@@ -50,12 +50,12 @@ def test_what_is_recorded_decides(judged: Judgement, answer: Answer, told: str) 
         ({WANTED: 7}, "title: ", "unknown", "'title: '"),
     ],
 )
-def test_without_a_record_the_chunks_are_asked(noted: Noted, prefix: str, answer: Answer, told: str) -> None:
+def test_without_a_record_the_chunks_are_asked(noted: Noted, prefix: str, answer: Answer, reported: str) -> None:
     """What Open WebUI noted with its chunks decides, with what it does not note beside it; a prefix is not noted."""
     found = _judged(Judgement("adopted"), noted, replace(NOW, document_prefix=prefix))
 
     assert answer == found.answer
-    assert told in found.reason
+    assert reported in found.reason
 
 
 def test_nothing_indexed_is_nothing_to_reindex() -> None:

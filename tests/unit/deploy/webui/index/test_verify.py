@@ -19,7 +19,7 @@ TEXT = "Trains before planes. " * 20
 
 
 class FaultyIndex(Webui):
-    """An Open WebUI that keeps one file of one knowledge base in its index as it is told."""
+    """An Open WebUI that keeps one file of one knowledge base in its index as it is set."""
 
     def __init__(self, chunks: list[str] | None, data: Mapping[str, Any]) -> None:
         super().__init__("http://127.0.0.1:9")
@@ -47,7 +47,7 @@ class FaultyIndex(Webui):
         ([TEXT[:100]], {"status": "completed"}, "its chunks hold 87 of 380 characters"),
     ],
 )
-def test_a_file_is_whole_or_told(chunks: list[str] | None, data: Mapping[str, Any], reason: str) -> None:
+def test_a_file_is_whole_or_reported(chunks: list[str] | None, data: Mapping[str, Any], reason: str) -> None:
     """By its chunks, each of which has a vector, and by the reason that Open WebUI keeps for itself."""
     with FaultyIndex(chunks, data) as webui:
         base, failed = verify.base(webui, BASE, {})
@@ -59,14 +59,14 @@ class LostFromTheBase(FaultyIndex):
     """The same, but in the knowledge base all is another file's."""
 
     def ask(self, *asked: Any, **more: Any) -> Any:
-        told = super().ask(*asked, **more)
+        answer = super().ask(*asked, **more)
         if str(asked[1]).endswith("/query/doc") and asked[2]["collection_name"] == BASE.id:
-            return {**told, "metadatas": [[{"file_id": "another"}] * len(told["documents"][0])]}
-        return told
+            return {**answer, "metadatas": [[{"file_id": "another"}] * len(answer["documents"][0])]}
+        return answer
 
 
 def test_a_large_knowledge_base_is_asked_for_each_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where more may be in it than are told, a file is counted by itself, and must be found in the base."""
+    """Where more may be in it than are reported, a file is counted by itself, and must be found in the base."""
     monkeypatch.setattr(library, "MOST", (2, 1))
     with FaultyIndex([TEXT], {"status": "completed"}) as webui:
         assert verify.base(webui, BASE, {})[1] == ()
@@ -89,16 +89,16 @@ def test_chunks_of_a_text(length: int, pieces: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "first", "told"),
+    ("now", "first", "reported"),
     [
         (150, 100, "doing: 50 of about 200 texts, 30 s left"),
         (500, 100, "doing: 200 of about 200 texts"),
         (None, 100, "doing: 10 s"),
     ],
 )
-def test_progress_in_words(now: int | None, first: int | None, told: str) -> None:
+def test_progress_in_words(now: int | None, first: int | None, reported: str) -> None:
     """As the bridge counts; where it does not tell, the time alone."""
-    assert reindex.line("doing", now, first, 200, 10.0) == told
+    assert reindex.line("doing", now, first, 200, 10.0) == reported
 
 
 def test_what_work_raises_is_raised() -> None:

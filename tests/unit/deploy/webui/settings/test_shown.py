@@ -39,7 +39,7 @@ def test_a_setting_says_where_it_and_what_should_be_come_from() -> None:
     assert row.differs
 
 
-def test_an_environment_that_is_ignored_is_told() -> None:
+def test_an_environment_that_is_ignored_is_reported() -> None:
     """It counted at the first start; the database has had another value since."""
     row = _rows(SET, {"RAG_EMBEDDING_MODEL": "another"})["RAG_EMBEDDING_MODEL"]
 
@@ -65,7 +65,7 @@ def test_what_sends_the_role_is_judged_by_the_environment_alone() -> None:
     assert {(shown.UNSEEN, False)} == {(unseen[name].came, unseen[name].differs) for name in stores.ENVIRONMENT}
 
 
-def test_no_key_is_told() -> None:
+def test_no_key_is_reported() -> None:
     """Neither the one that is set nor the one that should be, nor that of the environment."""
     rows = _rows(
         SET | {"ollama_config": {"url": "http://127.0.0.1:11435", "key": "secret that is set"}},
@@ -76,15 +76,17 @@ def test_no_key_is_told() -> None:
     assert "secret" not in repr(rows)
 
 
-@pytest.mark.parametrize(("told", "known"), [("0.12.4", True), ("0.12.9", True), ("0.13.0", False), ("0.1.2", False)])
-def test_versions_that_are_known(told: str, known: bool) -> None:
+@pytest.mark.parametrize(
+    ("reported", "known"), [("0.12.4", True), ("0.12.9", True), ("0.13.0", False), ("0.1.2", False)]
+)
+def test_versions_that_are_known(reported: str, known: bool) -> None:
     """All of 0.12; a version that is not is refused, with what can be done."""
-    assert known == version.known(told)
-    version.require(told, "http://x", any_version=True)
+    assert known == version.known(reported)
+    version.require(reported, "http://x", any_version=True)
     if not known:
         with pytest.raises(WebuiUnsupported) as refused:
-            version.require(told, "http://x", any_version=False)
-        assert told in refused.value.message
+            version.require(reported, "http://x", any_version=False)
+        assert reported in refused.value.message
         assert "--any-version" in refused.value.advice
 
 

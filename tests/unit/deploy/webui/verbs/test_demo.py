@@ -46,15 +46,15 @@ def test_the_best_is_shown_whole_and_the_others_by_name(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("found", "error", "told"),
+    ("found", "error", "reported"),
     [((WRONG, RIGHT), WrongRanking, "first came travel.docx"), (None, PartNotReady, "another number of dimensions")],
     ids=["another paragraph", "nothing"],
 )
 def test_what_is_not_right_is_said(
-    found: tuple[Chunk, ...] | None, error: type[DeployError], told: str, monkeypatch: pytest.MonkeyPatch
+    found: tuple[Chunk, ...] | None, error: type[DeployError], reported: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wrong index answers with something else, or with success and nothing."""
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=reported):
         asked(monkeypatch, found)
 
 

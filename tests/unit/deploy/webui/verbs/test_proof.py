@@ -64,7 +64,7 @@ def test_a_text_with_a_prefix_before_it() -> None:
 
 
 def test_a_text_that_never_came() -> None:
-    """Open WebUI asks another bridge; where it said why it sent nothing, that is told."""
+    """Open WebUI asks another bridge; where it said why it sent nothing, that is reported."""
     assert arrival("query", TEXT, []).reason == "it did not come to this bridge"
     assert "though other texts did" in arrival("query", TEXT, [_record(7)]).reason
     assert arrival("query", TEXT, [], "Ollama embed error").reason == "Ollama embed error"
