@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-fast test-all test-e2e test-upgrade engines lint types picture format bench soak fuzz kill constraints clean
+.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-fast test-all test-e2e test-upgrade engines lint types picture format bench soak fuzz kill constraints release-check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -108,6 +108,9 @@ constraints: setup-dev ## Pin the newest versions of all dependencies in constra
 	   $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --python-version 3.11 --all-extras pyproject.toml; \
 	} > $(VENV)/constraints.txt
 	@mv $(VENV)/constraints.txt constraints.txt
+
+release-check: setup-dev ## Build wheel, sdist, SBOM and checksums in dist, and check them in an empty home (ARGS=--image)
+	@$(BIN)/python -m tests.release $(ARGS)
 
 clean: ## Remove .venv and what the tools left behind; engines and models in the user's cache stay
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

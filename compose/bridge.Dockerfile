@@ -33,6 +33,6 @@ EXPOSE 11435
 VOLUME /var/cache/embed-bridge
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=10s --retries=6 --start-period=180s \
-  CMD ["python", "-P", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:11435/readyz', timeout=5)"]
+  CMD ["python", "-P", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['EMBED_BRIDGE_LISTEN_PORT'] + '/readyz', timeout=5)"]
 LABEL org.opencontainers.image.title="embed-bridge" org.opencontainers.image.licenses="Apache-2.0"
 ENTRYPOINT ["embed-bridge"]

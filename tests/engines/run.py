@@ -46,12 +46,12 @@ def llama_server(
 
 
 @contextmanager
-def ollama_server(models: Path, *, env: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """`ollama serve` with its models in `models`, and `env` on top of its environment."""
+def ollama_server(models: Path, *, env: Mapping[str, str] | None = None, host: str = "127.0.0.1") -> Iterator[Running]:
+    """`ollama serve` with its models in `models`, and `env` on top of its environment; `host`: where it listens."""
     engine = _installed("ollama")
     port = free_port()
     settings = {
-        "OLLAMA_HOST": f"127.0.0.1:{port}",
+        "OLLAMA_HOST": f"{host}:{port}",
         "OLLAMA_MODELS": str(models),
         "OLLAMA_NO_CLOUD": "1",
         **(env or {}),

@@ -23,6 +23,7 @@ from embedstack import __version__
 from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge
 from tests.paths import ROOT
+from tests.release import artifacts
 from tests.upstreams.llama import llama_child
 
 pytestmark = pytest.mark.thorough
@@ -290,6 +291,18 @@ def test_the_demo_runs_from_the_wheel(whole: Environment) -> None:
 
     assert shown["guided"]["ranking"][0]["id"] == "holiday"
     assert set(shown["guided"]["ranking"][0]["instructed"]) == {"2560", "1024", "256", "32"}
+
+
+def test_the_sbom_has_what_is_installed(wheel: Path, tmp_path: Path) -> None:
+    """Every distribution of all extras, direct or not, at the version that constraints.txt has."""
+    told = json.loads(artifacts.sbom(ROOT, wheel, tmp_path).read_text(encoding="utf-8"))
+
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    found = {canonicalize_name(part["name"]): part["version"] for part in told["components"]}
+    assert told["metadata"]["component"]["name"] == "embedstack"
+    assert _extra("embedded") | _extra("stack") | {"numpy", "uvicorn", "h11"} <= set(found)
+    assert {name: version for name, version in found.items() if version != pins.get(name, __version__)} == {}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -204,6 +205,26 @@ def test_down_stops_what_up_started(tmp_path: Path) -> None:
         assert command.run("status").returncode == 4
         assert (Path(command.environment["EMBEDSTACK_HOME"]) / "stacks" / "embedstack" / "data").is_dir()
         assert command.run("down").returncode == 0
+
+
+def test_a_stack_whose_folder_was_moved_goes_on(tmp_path: Path) -> None:
+    """Stopped, moved, and brought up from the new folder: the same secrets, and the vectors that it had computed."""
+    with stack_command(tmp_path) as command:
+        command.data("up")
+        secrets, asked = command.data("config", "secrets"), {"model": "demo", "input": ["annual leave"]}
+        requests.post(f"{command.bridge}/api/embed", json=asked, timeout=60).raise_for_status()
+        command.data("down")
+        (tmp_path / "home").rename(tmp_path / "moved")
+
+        moved = replace(command, environment={**command.environment, "EMBEDSTACK_HOME": str(tmp_path / "moved")})
+        try:
+            moved.data("up")
+            again = requests.post(f"{command.bridge}/api/embed", json=asked, timeout=60)
+            assert again.headers["X-Embed-Cache"] == "hit"
+            assert moved.data("config", "secrets")["secrets"] == secrets["secrets"]
+            assert command.error("status")["code"] == "not_running"
+        finally:
+            moved.run("down")
 
 
 def test_down_with_volumes_asks_first(tmp_path: Path) -> None:
