@@ -212,6 +212,24 @@ def test_whether_to_reindex_is_answered_for_somebody_elses(command: StackCommand
         assert (mixed["answer"], "1 of 2 with demo:latest (ollama)" in mixed["reason"]) == ("reindex", True)
 
 
+@pytest.mark.parametrize(("prefix", "answer"), [("", "valid"), ("A remark on trains, visas and salaries: ", "unknown")])
+def test_scores_show_what_an_index_was_made_with(
+    command: StackCommand, tmp_path: Path, prefix: str, answer: str
+) -> None:
+    """Of a file of several chunks: made with what the bridge makes, Open WebUI's scores are those of the bridge's
+    vectors; with a text before each document, which it notes nowhere, they are not.
+    """
+    own = WITHOUT_ROLE | {"RAG_EMBEDDING_CONTENT_PREFIX": prefix}
+    words = ("travel by train", "annual leave", "lost passports", "salaries are paid monthly", "visas for a visit")
+    text = "\n\n".join(f"# {one}\n\n" + f"About {one}, number {at}. " * 4 for at, one in enumerate(words))
+    with open_webui(tmp_path / "data", command.bridge, environ=own) as there:
+        there.upload("handbook.md", text.encode(), knowledge=there.knowledge("handbook"))
+        found = _validity(command, "--url", there.url, EMBEDSTACK_WEBUI_TOKEN=there.token)
+
+    assert (answer, "are not those" in found["reason"]) == (found["answer"], answer == "unknown"), found
+    assert "chunks" in found["reason"]
+
+
 def test_whether_to_reindex_is_answered_for_the_stacks_own(command: StackCommand, webui: OpenWebui) -> None:
     """What `up` recorded of the index decides; where another model is asked for, what to do first is said instead."""
     webui.upload("passports.txt", b"Passports are kept by the front desk.", knowledge=webui.knowledge("desk"))
