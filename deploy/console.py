@@ -197,7 +197,8 @@ class _Lines:
         self._printed = now
         rate = done / (now - self._began) / 1e6
         of = f" of {self._total / 1e6:,.0f}" if self._total else ""
-        left = f", {(self._total - done) / 1e6 / rate:.0f} s left" if self._total and rate else ""
+        rest = (self._total or 0) - done  # below 0 where the total was an estimate
+        left = f", {rest / 1e6 / rate:.0f} s left" if rest > 0 and rate else ""
         self._report.say(f"{self._doing}: {done / 1e6:,.0f}{of} MB, {rate:.1f} MB/s{left}")
 
 
