@@ -40,7 +40,7 @@ up: setup ## Bring the stack up: model, engine, bridge, Open WebUI (MODEL=demo, 
 down: setup ## Stop it; its data stay (ARGS=--volumes: they go, with secrets, logs and, in Docker, Ollama's models)
 	@$(BIN)/embedstack down $(ARGS)
 
-restart: setup ## Start its parts anew (ARGS=bridge: one of them)
+restart: setup ## Start its parts again (ARGS=bridge: one of them)
 	@$(BIN)/embedstack restart $(ARGS)
 
 status: setup ## Say how each of its parts is
@@ -49,7 +49,7 @@ status: setup ## Say how each of its parts is
 logs: setup ## Show what its parts have written (ARGS=--follow)
 	@$(BIN)/embedstack logs $(ARGS)
 
-doctor: setup ## Say what is in the way on this machine, and what to do about it
+doctor: setup ## Find what stops the stack on this machine, and say what to do about it
 	@$(BIN)/embedstack doctor $(STACK_FLAGS) $(ARGS)
 
 smoke: setup ## Check that what answers is right (MODEL=demo, ARGS="--url http://localhost:11435")

@@ -87,7 +87,7 @@ def _write(whole: report.Report, file: Path | None, plot: Path | None, chunks: i
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(report.encode(whole))
     if plot and whole.lines:
-        # matplotlib takes a second to load: only for whoever wants a picture
+        # matplotlib takes a second to load: only for anyone who wants a picture
         from benchmarks import plots
 
         plots.flood(whole.lines, chunks, plot)

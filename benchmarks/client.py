@@ -20,7 +20,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class AnswerError(Exception):
-    """An answer that is no whole 200 with a Content-Length."""
+    """An answer that is not a whole 200 with a Content-Length."""
 
 
 def whole_length(received: bytes | bytearray) -> int | None:

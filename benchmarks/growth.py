@@ -107,7 +107,7 @@ async def _looked_at(tier: DiskTier, vectors: int) -> tuple[float, list[float], 
         asked = time.perf_counter()
         found = await tier.find([_key(int(number))])
         took.append((time.perf_counter() - asked) * 1000)
-        assert found  # noqa: S101 -- a miss is no hit
+        assert found  # noqa: S101 -- a miss is not a hit
     grown = _anonymous() - before
     await tier.close()
     return opened, took, grown

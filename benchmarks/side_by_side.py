@@ -44,7 +44,7 @@ def run(names: Sequence[str], progress: Console, *, quick: bool) -> Measured:
 
 
 def _measured(name: str, subjects: list[Subject], plan: Plan, failed: list[str], progress: Console) -> list[Row]:
-    """The rows of one benchmark. A subject that fails is taken out and named, and the others begin anew."""
+    """The rows of one benchmark. A subject that fails is taken out and named, and the others begin again."""
     while True:
         progress.print(f"{name}: {', '.join(subject.name for subject in subjects)}")
         try:

@@ -120,7 +120,7 @@ T = TypeVar("T")
 class Departure:
     """Kept by the HTTP protocol in the ASGI scope, under `departure`. `on_gone` is called once, when the connection is
     lost before the answer is complete. `has_sent`: the whole request is here. `comes_soon`: what is missing of its body
-    is so little, and so surely on its way, that the connection can be kept by whoever answers before it is here.
+    is so little, and so surely on its way, that the connection can be kept by anyone who answers before it is here.
     """
 
     __slots__ = ("comes_soon", "gone", "has_sent", "on_gone")

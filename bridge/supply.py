@@ -42,7 +42,7 @@ class Supplied:
 
 
 class Supply:
-    """Identical texts in flight are computed once, whoever asks."""
+    """Identical texts in flight are computed once, no matter who asks."""
 
     def __init__(self, cache: Cache, quarantine: Quarantine, pool: Pool) -> None:
         self._cache = cache

@@ -93,7 +93,7 @@ class BridgeClient:
         try:
             return wire.read(kind, said)
         except ValueError as error:
-            raise BridgeRefused(f"What answers at {self.url} is no bridge: {error}") from error
+            raise BridgeRefused(f"What answers at {self.url} is not a bridge: {error}") from error
 
     def _admin(self, method: str) -> Response:
         response = self._ask(method, "/v1/cache")
@@ -120,7 +120,7 @@ def _json(response: Response) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = response.json()
     except ValueError as error:
-        raise BridgeRefused(f"What answers at {response.url} is no bridge: {response.text[:200]!r}") from error
+        raise BridgeRefused(f"What answers at {response.url} is not a bridge: {response.text[:200]!r}") from error
     return answer
 
 
@@ -176,7 +176,9 @@ class BridgeApi:
         try:
             return wire.read(kind, said)
         except ValueError as error:
-            raise PartNotReady(f"What answers at {self.url} is no bridge: {error}.", "Look at its address.") from error
+            raise PartNotReady(
+                f"What answers at {self.url} is not a bridge: {error}.", "Look at its address."
+            ) from error
 
     def _ask(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
         return _object(self.url, self._response(method, path, **sent))
@@ -210,7 +212,7 @@ def _object(url: str, response: Response) -> dict[str, Any]:
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise PartNotReady(f"What answers at {url} is no bridge: {response.text[:200]!r}.", "Look at its address.")
+        raise PartNotReady(f"What answers at {url} is not a bridge: {response.text[:200]!r}.", "Look at its address.")
     return answer
 
 

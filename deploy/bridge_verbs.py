@@ -39,11 +39,11 @@ class Cleared:
     entries: int
 
     def __rich__(self) -> str:
-        return f"{self.entries} vectors forgotten; {self.url} computes them anew"
+        return f"{self.entries} vectors forgotten; {self.url} computes them again"
 
 
 def cache_stats(url: str, key: str | None) -> KeptByBridge:
-    """BridgeRefused where no bridge answers there, or the key is no administrator's."""
+    """BridgeRefused where no bridge answers there, or the key is not an administrator's."""
     answer = BridgeClient(url, key).cache()
     return KeptByBridge(answer.memory_entries, answer.memory_bytes, answer.memory_most, answer.disk, url)
 
@@ -154,7 +154,7 @@ POLL = 0.5  # seconds between two looks
 
 @dataclass(frozen=True)
 class Asked:
-    """The requests of late, oldest first."""
+    """The recent requests, oldest first."""
 
     url: str
     records: tuple[TraceLine, ...]
@@ -166,7 +166,7 @@ class Asked:
 
 
 def trace(access: Access, last: int) -> Asked:
-    """The last so many. PartNotReady where no bridge answers there, or the key is no administrator's."""
+    """The last so many. PartNotReady where no bridge answers there, or the key is not an administrator's."""
     with BridgeApi(access.url, access.key) as api:
         return Asked(access.url, tuple(map(TraceLine.of, _tail(api.trace(0), last))))
 
@@ -182,7 +182,7 @@ def follow(access: Access, last: int, report: Report) -> None:
 def records(
     ask: Callable[[int], list[TraceRecord]], last: int, *, pause: Callable[[float], None]
 ) -> Iterator[TraceRecord]:
-    """The last so many, then what comes, without an end. A bridge that was started anew counts from 1 again."""
+    """The last so many, then what comes, without an end. A bridge that was restarted counts from 1 again."""
     found = ask(0)
     seen = found[-1].seq if found else 0
     yield from _tail(found, last)

@@ -144,7 +144,7 @@ def refusing() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        advice = f"{ADVICE} {memory.ANEW}" if memory.mentioned_in(str(error)) else ADVICE
+        advice = f"{ADVICE} {memory.REMEDY}" if memory.mentioned_in(str(error)) else ADVICE
         raise InvalidSettings(str(error), advice) from error
 
 

@@ -37,7 +37,7 @@ def systemd_unit(stack: str, argv: Sequence[str], folder: Path, environment: dic
         f"ExecStart={' '.join(_quoted(part.replace('$', '$$')) for part in argv)}",
         "Restart=on-failure",
         "RestartSec=5",
-        # 2: a setting is wrong; 3: this machine is in the way. Neither gets better by itself.
+        # 2: a setting is wrong; 3: this machine has to change first. Neither gets better by itself.
         "RestartPreventExitStatus=2 3",
         "KillMode=mixed",
         "TimeoutStopSec=60",

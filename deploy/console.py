@@ -160,7 +160,7 @@ class Report:
             self._err.print(Text(error.advice), soft_wrap=True)
 
     def _write(self, document: str) -> None:
-        # Flushed: `demo` goes on serving after its result, and whoever reads a pipe wants it now.
+        # Flushed: `demo` goes on serving after its result, and anyone who reads a pipe wants it now.
         sys.stdout.write(document + "\n")
         sys.stdout.flush()
 

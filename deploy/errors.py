@@ -6,10 +6,10 @@ DeployError              failed                1
 ├── WrongBytes           wrong_bytes           1  a file is not the one that the catalogue names
 ├── ModelRefused         model_refused         1  a model file would give wrong vectors
 ├── SmokeFailed          smoke_failed          1  the stack answers, and not rightly
-├── ReindexFailed        reindex_failed        1  some of it was not embedded anew
+├── ReindexFailed        reindex_failed        1  some of it was not embedded again
 ├── InvalidSettings      invalid_settings      2  a setting that cannot be used
 │   └── FileDamaged      file_damaged          2  a file that is not of its format any more
-├── ExtraMissing         extra_missing         3  the machine is in the way: nothing was started
+├── ExtraMissing         extra_missing         3  the machine has to change first: nothing was started
 ├── ModelNotBuilt        model_not_built       3
 ├── PortTaken            port_taken            3
 ├── NotEnoughSpace       not_enough_space      3
@@ -24,7 +24,7 @@ DeployError              failed                1
 │   └── WebuiRefused     webui_refused         4  Open WebUI answered with an error
 ├── CommandFailed        command_failed        4
 ├── NotRunning           not_running           4
-├── HubUnreachable       hub_unreachable       5  something outside this machine could not be had
+├── HubUnreachable       hub_unreachable       5  something outside this machine was not available
 ├── HubRefused           hub_refused           5
 ├── IndexWouldBreak      index_would_break     6  what is indexed could not be searched any more
 └── Interrupted          interrupted         130

@@ -16,7 +16,7 @@ from embedstack.host import files
 from embedstack.readers import json_file
 from embedstack.readers.content import DamagedFile
 
-ANEW = "`embedstack up --forget` brings the stack up by the flags that it is given, and by none of before."
+REMEDY = "`embedstack up --forget` brings the stack up by the flags that it is given, and by none of before."
 _OF_BEFORE = " of an earlier `up`"
 _OF_A_MODEL = ("model.quantisation", "model.num_ctx", "model.dimensions")
 """Said of one model: another one has other files, contexts and sizes."""
@@ -38,7 +38,7 @@ class Remembered:
         flags: by setting. No `stack.name`: that is how the stack was found.
         file: the settings file that was read, None for none, or for the user's own, which is found from everywhere.
         named: whether --config named it. Then it counts more than one in the current folder, else less.
-        model: the model of that `up`, whoever named it: a flag, the environment, a file. None where none was kept yet.
+        model: the model of that `up`, no matter who named it: a flag, the environment, a file. None if none was kept.
     """
 
     flags: Mapping[str, Flag] = field(default_factory=dict)
@@ -88,7 +88,8 @@ def read(places: Places) -> Remembered:
         ) from error
     except DamagedFile as error:
         raise FileDamaged(
-            f"{places.flags}, which has the flags that the stack was brought up with, is damaged: {error.detail}.", ANEW
+            f"{places.flags}, which has the flags that the stack was brought up with, is damaged: {error.detail}.",
+            REMEDY,
         ) from error
 
 
@@ -116,6 +117,6 @@ def file_to_read(remembered: Remembered, found: Path | None, cwd: Path, name: st
     if remembered.named:
         raise InvalidSettings(
             f"--config{_OF_BEFORE} names {known}, which is not there.",
-            f"Put it back, or name another with --config. {ANEW}",
+            f"Put it back, or name another with --config. {REMEDY}",
         )
     return found

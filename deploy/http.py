@@ -38,7 +38,7 @@ def get_json(url: str, timeout: float) -> Any:
         with session(proxies=behind_proxies(url)) as asked:
             answer = asked.get(url, timeout=timeout)
             return answer.json() if answer.ok else None
-    except (requests.RequestException, ValueError):  # the latter also of what is no URL
+    except (requests.RequestException, ValueError):  # the latter also of what is not a URL
         return None
 
 

@@ -2,8 +2,8 @@
 
     python -m tests.prose [FILE …]
 
-Documents and help texts get both; of sources the strings, docstrings, comments and names get the glossary. Code spans,
-code blocks and link targets are not read.
+Documents get both; the strings, docstrings, comments and names of the sources get the glossary. Code spans, code blocks
+and link targets are not read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.paths import ROOT
 
 GLOSSARY = ROOT / "CONTRIBUTING.md"
 DOCUMENTS = ("*.md", "docs/*.md", "docs/decisions/*.md")
-HELP = ("deploy/cli/*.py", "deploy/settings.py", "bridge/settings/structs.py")
+SOURCES = ("bridge/**/*.py", "deploy/**/*.py", "embedstack/*.py", "embedstack/[!bd]*/**/*.py")
 OURS = "glossary"
 
 # proselint's own that do not fit: quotes and dashes are typed as on a keyboard, and the rest reads figures as prose.
@@ -36,7 +36,10 @@ _CODE = re.compile(r"`[^`\n]+(?:\n(?!\n)[^`\n]*)?`")
 _FENCED = re.compile(r"^[ ]*```.*?^[ ]*```[ ]*$", re.MULTILINE | re.DOTALL)
 _HIDDEN = re.compile(r"<!--.*?-->|\]\([^)\n]*\)", re.DOTALL)
 # What a phrase of the glossary also is in good English.
-_IDIOM = re.compile(r"\bthere\s+is\s+no\b|\bis\s+no\s+longer\b|\bis\s+no\s+more\s+than\b", re.IGNORECASE)
+_IDIOM = re.compile(
+    r"\bthere\s+(is|are)\s+(no|none)\b|\b(is|are)\s+no\s+(longer|more|reason)\b|\bwhere\s+(is|are)\s+no\b",
+    re.IGNORECASE,
+)
 
 
 def wrong(glossary: str) -> tuple[str, ...]:
@@ -94,6 +97,8 @@ def findings(name: str, text: str, *, ours_alone: bool = False) -> Iterator[str]
     """`NAME:LINE: what is wrong` of each, in the order of the lines; `text` as `prose` or `written` gives it."""
     enabled = {OURS: True} | ({} if ours_alone else DEFAULT["checks"] | dict.fromkeys(_OFF, False))
     _register()
+    if not text.strip():
+        return
     for result in LintFile(name, text).lint({"max_errors": 1000, "checks": enabled}):
         found = text[slice(*(place - 1 for place in result.check_result.span))]  # proselint puts a newline before it
         if "\n\n" not in found and "|" not in found:  # no word is repeated by the paragraph after its heading
@@ -109,7 +114,7 @@ def of_file(path: Path) -> list[str]:
 
 def files() -> list[Path]:
     """All that `make lint` reads."""
-    return sorted({path for glob in (*DOCUMENTS, *HELP) for path in ROOT.glob(glob) if ".zh" not in path.name})
+    return sorted({path for glob in (*DOCUMENTS, *SOURCES) for path in ROOT.glob(glob) if ".zh" not in path.name})
 
 
 def main(named: Sequence[str]) -> int:

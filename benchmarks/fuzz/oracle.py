@@ -31,7 +31,7 @@ def judge(tried: Try, came: Came, truth: Truth) -> str | None:
         if problem := _wrong(sent, answer, truth):
             return f"{sent.method} {sent.path}: {problem}"
     rest = came.answers[len(tried.sent) :]
-    return next((f"{answer.status} for what is no request" for answer in rest if answer.status >= 500), None)
+    return next((f"{answer.status} for what is not a request" for answer in rest if answer.status >= 500), None)
 
 
 def _wrong(sent: Sent, answer: Answer, truth: Truth) -> str | None:
@@ -53,7 +53,7 @@ def _wrong(sent: Sent, answer: Answer, truth: Truth) -> str | None:
     try:
         rows = vectors(path, json.loads(answer.body))
     except (ValueError, KeyError, TypeError) as error:
-        return f"200 with what is no vector ({error}): {answer.body[:200]!r}"
+        return f"200 with what is not a vector ({error}): {answer.body[:200]!r}"
     return truth.wrong(path, body, sent.headers, rows)
 
 

@@ -128,5 +128,5 @@ class Fuzz:
 
 
 def _least(samples: list[tuple[float, float, int]]) -> tuple[float, float, int]:
-    """What is held while least goes on: a large request in flight is no growth."""
+    """What is held while least goes on: a large request in flight is not growth."""
     return 0.0, min(sample[1] for sample in samples), min(sample[2] for sample in samples)

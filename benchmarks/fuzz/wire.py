@@ -55,7 +55,7 @@ async def _write(writer: asyncio.StreamWriter, tried: Try) -> None:
             await asyncio.sleep(PAUSE)
         writer.write(piece)
         await writer.drain()
-    if not tried.whole:  # whoever waits for more of it shall see that no more comes
+    if not tried.whole:  # anyone who waits for more of it shall see that no more comes
         writer.write_eof()
 
 

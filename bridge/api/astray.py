@@ -20,7 +20,7 @@ _AZURE = re.compile(r"/openai/deployments/")
 
 
 def speaks_openai(path: str) -> bool:
-    """Whether whoever asks at `path` reads OpenAI's errors; Ollama's otherwise."""
+    """Whether anyone who asks at `path` reads OpenAI's errors; Ollama's otherwise."""
     path = path.lower()
     if path.startswith("/v1/models/"):  # what follows is a name
         return True

@@ -71,7 +71,7 @@ def _refusal(where: str, value: str | bytes) -> BadRequest:
 
 Object = dict[str, Any]
 _NOTHING = re.compile(rb"[ \t\n\r\v\f]*")
-# What "surrogateescape" makes of a byte that is no UTF-8; no decoded text holds these otherwise.
+# What "surrogateescape" makes of a byte that is not UTF-8; no decoded text holds these otherwise.
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
 
 
@@ -128,7 +128,7 @@ async def chunks(request: Request, most: int, receive: Receive) -> AsyncIterator
 
 
 def parse(body: bytes | memoryview) -> Any:
-    """JSON as Go reads it: lone surrogates and bytes that are no UTF-8 do not refuse a whole request. BadRequest."""
+    """JSON as Go reads it: lone surrogates and bytes that are not UTF-8 do not refuse a whole request. BadRequest."""
     return _parsed(body)[0]
 
 
@@ -147,7 +147,7 @@ def _parsed(body: bytes | memoryview) -> tuple[Any, bool]:
 
 
 def _decoded(body: bytes | memoryview) -> str:
-    """One U+FFFD for each byte that is no UTF-8, as Go writes it; Python's own "replace" writes one for several."""
+    """One U+FFFD for each byte that is not UTF-8, as Go writes it; Python's own "replace" writes one for several."""
     return _NO_UTF8.sub("\ufffd", str(body, "utf-8", "surrogateescape"))
 
 

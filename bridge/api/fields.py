@@ -32,7 +32,7 @@ RELOADING_OPTIONS = frozenset(
 
 
 def texts_of(value: Any, limits: Limits) -> tuple[str, ...]:
-    """A string or a list of strings; None, "" and [] are no texts at all. BadRequest, TooLarge."""
+    """A string or a list of strings; None, "" and [] are not texts at all. BadRequest, TooLarge."""
     if value is None or value == "" or value == []:
         return ()
     texts = (value,) if isinstance(value, str) else value
@@ -166,7 +166,7 @@ def on_too_long_of(body: Object) -> OnTooLong | None:
 
 
 def ignored_options(body: Object) -> tuple[str, ...]:
-    """Names of the options that would have made Ollama load the model anew; the others change no embedding."""
+    """Names of the options that would have made Ollama load the model again; the others change no embedding."""
     options = body.get("options")
     if options is None:
         return ()

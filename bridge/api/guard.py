@@ -81,7 +81,7 @@ class Admins:
         self._is_open = not security.api_keys and not security.admin_key
 
     def check(self, request: Request) -> None:
-        """Forbidden without an admin key; where there is no key at all, for whoever is no program on this machine."""
+        """Forbidden without an admin key; without any key, unless the client is a program on this machine."""
         if find_key(sent_key(request.headers), self._keys):
             return
         who = outsider(request) if self._is_open else "somebody without one"
@@ -223,8 +223,8 @@ class Guard:
 
 
 class _Measured:
-    """A `send` that remembers the status and adds headers to the answer. Whoever is answered before their body is here
-    need not send it: the connection ends, but where the rest of it is small.
+    """A `send` that remembers the status and adds headers to the answer. A client that is answered before its body is
+    here need not send it: the connection ends, unless the rest is small.
     """
 
     def __init__(self, send: Send, headers: list[tuple[bytes, bytes]], departure: Departure | None) -> None:
@@ -260,7 +260,7 @@ def _own_names() -> tuple[str, ...]:
 
 
 def _check_may_lack_host(scope: Scope) -> None:
-    """Every browser sends one, so whoever does not is no page: probes, and HTTP/1.0, which knows none."""
+    """Every browser sends one, so anyone who does not is not a page: probes, and HTTP/1.0, which knows none."""
     if scope["path"] not in _OPEN_PATHS and scope["http_version"] != "1.0":
         raise BadRequest(
             "The request has no Host header, which HTTP/1.1 asks for (RFC 9112, 3.2).",

@@ -17,12 +17,12 @@ from embedstack.bridge.request import EmbedRequest, EmbedResult
 
 log = logging.getLogger(__name__)
 
-# Texts without a role after which it is no accident: one short document, or a person's questions of a day.
+# Texts without a role after which it is not an accident: one short document, or a person's questions of a day.
 ENOUGH = 50
 
 HOW = (
     "Give Open WebUI's process RAG_EMBEDDING_PREFIX_FIELD_NAME=input_type, RAG_EMBEDDING_QUERY_PREFIX=query and "
-    "RAG_EMBEDDING_CONTENT_PREFIX=document, and start it anew (docs/open-webui.md)."
+    "RAG_EMBEDDING_CONTENT_PREFIX=document, and restart it (docs/open-webui.md)."
 )
 _ORIGINS = {"body": "field", "header": "header", "model": "alias"}
 

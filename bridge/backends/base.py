@@ -40,7 +40,7 @@ class EngineKilled(EngineDied):
 
 
 class EngineGarbled(EngineDied):
-    """It lives, but what it sends is no answer, or none that ends: nothing died, so no text is suspected."""
+    """It lives, but what it sends is not an answer, or none that ends: nothing died, so no text is suspected."""
 
     status = HTTPStatus.BAD_GATEWAY
     code = "engine_answer_invalid"

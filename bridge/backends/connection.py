@@ -11,7 +11,7 @@ from typing import cast
 
 import httptools
 
-# Above any answer: 2,048 vectors of 4,096 numbers in JSON are 180 MB. Whoever asks says how much less may come.
+# Above any answer: 2,048 vectors of 4,096 numbers in JSON are 180 MB. No matter who asks says how much less may come.
 MOST_BODY = 512 * 1024 * 1024
 MOST_HEAD = 64 * 1024
 
@@ -25,7 +25,7 @@ class BrokenOffError(ConnectionError):
 
 
 class NonsenseError(ConnectionError):
-    """What came is no HTTP, or more than any answer: the other side lives, and the connection is given up here."""
+    """What came is not HTTP, or more than any answer: the other side lives, and the connection is given up here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(NonsenseError(f"it is no HTTP: {error}"))
+            self._fail(NonsenseError(f"it is not HTTP: {error}"))
         else:
             if self._size > self._most or (not self._in_body and self._size > MOST_HEAD):
                 self._fail(NonsenseError(f"it has more than {self._size} bytes"))

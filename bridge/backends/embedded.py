@@ -113,7 +113,7 @@ class EmbeddedBackend:
         """Such an engine never unloads its model."""
 
     async def identity(self) -> str:
-        """The file: a restarted child reads it anew, whatever was put in its place."""
+        """The file: a restarted child reads it again, whatever was put in its place."""
         try:
             stat = self._gguf.stat()
         except OSError as error:

@@ -19,7 +19,7 @@ from embedstack.bridge.backends.connection import MOST_BODY, BrokenOffError, Con
 from embedstack.bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
 from embedstack.host.addresses import is_loopback
 
-# Bytes of an answer that is no vectors: the largest is Ollama's vocabulary, some 10 MB.
+# Bytes of an answer that is not vectors: the largest is Ollama's vocabulary, some 10 MB.
 MOST_PAGE = 64 * 1024 * 1024
 # Of one that is: a number in JSON takes up to 25 bytes, and in a list written for people 40. Beside that there is room
 # for words, and for vectors of another model, which are named as that.
@@ -42,7 +42,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """EngineAnswerInvalid where the body is no JSON object."""
+        """EngineAnswerInvalid where the body is not JSON object."""
         try:
             value = orjson.loads(self.body)
         except orjson.JSONDecodeError:
@@ -103,7 +103,7 @@ class EngineClient:
 
     async def _exchange(self, method: str, path: str, body: bytes, most: int) -> Answer:
         if self._address is None:
-            raise EngineNotReady(f"{self.url} is no address of an engine.", "Correct engine.url.")
+            raise EngineNotReady(f"{self.url} is not an address of an engine.", "Correct engine.url.")
         path = f"{self._address.path}{self._prefix}{path}"
         head = f"{method} {path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n"
         request = head.encode("latin-1") + body
@@ -229,7 +229,7 @@ class Address:
 
     @classmethod
     def of(cls, url: str) -> "Address | None":
-        """None for what is no address at all."""
+        """None for what is not an address at all."""
         if url.startswith(UNIX):
             return cls("", 0, "localhost", "", secure=False, user="", socket=url.removeprefix(UNIX))
         try:

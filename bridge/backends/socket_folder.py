@@ -46,7 +46,7 @@ class SocketFolder:
             return False
 
     def next_socket(self) -> Path:
-        """A name that no engine has had: whoever still speaks to the last one does not reach the next. What an engine
+        """A name that no engine has had: a client of the last one does not reach the next. What an engine
         that was killed has left goes.
         """
         _without_sockets(self.path)

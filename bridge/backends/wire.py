@@ -14,7 +14,7 @@ _ADVICE = "Look at the engine's log, and check that engine.url is the engine's o
 
 
 def to_matrix(rows: list[Any]) -> Vectors:
-    """Rows of numbers to (n, d) float32; null becomes NaN. EngineAnswerInvalid where they are no such rows."""
+    """Rows of numbers to (n, d) float32; null becomes NaN. EngineAnswerInvalid if they are not such rows."""
     packed = _packed(rows)
     if packed is not None:
         return packed

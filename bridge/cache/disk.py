@@ -269,7 +269,7 @@ class DiskStore:
             self._retry_at = self._clock() + TRY_AGAIN
 
     def _set_aside(self, what: str, error: Exception) -> None:
-        """A damaged file is kept for whoever wants to look at it, one of them, and a fresh one is begun."""
+        """A damaged file is kept for anyone who wants to look at it, one of them, and a fresh one is begun."""
         self._disconnect()
         damaged = self.path.with_name(f"{FILE}.damaged")
         log.warning("%s: %s (%s); it is kept as %s, and a new one is begun", self.path, what, error, damaged.name)

@@ -2,7 +2,7 @@
 
 A part is known by the key itself, not by its name: a key that is replaced begins with nothing, and what its predecessor
 left is evicted in time. Of the key nothing is written down. A row of a part lies under a digest of the part's id, and
-that is scrypt of the key with a salt of the cache's own folder: whoever has the folder can try guesses, at 50 ms and
+that is scrypt of the key with a salt of the cache's own folder: anyone who has the folder can try guesses, at 50 ms and
 16 MB each.
 """
 
@@ -23,7 +23,7 @@ _COST, _BLOCK, _LANES = 2**14, 8, 1  # scrypt's: RFC 7914 for logins
 
 
 class Parts:
-    """One for all, or one for each of the keys and one for whoever has none."""
+    """One for all, or one for each of the keys and one for anyone who has none."""
 
     def __init__(self, keys: Iterable[ApiKey] = (), salt: bytes = b"") -> None:
         self._ids = {key.key: _part(key.key, salt) for key in keys if key.key}

@@ -45,7 +45,7 @@ class KeyFilter:
             bits[place >> 3] |= 1 << (place & 7)
 
     def add_all(self, keys: Iterable[bytes]) -> None:
-        """The same for many, ten times as fast. What is no key, out of a damaged file, is passed over."""
+        """The same for many, ten times as fast. What is not a key, out of a damaged file, is passed over."""
         whole = [key for key in keys if isinstance(key, bytes) and len(key) == KEY_BYTES]
         self.added += len(whole)
         words = np.frombuffer(b"".join(whole), "<u4").reshape(-1, KEY_BYTES // 4)[:, :_PROBES]

@@ -38,7 +38,7 @@ class ChatUpstream:
     async def open(self, path: str, length: int | None) -> "Exchange":
         """A POST whose body is to follow: `length` bytes, None where nobody knows. EngineDown."""
         if self._address is None:
-            raise EngineDown(f"{self.url} is no address of an Ollama.", "Correct passthrough.ollama.")
+            raise EngineDown(f"{self.url} is not an address of an Ollama.", "Correct passthrough.ollama.")
         framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
         head = f"POST {self._address.path}{path} HTTP/1.1\r\n{self._address.head(None)}Connection: close\r\n{framing}"
         reader, writer = await self._connected(self._address, self._address.context())

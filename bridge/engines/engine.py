@@ -262,7 +262,7 @@ class Engine:
                 await asyncio.sleep(delay)
 
     async def _bring_back(self) -> None:
-        """To `ready` after the cheap check, or out of this with another phase: then all is examined anew."""
+        """To `ready` after the cheap check, or out of this with another phase: then all is examined again."""
         delay = FIRST_RETURN
         while True:
             try:

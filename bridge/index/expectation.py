@@ -1,4 +1,4 @@
-"""The index that clients are expected to ask for: whoever would be answered in another one is refused."""
+"""The index that clients are expected to ask for: anyone who would be answered in another one is refused."""
 
 import logging
 import re
@@ -49,7 +49,7 @@ class Expectation:
 
     def check(self, request: EmbedRequest, dimensions: int, served: Fingerprint) -> None:
         """IndexMismatch where the answer would be of another index than the client's own header, or the expectation,
-        says. Who asks for dimensions in the request itself knows what it wants of us: that is none of Open WebUI's.
+        says. Who asks for dimensions in the request itself knows what it wants of us: that is not Open WebUI.
         """
         if request.index is not None and request.index != self._id(served, dimensions):
             raise self._mismatch(Expected(request.index), request.model, dimensions, served)
@@ -93,7 +93,7 @@ class Expectation:
         error = IndexMismatch(
             f"The index was made with {made} (index {expected.fingerprint}); {asked[:100]!r} would be answered with "
             f"{index.described(served, dimensions)} (index {answered}), and nothing would be found.",
-            f"Either {back}, or make the index anew: `embedstack webui reindex`.",
+            f"Either {back}, or make the index again: `embedstack webui reindex`.",
         )
         if self._logged != (expected.fingerprint, answered):  # once, and not for each chunk of a document
             self._logged = (expected.fingerprint, answered)

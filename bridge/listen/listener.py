@@ -27,8 +27,8 @@ AGAIN = 60.0
 
 
 class Room:
-    """Room for `most` connections. While it is full nothing is accepted: whoever comes waits in the system's backlog,
-    where thousands have room, and is served when another leaves.
+    """Room for `most` connections. While it is full nothing is accepted: new ones wait in the system's backlog,
+    where thousands have room, and are served when another leaves.
     """
 
     def __init__(self, most: int) -> None:

@@ -25,7 +25,7 @@ _END = b"\r\n\r\n"
 
 class Framing:
     """Cuts off what the parser may read next. It never gets bytes on both sides of the end of a head or of a body, so
-    that whoever feeds it can stop there; and no head of its offers another protocol.
+    that anyone who feeds it can stop there; and no head of its offers another protocol.
 
     The parser takes no line without CR LF, in a head or between chunks: both end at the first empty line, and nowhere
     else. `left` counts the bytes that a body still has, None where it comes in chunks.
@@ -40,7 +40,7 @@ class Framing:
     def head(self, data: bytes) -> tuple[bytes, bytes]:
         """A piece for the parser and the rest, outside of a body. An empty piece: more has to come.
 
-        A request line goes on as it comes, since its first bytes tell what is no HTTP; the fields go on in whole lines.
+        A request line goes on as it comes, as its first bytes show if it is HTTP; the fields go on in whole lines.
         """
         if self._at == "start":
             data = data.lstrip(b"\r\n")
@@ -159,7 +159,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._framing.left = left
         departure: Departure = self.scope["departure"]  # type: ignore[typeddict-item]
         departure.comes_soon = left is not None and left <= MOST_UNASKED and not self.expect_100_continue
-        self.headers = []  # a trailer, behind the chunks, is no header: those of the request are in its scope
+        self.headers = []  # a trailer, behind the chunks, is not a header: those of the request are in its scope
 
     def on_message_complete(self) -> None:
         self._in_body = False
@@ -299,7 +299,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._answer_timer = self.loop.call_later(self.answer_timeout, self._look_at_taking, left)
 
     def _look_at_taking(self, left: int) -> None:
-        """Slow is not stalled: whoever has taken a byte may go on."""
+        """Slow is not stalled: anyone who has taken a byte may go on."""
         if self.transport.get_write_buffer_size() < left:
             self._wait_for_taking()
             return

@@ -37,7 +37,7 @@ from embedstack.words import joined, sentence
 FURTHER = 100  # ports after the wanted one are looked at
 _WHY = {
     errno.EADDRINUSE: "another program listens there",
-    errno.EADDRNOTAVAIL: "it is no address of this machine",
+    errno.EADDRNOTAVAIL: "it is not an address of this machine",
     errno.EACCES: "ports below {least} are the system administrator's",
 }
 _PRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")

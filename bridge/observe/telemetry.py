@@ -52,7 +52,7 @@ class Telemetry:
         self._cache = self._gauge("embed_bridge_cache_bytes", "Bytes of vectors kept.", ("tier",))
         self._cache_entries = self._gauge("embed_bridge_cache_entries", "Vectors kept.", ("tier",))
         self._engines: set[str] = set()
-        # A label set is looked up anew at each call; a request has few of them, so each is looked up once.
+        # A label set is looked up again at each call; a request has few of them, so each is looked up once.
         self._request = cache(self._requests.labels)
         self._stage = cache(self._stages.labels)
         self._text = cache(self._texts.labels)

@@ -1,4 +1,4 @@
-"""The requests of late, for whoever looks for what a client really asks. Bounded; no text unless it is asked for."""
+"""The recent requests, for anyone who looks for what a client really asks. Bounded; no text unless it is asked for."""
 
 from collections import deque
 from collections.abc import Sequence

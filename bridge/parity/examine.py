@@ -108,7 +108,7 @@ def _no_reference(model: Model) -> ParityFinding:
 
 
 def _wrong_answer(error: EngineError) -> ParityFinding:
-    """The finding for an answer that is no set of vectors; any other error is raised again."""
+    """The finding for an answer that is not a set of vectors; any other error is raised again."""
     if not isinstance(error, EngineAnswerInvalid):
         raise error
     return ParityFinding("answer", ok=False, detail=error.message)

@@ -49,7 +49,7 @@ class Gate:
         self, backend: Backend, facts: EngineFacts, concurrency: int, *, others: Callable[[], bool]
     ) -> Verdict:
         """Engines may be examined side by side; they are judged one after another, as they finish: the second is held
-        against the first. `others` tells whether engines serve already. Whoever passed must be seen to serve before
+        against the first. `others` tells whether engines serve already. Anyone who passed must be seen to serve before
         the event loop's next turn, or the next to be judged does not know of it.
         """
         precision = self._precision(facts)

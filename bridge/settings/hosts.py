@@ -52,10 +52,10 @@ class Origin:
 
 
 def authority(text: str) -> Authority | None:
-    """What a Host header, or the part of an origin behind `://`, names; None where that is no host with a port or none.
+    """What a Host header, or the part of an origin behind `://`, names; None unless that is a host.
 
     Only what every reader takes for an address is one. `127.1`, `2130706433`, `0x7f.1` and `127.0.0.1.`, which are an
-    address to some and a name to others, are no host.
+    address to some and a name to others, are not hosts.
     """
     return _authority(text) if len(text) <= _LONGEST else None
 
@@ -134,7 +134,7 @@ def host_pattern(text: str) -> HostPattern:
     if "/" in text:
         host = text.partition("/")[0]
         if _network(host) is not None:
-            raise ValueError(f"it is no network; write {host} alone, or with its bits, as 192.168.0.0/16")
+            raise ValueError(f"it is not a network; write {host} alone, or with its bits, as 192.168.0.0/16")
         raise ValueError(f"no Host has a path; write {host!r}")
     port = re.fullmatch(r"(.+):[0-9*]*", text)
     if port is not None:

@@ -52,7 +52,7 @@ def check_key(field: str, key: str | None) -> None:
     elif key != key.strip(" "):
         problem = "begins or ends with a space"
     elif any("\ud800" <= character <= "\udfff" for character in key):
-        problem = "has half a surrogate pair, which is no character"
+        problem = "has half a surrogate pair, which is not a character"
     elif len(key.encode()) > _LONGEST_KEY:
         problem = f"is longer than {_LONGEST_KEY} bytes"
     if problem:

@@ -118,7 +118,7 @@ class Names:
         )
 
     def _may_mean(self, typed: str, known: str) -> bool:
-        """Another size or quantisation is no slip of the pen: its vectors are another model's. A name without a size is
+        """Another size or quantisation is not a typing error: its vectors are another model's. A name without a size is
         that of Ollama's default, whatever that is."""
         sizes, named = _marks(_SIZE, typed), _marks(_SIZE, known)
         if sizes and known in self._written:

@@ -119,7 +119,7 @@ class Prompt:
         return self.role == QUERY or self.source == _DEFAULT
 
     def length_in(self, text: str) -> int:
-        """How many characters of a final text are its prompt, whoever put it there."""
+        """How many characters of a final text are its prompt, no matter who put it there."""
         if self.prefix and text.startswith(self.prefix):
             return len(self.prefix)
         return text.index(_TEXT_FOLLOWS) + len(_TEXT_FOLLOWS) if _is_rendered(text) else 0
@@ -228,7 +228,7 @@ class Prompts:
         near = difflib.get_close_matches(key[:_LONGEST_MISTYPED], known, n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise BadRequest(
-            f"{where} is {shown(name)}, which is no known role or task.",
+            f"{where} is {shown(name)}, which is not a known role or task.",
             f"{hint}Known: {', '.join(known)}; or send the task in words as `instruction`.",
             code="unknown_role",
         )

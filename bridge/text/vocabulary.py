@@ -52,7 +52,7 @@ class Vocabulary:
         if self.pre != "qwen2":
             raise ValueError(f"the vocabulary is split by {str(self.pre)[:40]!r}, not by 'qwen2'")
         if not self.tokens or not all(isinstance(token, str) for token in (*self.tokens, *self.merges)):
-            raise ValueError("it has no tokens, or some that are no text")
+            raise ValueError("it has no tokens, or some that are not text")
         if len(self.types) != len(self.tokens):
             raise ValueError(f"it has {len(self.tokens):,} tokens and the types of {len(self.types):,}")
         known = set(self.tokens)
@@ -63,7 +63,7 @@ class Vocabulary:
 
 
 def from_gguf(path: Path) -> Vocabulary:
-    """OSError where it cannot be read, ValueError where it is no GGUF or carries no BPE vocabulary."""
+    """OSError where it cannot be read, ValueError where it is not a GGUF or carries no BPE vocabulary."""
     header = gguf_header.read(path, [f"tokenizer.ggml.{key}" for key in ("tokens", "merges", "token_type", "pre")])
 
     def listed(key: str) -> list[gguf_header.Scalar]:

@@ -27,8 +27,8 @@ class Errand:
 
 class Item:
     """One final text on its way, however many requests wait for it. `size` in bytes. By `key` it is known to have ended
-    engines, whoever sends it, by `cache_key` in its owner's part of the cache. `state` is changed by its own methods
-    alone.
+    engines, no matter who sends it, by `cache_key` in its owner's part of the cache. Only its own methods change
+    `state`.
     """
 
     __slots__ = (

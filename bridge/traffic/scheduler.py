@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Turns(Generic[T]):
-    """Start-time fair queueing: whoever has been given least so far is next, first in first out inside a flow.
+    """Start-time fair queueing: anyone who has been given least so far is next, first in first out inside a flow.
 
     `alive` False marks what was taken back: it is passed over, and counts for nothing. `cost` is what an item takes of
     the engine's time, in any unit above zero.
@@ -33,7 +33,7 @@ class Turns(Generic[T]):
         self._heap: list[tuple[float, int, str]] = []  # (virtual start, order of arrival, flow)
         self._arrivals = 0
         self._now = 0.0
-        # Flows that are empty but ahead of the others: one that asks again at once does not begin anew.
+        # Flows that are empty but ahead of the others: one that asks again at once does not begin again.
         self._ahead: dict[str, float] = {}
 
     def push(self, path: Sequence[str], item: T) -> None:

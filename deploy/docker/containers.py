@@ -24,7 +24,7 @@ Container = dict[str, Any]
 def look(client: DockerClient, project: str) -> tuple[Container, ...]:
     """Every container of the project, in the order of the road: engine, bridge, Open WebUI."""
     labels = [f"{PROJECT}={project}", f"{ONE_OFF}=False"]
-    # One may be made anew between the list and the look.
+    # One may be made again between the list and the look.
     found = client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
     return tuple(sorted((container.attrs for container in found), key=_place))
 
@@ -34,7 +34,7 @@ def service(container: Container) -> str:
 
 
 def identity(container: Container) -> tuple[str, str]:
-    """What changes when it is made anew or started again."""
+    """What changes when it is made again or started again."""
     return str(container["Id"]), str(container["State"]["StartedAt"])
 
 

@@ -118,7 +118,7 @@ def look() -> Daemon:
 
 
 def version(text: str) -> tuple[int, int]:
-    """(2, 40) of "v2.40.3-desktop.1"; (0, 0) of what is no version."""
+    """(2, 40) of "v2.40.3-desktop.1"; (0, 0) of what is not a version."""
     major, _, rest = text.strip().lstrip("v").partition(".")
     minor = rest.partition(".")[0]
     return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)

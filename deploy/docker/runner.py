@@ -78,7 +78,7 @@ POLL = 0.5  # seconds
 
 @dataclass(frozen=True)
 class Containers:
-    """The containers of a stack, whoever started them."""
+    """The containers of a stack, no matter who started them."""
 
     project: str
     report: Report
@@ -94,7 +94,7 @@ class Containers:
         return stopped
 
     def restart(self, names: Sequence[str]) -> tuple[PartState, ...]:
-        """Start these anew, all where none is named, and wait until they run, one has failed, or it took too long.
+        """Start these again, all where none is named, and wait until they run, one has failed, or it took too long.
 
         NotRunning for a name that is none.
         """

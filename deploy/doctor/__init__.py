@@ -1,1 +1,1 @@
-"""What on this machine is, or would be, in the way of a stack: facts are looked up at the edge, and judged purely."""
+"""What stops a stack on this machine, or soon will: facts are looked up at the edge, and judged purely."""

@@ -107,7 +107,7 @@ def _exists(path: Path) -> bool:
 def _against_writing(folder: Path) -> str:
     """Tried, since permissions tell neither root's nor a read-only disk's truth; leaves nothing behind."""
     if not folder.is_dir():
-        return f"{folder} is no folder"
+        return f"{folder} is not a folder"
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:

@@ -1,6 +1,6 @@
 """Versions of Ollama, Docker and Compose, and whether an Ollama is whole. Pure.
 
-No engine can be had: what the choice of one says, as a finding. Pure.
+No engine is available: what the choice of one says, as a finding. Pure.
 """
 
 from collections.abc import Iterator, Sequence
@@ -118,7 +118,7 @@ def check_docker(daemon: Daemon) -> Iterator[Finding]:
             f"{daemon.why_not[:1].upper()}{daemon.why_not[1:]}.",
             "Nothing can be run in containers.",
             "Start it (`sudo systemctl start docker`, or Docker Desktop); if only root may: `sudo usermod -aG docker "
-            "$USER` and sign in anew. Or take `--mode native`.",
+            "$USER` and sign in again. Or take `--mode native`.",
         )
         return
     if daemon.compose is None or numbers(daemon.compose) < COMPOSE_LEAST:

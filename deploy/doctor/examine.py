@@ -169,7 +169,7 @@ CHECKS = (
     Subject("engines", _engines),
     Subject("precision", _precision),
     Subject("network", _network),
-    Subject("store of vectors", _store),
+    Subject("vector store", _store),
     Subject("limits", _limits),
     Subject("exposure", _exposure),
     Subject("Open WebUI's version", _webui_version),
@@ -181,7 +181,7 @@ CHECKS = (
 
 
 def ensure(plan: Plan, machine: Machine) -> tuple[Finding, ...]:
-    """Warnings and notes; Blocked, with what to do about each, where anything is in the way."""
+    """Warnings and notes; Blocked, with what to do about each, where there is a blocker."""
     found = examine(plan, machine, before_up=True).findings
     if stopping := blockers(found):
         raise refusal(stopping)
@@ -190,8 +190,8 @@ def ensure(plan: Plan, machine: Machine) -> tuple[Finding, ...]:
 
 def refusal(stopping: Sequence[Finding]) -> Blocked:
     """All blockers in one message, so that they can be put right at one go."""
-    count = "1 thing is" if len(stopping) == 1 else f"{len(stopping)} things are"
+    count = "1 problem stops" if len(stopping) == 1 else f"{len(stopping)} problems stop"
     lines = [f"{finding.title} [{finding.id}]: {finding.evidence}" for finding in stopping]
     # One command may put several right, as that with a free port for each part.
     steps = dict.fromkeys(f"{finding.id}: {finding.next_step}" for finding in stopping)
-    return Blocked("\n  ".join([f"{count} in the way.", *lines]), "\n".join(steps))
+    return Blocked("\n  ".join([f"{count} the stack.", *lines]), "\n".join(steps))

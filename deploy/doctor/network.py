@@ -101,7 +101,7 @@ def check_limits(limits: Descriptors) -> Iterator[Finding]:
             f"The hard limit is {limits.hard} (soft {limits.soft}); {LEAST} is what a large document wants.",
             "Open WebUI opens a connection for each text of a document; those above the limit are refused, and it "
             "never tries again.",
-            "Raise `nofile` in /etc/security/limits.conf and sign in anew (systemd: LimitNOFILE=65536).",
+            "Raise `nofile` in /etc/security/limits.conf and sign in again (systemd: LimitNOFILE=65536).",
         )
 
 

@@ -145,7 +145,7 @@ def look(part: str, setting: str, port: int, neighbours: Sequence[Neighbour] = (
         if error.errno != errno.EADDRINUSE:
             return Held(part, setting, port, refused=error.strerror or str(error))
     process = ports.holder(port)
-    # Asked only where it would be of use: whoever has another port may keep a request waiting.
+    # Asked only where it would be of use: anyone who has another port may keep a request waiting.
     ollama = _ollama(get_json(f"http://{LOOPBACK}:{port}/api/version", TIMEOUT)) if part == OLLAMA else None
     pids, program = _lineage(process), _program(process)
     return Held(part, setting, port, pids, program, ollama, owner=whose(pids, program, port, neighbours))

@@ -32,7 +32,7 @@ class CacheType:
 
 
 def check_model(plan: Plan) -> Iterator[Finding]:
-    """A precision at which the model itself overflows, whoever made the file."""
+    """A precision at which the model itself overflows, no matter who made the file."""
     model, precision = plan.model, plan.served.precision
     if why := model.unsound_as(precision):
         yield Finding(
@@ -46,7 +46,7 @@ def check_model(plan: Plan) -> Iterator[Finding]:
 
 
 def check_cache(found: Iterable[CacheType]) -> Iterator[Finding]:
-    """A finding for each that is no floating point of 16 bits or more."""
+    """A finding for each that is not a floating point of 16 bits or more."""
     for one in found:
         if one.value.lower() not in WIDE:
             yield Finding(

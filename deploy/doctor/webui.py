@@ -73,7 +73,7 @@ def check_index(record: IndexRecord | None, now: IndexFacts, indexed: Indexed, s
             f"{'; '.join(judged.changes)}. It has {indexed}.",
             "Questions would find nothing, or the wrong paragraphs, and Open WebUI would not say so; the bridge "
             "refuses them.",
-            "Set back what was changed, or `embedstack up --reindex`, which embeds everything anew.",
+            "Set back what was changed, or `embedstack up --reindex`, which embeds everything again.",
         )
     if judged.verdict == "unfinished":
         yield Finding(
@@ -86,7 +86,7 @@ def check_index(record: IndexRecord | None, now: IndexFacts, indexed: Indexed, s
         )
 
 
-# Texts without a role after which it is no accident; the bridge's own log line waits for as many.
+# Texts without a role after which it is not an accident; the bridge's own log line waits for as many.
 ENOUGH = 50
 
 
@@ -166,7 +166,7 @@ def check_exposure(plan: Plan, accounts: Accounts) -> Iterator[Finding]:
             "blocker",
             "Open WebUI would be open to the network without an administrator",
             f"stack.expose is {settings.stack.expose}; Open WebUI {seen}.",
-            "Whoever comes first would own it.",
+            "The first visitor would own it.",
             "`embedstack up --expose none` makes the administrator (`embedstack config secrets` has the password); "
             f"then `embedstack up --expose {settings.stack.expose}`.",
         )
@@ -174,7 +174,7 @@ def check_exposure(plan: Plan, accounts: Accounts) -> Iterator[Finding]:
         yield Finding(
             "EXPOSED-SIGN-UP",
             "blocker",
-            "Whoever reaches Open WebUI could make an account",
+            "Anyone who reaches Open WebUI could make an account",
             f"stack.expose is {settings.stack.expose}, and sign-up is on.",
             "Everybody on the network could use the models and see what is shared.",
             "Switch it off: Admin Settings, General, Enable New Sign Ups.",

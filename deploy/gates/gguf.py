@@ -100,7 +100,7 @@ def _array(header: Header, key: str) -> str | None:
 
 
 def _same(value: Scalar | None, must: Scalar) -> bool:
-    """Of one kind and equal: a number where true belongs is no true; a float is an f32 in the file."""
+    """Of one kind and equal: a number where true belongs is not a true; a float is an f32 in the file."""
     if isinstance(must, bool) or isinstance(value, bool):
         return value is must
     if isinstance(must, float) and isinstance(value, float):

@@ -126,7 +126,7 @@ def read(folder: Path, name: str, kind: type[T]) -> T:
 
 
 def decode(content: bytes, name: str, kind: type[T]) -> T:
-    """UnreadableError where it is no JSON of this kind."""
+    """UnreadableError where it is not JSON of this kind."""
     try:
         return json_file.decode(content, kind)
     except Damaged as error:

@@ -87,7 +87,7 @@ def _header(path: Path) -> tuple[int, dict[str, TensorEntry]]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(MOST_HEADER, path.stat().st_size - 8):
-            raise UnreadableError(path.name, "is cut, or is no safetensors file")
+            raise UnreadableError(path.name, "is cut, or is not a safetensors file")
         return 8 + length, decode(file.read(length), path.name, dict[str, TensorEntry])
 
 

@@ -42,7 +42,7 @@ def refuse(path: Path, model: str, verdicts: Iterable[GateVerdict]) -> None:
         raise ModelRefused(
             "\n".join([f"{path} would give wrong vectors:", *lines]),
             f"Nothing was given to an engine. `embedstack model pull {model}` fetches the model's own file, which is "
-            "right; with a file of your own, convert it anew from the model's whole folder, with a newer llama.cpp.",
+            "right; with a file of your own, convert it again from the model's whole folder, with a newer llama.cpp.",
         )
 
 
@@ -101,7 +101,7 @@ def too_narrow(why: str) -> str:
 
 
 # Of a Hugging Face folder.
-NO_EOS = "the base model's tokenizer, or a tokenizer.json saved anew by a library that dropped its post-processor"
+NO_EOS = "the base model's tokenizer, or a tokenizer.json saved again by a library that dropped its post-processor"
 POOLING = "a checkout without modules.json and 1_Pooling/config.json, or a model pooled in another way"
 MODULES = "a checkout without sentence-transformers' modules.json"
 CONFIG = _OTHER_MODEL

@@ -5,7 +5,7 @@ The layout is huggingface_hub's, so that its cache is reused, and other programs
 Digests of files that were verified before, so that 2.5 GB are not read at each `up`.
 
 A file counts as the one that was hashed while its size, time of change (ns) and inode are the same. That is safe
-enough: it guards against bad transfers and other programs' mistakes, and whoever could fake all three could as well
+enough: it guards against bad transfers and other programs' mistakes, and anyone who could fake all three could as well
 write here, or to the model's file in Ollama. A disk that decays unseen is what `embedstack model verify` is for: it
 reads again.
 """

@@ -1,4 +1,4 @@
-"""What to tell when the Hub cannot be had, and the ways on from there. Pure.
+"""What to tell when the Hub is not available, and the ways on from there. Pure.
 
 Whether a disk has room, asked before the first byte.
 """

@@ -67,7 +67,7 @@ class Exported:
 
 
 def identify(path: Path, catalog: Catalog, report: Report) -> tuple[Model, ModelFile]:
-    """Which file of the catalogue this is, by its sha256 alone. WrongBytes if it is none of them."""
+    """Which file of the catalogue this is, by its sha256 alone. WrongBytes if no file matches."""
     digest = sha256(path, report)
     known = [(model, file) for model in catalog.models.values() for file in model.files if file.selectable]
     for model, file in known:
@@ -78,7 +78,7 @@ def identify(path: Path, catalog: Catalog, report: Report) -> tuple[Model, Model
     alike = [file.file for _, file in known if file.bytes == size]
     damaged = f" It is as long as {alike[0]}, so this copy may be damaged: copy it again." if alike else ""
     raise WrongBytes(
-        f"{path} is no file of the catalogue: {size} bytes with sha256 {digest}.{damaged}",
+        f"{path} is not a file of the catalogue: {size} bytes with sha256 {digest}.{damaged}",
         "A GGUF of your own goes into a catalogue of your own (`model.catalog`), with this size and sha256, and "
         "without a repository; then the same command takes it.",
     )

@@ -71,7 +71,7 @@ class ShownModel:
 
 
 def show(name: str, quantisation: str | None, url: str, own: Path | None = None) -> ShownModel:
-    """No Ollama that answers is no error: the catalogue's part is reported all the same. CatalogError."""
+    """No Ollama that answers is not an error: the catalogue's part is reported all the same. CatalogError."""
     model, file = named(catalog.load(own), name, quantisation)
     called = name_in_engine(model, file)
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-# What every part takes over from whoever started the supervisor; the rest of that environment may be meant for others.
+# What every part takes over from the one who started the supervisor; the rest of it may be meant for others.
 INHERITED = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"}
     | {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
@@ -28,7 +28,7 @@ class PartSpec:
         ready_timeout, stop_timeout: seconds; after the latter it is killed.
         after: parts that are started before this one and stopped after it.
         secrets: names of variables in `environment` that are never shown.
-        stamp: changes whenever the part must be started anew although its command has not changed.
+        stamp: changes whenever the part must be restarted although its command has not changed.
     """
 
     name: str

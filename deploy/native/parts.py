@@ -29,7 +29,7 @@ class PartSurroundings:
     """What of this machine the parts depend on.
 
     Attributes:
-        webui: the open-webui program, None where Open WebUI is no part of the stack.
+        webui: the open-webui program, None where Open WebUI is not a part of the stack.
         gpu: whether vLLM shall use one.
         names: host names and addresses under which other machines reach this one.
         stamp: of what the bridge reads besides its variables, as `files.write` returns it.
@@ -191,7 +191,7 @@ def _webui(plan: Plan, secrets: WebuiSecrets, places: Places, program: Path) -> 
 
 
 def write_files(plan: Plan, secrets: WebuiSecrets, places: Places) -> str:
-    """Write it, 0600, and return its stamp: another one when the bridge has to be started anew to read it again.
+    """Write it, 0600, and return its stamp: another one when the bridge has to be restarted to read it again.
 
     FolderNotUsable, InvalidSettings where bridge.config cannot be read.
     """

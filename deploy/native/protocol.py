@@ -78,7 +78,7 @@ _SHORT = Path("/tmp")  # noqa: S108 -- the folder in it is 0700, and its owner i
 def socket_path(places: Places) -> Path:
     """In the stack's folder; where that is too long for a socket, under a short name in a folder of this user's own.
 
-    FolderNotUsable where another user has taken that folder first: whoever owns it could answer in our place.
+    FolderNotUsable where another user has taken that folder first: anyone who owns it could answer in our place.
     """
     if len(os.fsencode(places.socket)) <= LONGEST_PATH:
         return places.socket
@@ -93,7 +93,7 @@ def socket_path(places: Places) -> Path:
     return folder / f"{hashlib.sha256(os.fsencode(places.root)).hexdigest()[:16]}.sock"
 
 
-_LOST = "parts that it named may still run, and then `embedstack up` names whoever has their ports"
+_LOST = "parts that it named may still run, and then `embedstack up` names the processes on their ports"
 ADVICE = "Set EMBEDSTACK_HOME to a folder that this user may read and write."
 
 

@@ -29,11 +29,11 @@ def run(webui: PartSpec, script: str, argument: str) -> str:
     try:
         done = subprocess.run(argv, env=environ, capture_output=True, text=True, errors="replace", timeout=TIMEOUT)
     except subprocess.TimeoutExpired as error:
-        raise PartNotReady(f"Open WebUI's store of vectors gave no answer within {TIMEOUT:.0f} s.") from error
+        raise PartNotReady(f"Open WebUI's vector store gave no answer within {TIMEOUT:.0f} s.") from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise PartNotReady(
-            f"Open WebUI's store of vectors could not be asked: {last}",
+            f"Open WebUI's vector store could not be asked: {last}",
             "See that its server runs, and that webui.vector_store_url and webui.vector_store_key_file are right.",
         )
     return done.stdout

@@ -38,7 +38,7 @@ async def _get(url: str) -> int:
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     reader, writer = await asyncio.open_connection(host, port)
     try:
-        # HTTP/1.0: whoever answers closes the connection.
+        # HTTP/1.0: anyone who answers closes the connection.
         writer.write(f"GET {parts.path or '/'} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
         await writer.drain()
         return int((await reader.readline()).split()[1])

@@ -17,7 +17,7 @@ from embedstack.deploy.native.process import Run
 from embedstack.deploy.state import PartState
 
 FIRST, LONGEST = 0.5, 30.0  # seconds
-STABLE = 30.0  # seconds; a run that was ready and lasted as long is no part of a row of failures
+STABLE = 30.0  # seconds; a run that was ready and lasted as long is not a part of a row of failures
 # What was never ready has a mistake that another start does not cure; what once was may wait for something to return.
 NEVER_READY, ONCE_READY = 3, 10
 

@@ -120,7 +120,7 @@ def upload(server: Ollama, gguf: Path, sha256: str, report: Report) -> bool:
     if answer.status_code == 400 and "digest" in answer.text:
         raise WrongBytes(
             f"{gguf} is not the file that it was taken for: its sha256 is not {sha256}.",
-            f"`embedstack model verify {gguf}` reads it again, `embedstack model pull NAME` fetches it anew.",
+            f"`embedstack model verify {gguf}` reads it again, `embedstack model pull NAME` fetches it again.",
         )
     if not answer.ok:
         raise refused(server.url, doing, f"{answer.status_code} {answer.text.strip()}")

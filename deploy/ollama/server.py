@@ -39,7 +39,7 @@ def asking(url: str, doing: str) -> Iterator[None]:
     except (httpx.TimeoutException, requests.Timeout) as error:
         raise EngineRefused(f"The Ollama at {url} fell silent while it was to {doing}.", _LOOK) from error
     except (ValueError, KeyError, TypeError) as error:  # no JSON (an error of requests too), or not of the right shape
-        raise EngineRefused(f"What answers at {url} is no Ollama: to {doing} it said {error}", _LOOK) from error
+        raise EngineRefused(f"What answers at {url} is not an Ollama: to {doing} it said {error}", _LOOK) from error
     except (ConnectionError, httpx.TransportError, requests.RequestException) as error:
         raise EngineRefused(
             f"The Ollama at {url} could not be reached to {doing}: {_cause(error)}.",
@@ -119,7 +119,7 @@ class OllamaVectors:
 
 
 class Ollama(AbstractContextManager["Ollama"]):
-    """Asked over HTTP. Whatever it refuses is EngineRefused, and so is no answer within `silence` seconds."""
+    """Asked over HTTP. Whatever it refuses is EngineRefused, and so is silence for `silence` seconds."""
 
     def __init__(self, url: str, silence: float = SILENCE) -> None:
         self.url = url.rstrip("/")
@@ -212,7 +212,7 @@ class Ollama(AbstractContextManager["Ollama"]):
             yield from (Progress(part.status or "", part.completed, part.total) for part in stream)
 
     def set_parameters(self, name: str, parameters: Mapping[str, Value]) -> Iterator[Progress]:
-        """Make `name` anew from itself, with other parameters."""
+        """Make `name` again from itself, with other parameters."""
         with asking(self.url, f"set the parameters of {name}"):
             stream = self._work.create(name, from_=name, parameters=parameters, stream=True)
             yield from (Progress(part.status or "", part.completed, part.total) for part in stream)

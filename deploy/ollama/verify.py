@@ -34,7 +34,7 @@ def verify(
         of = f"{model.id} --quantisation {precision}"
         raise EngineRefused(
             f"{name} in the Ollama at {server.url} gives wrong vectors: {message}.",
-            f"Make it anew: `embedstack model remove {name} --url {server.url}`, then `embedstack model create {of} "
+            f"Make it again: `embedstack model remove {name} --url {server.url}`, then `embedstack model create {of} "
             f"--url {server.url}`. If that does not "
             f"help, the file (`embedstack model verify {of}`) or this Ollama is at fault.",
         )

@@ -28,7 +28,7 @@ class Chosen:
 def mode(settings: Settings, *, docker: str, ollama: str | None, up: Mode | None = None) -> tuple[Mode, str]:
     """How the stack runs, and why.
 
-    `docker` says why Docker cannot be used, "" where it can; `ollama` is the address of an Ollama that runs and is none
+    `docker` says why Docker cannot be used, "" where it can; `ollama` is the address of a running Ollama, not one
     of the stack's own; `up` is how the stack runs now.
     """
     wanted = settings.stack.mode

@@ -82,7 +82,7 @@ def bridge(settings: Settings, facts: Facts) -> Blocker | None:
 def _ollama(settings: Settings, facts: Facts) -> PlannedEngine | None:
     if facts.version is not None and not facts.ours:
         return PlannedEngine("ollama", False, f"an Ollama {facts.version} runs at {facts.url}", facts.url, facts.ollama)
-    # One that was named, and does not answer, is not replaced by another; the stack's own is no other.
+    # One that was named, and does not answer, is not replaced by another; the stack's own is not another.
     if (settings.engine.url is not None and not facts.ours) or facts.ollama is None:
         return None
     url = f"http://{LOOPBACK}:{settings.ports.ollama}"

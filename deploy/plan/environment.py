@@ -62,7 +62,7 @@ def bridge(plan: Plan, served: PlannedModel, engine: PlannedEngine, around: Brid
         "MODEL_CATALOG": _text(plan.settings.model.catalog),
         "MODEL_ALIASES": _aliases(served),
         "CACHE_FOLDER": around.cache,
-        # Open WebUI shows this key to whoever administers it: it opens no route of the bridge's own administrator.
+        # Open WebUI shows this key to anyone who administers it: it opens no route of the bridge's own administrator.
         "SECURITY_API_KEYS": json.dumps([{"name": "stack", "key_file": around.key_file}]) if plan.keyed else None,
         "SECURITY_ADMIN_KEY_FILE": around.admin_key_file,
         "SECURITY_ALLOWED_HOSTS": json.dumps(around.hosts) if around.hosts else None,

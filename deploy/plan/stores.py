@@ -89,7 +89,9 @@ def _check_address(store: Store, url: str) -> None:
         )
     parts = _split(url)
     if parts is None or parts.scheme not in _SCHEMES[store]:
-        raise InvalidSettings(f"webui.vector_store_url is no address of {store}.", f"It looks like {_EXAMPLES[store]}.")
+        raise InvalidSettings(
+            f"webui.vector_store_url is not an address of {store}.", f"It looks like {_EXAMPLES[store]}."
+        )
     if parts.password is not None:
         raise InvalidSettings(
             "webui.vector_store_url has a password in it, where others may read it.",

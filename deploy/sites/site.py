@@ -29,7 +29,7 @@ class Running(Protocol):
         """Stop all of it, and take its data away if `volumes`; the names of what was stopped."""
 
     def restart(self, names: Sequence[str]) -> tuple[PartState, ...]:
-        """Start these anew, all where none is named; NotRunning for a name that is none."""
+        """Start these again, all where none is named; NotRunning for a name that is none."""
 
     def logs(self, names: Sequence[str], *, lines: int, follow: bool) -> Iterator[str]:
         """The last lines of each part, then what comes."""
@@ -82,7 +82,7 @@ class Site(Protocol):
 
     @property
     def inherits(self) -> bool:
-        """Whether the parts have the environment and the limits of whoever starts the stack."""
+        """Whether the parts have the environment and the limits of anyone who starts the stack."""
 
     @property
     def holds_ports(self) -> bool:
@@ -97,7 +97,7 @@ class Site(Protocol):
         """A stack that is to be brought up. `gpu`: whether this machine has one for vLLM."""
 
     def engine(self, settings: Settings, model: Model, facts: Facts) -> PlannedEngine:
-        """What computes the vectors. Blocked where no engine can be had."""
+        """What computes the vectors. Blocked where no engine is available."""
 
     def ensure_vllm(self, settings: Settings, facts: Facts) -> None:
         """Blocked where there is no vLLM that could be started beside Ollama."""

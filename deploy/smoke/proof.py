@@ -38,4 +38,4 @@ def proof(url: str, model: str, key: str | None = None) -> Proof:
         norm = float(np.linalg.norm(vector))
         return Proof(url, model, TEXT, len(vector), norm, tuple(float(number) for number in vector[:SHOWN]))
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise BridgeRefused(f"What /api/embed at {url} answered is no vector ({error!r}).") from error
+        raise BridgeRefused(f"What /api/embed at {url} answered is not a vector ({error!r}).") from error

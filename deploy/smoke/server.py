@@ -52,12 +52,12 @@ class EmbeddingServer:
         return "/v1/embeddings" if self.kind == "openai" else "/api/embed"
 
     def embed(self, texts: Sequence[str], dimensions: int | None = None, role: str = "document") -> Answered:
-        """BridgeRefused where the answer is no set of vectors, one a text."""
+        """BridgeRefused where the answer is not a set of vectors, one a text."""
         answer = self.client.post(self.path, self.body(texts, dimensions, role))
         try:
             vectors, tokens = _openai(answer) if self.kind == "openai" else _ollama(answer)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise BridgeRefused(f"What {self.path} answered is no set of vectors ({error!r}).") from error
+            raise BridgeRefused(f"What {self.path} answered is not a set of vectors ({error!r}).") from error
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise BridgeRefused(f"{self.path} answered vectors of shape {vectors.shape} to {len(texts)} texts.")
         return Answered(vectors, None if tokens is None else tokens + self.uncounted * len(texts))

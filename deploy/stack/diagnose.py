@@ -1,4 +1,4 @@
-"""`embedstack doctor`: what on this machine is in the way of the stack, or will be."""
+"""`embedstack doctor`: what stops the stack on this machine, or soon will."""
 
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -47,7 +47,7 @@ class Diagnosis:
         grouped = groupby(self.findings, key=lambda finding: finding.severity)
         lines = [part for severity, group in grouped for part in _section(severity, tuple(group))]
         checked = Text(f"Checked: {', '.join(self.checked)}.", style="dim")
-        return Group(head, *(lines or ["", Text("Nothing is in the way.", style="green")]), "", checked)
+        return Group(head, *(lines or ["", Text("Nothing blocks the stack.", style="green")]), "", checked)
 
 
 def doctor(settings: Settings, report: Report) -> Diagnosis:
@@ -72,15 +72,15 @@ def doctor(settings: Settings, report: Report) -> Diagnosis:
 
 
 def _plan(settings: Settings, looked: planning.Looked, report: Report) -> tuple[Plan, Blocked | None]:
-    """The plan; where no engine can be had, one with the engine that always is there, and why."""
+    """The plan; where no engine is available, one with the engine that always is there, and why."""
     try:
         return planning.make(settings, looked, report.warn), None
     except Blocked as error:
         chosen = decide.model(settings)
         num_ctx = settings.model.num_ctx or chosen.model.context.recommended
         served = PlannedModel(chosen.model, chosen.model.id, chosen.file.quantisation, num_ctx)
-        engine = PlannedEngine("embedded", True, "no other engine can be had")
-        return Plan(settings, "native", "no engine can be had", engine, served), error
+        engine = PlannedEngine("embedded", True, "no other engine is available")
+        return Plan(settings, "native", "no engine is available", engine, served), error
 
 
 def _section(severity: Severity, findings: tuple[Finding, ...]) -> list[RenderableType]:

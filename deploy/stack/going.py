@@ -1,4 +1,4 @@
-"""An `up` that goes on: which step it is at, and since when, for whoever asks meanwhile."""
+"""An `up` that goes on: which step it is at, and since when, for anyone who asks meanwhile."""
 
 from __future__ import annotations
 

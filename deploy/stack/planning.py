@@ -112,7 +112,7 @@ def look(settings: Settings, places: Places, report: Report) -> Looked:
 
 
 def make(settings: Settings, looked: Looked, say: Callable[[str], None]) -> Plan:
-    """The plan, its files not yet fetched. Blocked where no engine can be had, InvalidModel, InvalidSettings."""
+    """The plan, its files not yet fetched. Blocked where no engine is available, InvalidModel, InvalidSettings."""
     chosen = decide.model(settings)
     runs = looked.facts.url if looked.facts.version and not looked.facts.ours else None
     unusable = looked.daemon.unusable if looked.daemon else "native is asked for"

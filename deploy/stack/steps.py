@@ -19,7 +19,7 @@ class Step:
 
 
 class Doing:
-    """A step that goes on; whoever does it says what came of it."""
+    """A step that goes on; anyone who does it says what came of it."""
 
     def __init__(self) -> None:
         self.already = False

@@ -1,6 +1,6 @@
-"""The store of vectors, before an Open WebUI is started that could not start with it as it is.
+"""The vector store, before an Open WebUI is started that could not start with it as it is.
 
-The store of vectors that runs already, as the settings name it: its password read from its file.
+The vector store that runs already, as the settings name it: its password read from its file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def wanted(plan: Plan) -> bool:
 def prepare(plan: Plan, runner: Runner, index: GuardedIndex, report: Report, doing: Doing, *, reindex: bool) -> None:
     """See that Open WebUI can start: make room where it may, else IndexWouldBreak. PartNotReady where nobody answers.
 
-    `reindex`: what is indexed is to be embedded anew, so its vectors need not be kept.
+    `reindex`: what is indexed is to be embedded again, so its vectors need not be kept.
     """
     ask = asked_by(runner)
     table = pgvector_table.look(ask)

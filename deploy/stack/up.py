@@ -2,7 +2,7 @@
 
 `up`, step by step. Each step finds out by itself whether it was done before, so that any of them may be the last.
 
-What is in the way is reported before anything is fetched or started.
+Blockers are reported before anything is fetched or started.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ STORES = tuple(store for store in get_args(Store) if store != "chroma")
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack on its way up. `reindex`: what Open WebUI has indexed is embedded anew where it must be."""
+    """A stack on its way up. `reindex`: what Open WebUI has indexed is embedded again where it must be."""
 
     places: Places
     secrets: Secrets
@@ -66,7 +66,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Begun:
-    """An `up` that nothing stands in the way of, as far as can be seen before anything is done."""
+    """An `up` without a blocker, as far as can be seen before anything is done."""
 
     stack: Stack
     plan: Plan
@@ -184,7 +184,7 @@ def _start(stack: Stack, made: Plan) -> None:
     if WEBUI not in parts:
         webui_step.forget(made, stack.secrets, stack.places)
         return
-    _part(stack, runner, "store of vectors", [name for name in STORES if name in parts])
+    _part(stack, runner, "vector store", [name for name in STORES if name in parts])
     if store_step.wanted(made):
         with stack.steps.step("table of vectors") as doing:
             index = webui_step.index(made, stack.secrets, stack.places)
@@ -277,7 +277,7 @@ def plan(loaded: LoadedSettings, report: Report, *, reindex: bool = False, foreg
 
 def up(loaded: LoadedSettings, report: Report, *, reindex: bool = False) -> Up:
     """Every step that is not done yet. What stops it is raised, and the next `up` goes on from there. `reindex`: what
-    Open WebUI has indexed is embedded anew where it must be.
+    Open WebUI has indexed is embedded again where it must be.
     """
     return carry_out(begin(loaded.settings, loaded.remember, report, reindex=reindex))
 

@@ -23,7 +23,7 @@ from embedstack.deploy.webui.index.guarded import GuardedIndex
 from embedstack.deploy.webui.settings import put
 from embedstack.words import joined
 
-ANEW = "embedstack up --reindex"
+REMEDY = "embedstack up --reindex"
 
 
 def index(plan: Plan, secrets: Secrets, places: Places) -> GuardedIndex:
@@ -40,7 +40,7 @@ def settle(
     *,
     reindex: bool = False,
 ) -> None:
-    """Put its settings right, and embed everything anew where that is wanted and needed.
+    """Put its settings right, and embed everything again where that is wanted and needed.
 
     IndexWouldBreak where it is needed and not wanted, ReindexFailed where it did not do for all of it, WebuiRefused
     where it is wanted and nobody can sign in.
@@ -50,7 +50,7 @@ def settle(
         if not _signed_in(webui, plan, secrets, report, needed=reindex):
             return
         must = put.embedding(plan, site(plan.mode).bridge_url(plan), secrets.bridge_key if plan.keyed else "")
-        done = guarded.settle(webui, must, index(plan, secrets, places), report, anew=ANEW, reindex=reindex)
+        done = guarded.settle(webui, must, index(plan, secrets, places), report, remedy=REMEDY, reindex=reindex)
         if done.changed:
             doing.did(f"{len(done.changed)} settings put right")
         _hide(webui, plan)
@@ -76,7 +76,7 @@ def foresee(plan: Plan, places: Places, before: Before) -> None:
     if any(part.name == parts.WEBUI and part.state == "running" for part in before.parts):
         _foresee_running(plan, places, judged)
     elif indexed := at_rest.indexed(parts.webui_data(places)):
-        raise guard.refusal(judged, indexed, None, ANEW)
+        raise guard.refusal(judged, indexed, None, REMEDY)
 
 
 def _foresee_running(plan: Plan, places: Places, judged: Judgement) -> None:
@@ -89,7 +89,7 @@ def _foresee_running(plan: Plan, places: Places, judged: Judgement) -> None:
             return  # it is looked at again when its settings are
         if indexed := guard.indexed(known):
             cost = index(plan, secrets, places).cost(webui, known, plan.served.name)
-            raise guard.refusal(judged, indexed, cost, ANEW)
+            raise guard.refusal(judged, indexed, cost, REMEDY)
 
 
 def forget(plan: Plan, secrets: Secrets, places: Places) -> None:
@@ -111,7 +111,7 @@ def _report(done: reindexing.Reindexed, report: Report, doing: Doing) -> None:
     if done.left:
         report.warn(reindexing.describe_left(done.left))
     vectors = sum(base.vectors for base in done.bases)
-    doing.did(f"embedded anew: {vectors:,} vectors in {len(done.bases)} knowledge bases, each counted and asked")
+    doing.did(f"embedded again: {vectors:,} vectors in {len(done.bases)} knowledge bases, each counted and asked")
 
 
 def ensure_closed(plan: Plan) -> None:
@@ -125,7 +125,7 @@ def ensure_closed(plan: Plan) -> None:
             )
         if webui.sign_up_is_open():
             raise Blocked(
-                "Open WebUI would be exposed while whoever reaches it can make an account.",
+                "Open WebUI would be exposed while anyone who reaches it can make an account.",
                 "Turn off Enable New Sign Ups in its Admin Settings, General; then run `embedstack up` again.",
             )
     finally:
@@ -140,7 +140,7 @@ def _signed_in(webui: Webui, plan: Plan, secrets: Secrets, report: Report, *, ne
             raise
         if needed:
             raise WebuiRefused(
-                f"Nothing was embedded anew: {error.message}",
+                f"Nothing was embedded again: {error.message}",
                 error.advice or "`embedstack webui password` gives its administrator a new one; then this again.",
             ) from error
         report.warn(

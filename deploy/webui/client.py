@@ -32,7 +32,7 @@ class Webui:
         self._server.close()
 
     def sign_in(self, email: str, password: str) -> None:
-        """WebuiRefused where that is no account of it: an administrator may have changed the password."""
+        """WebuiRefused where that is not an account of it: an administrator may have changed the password."""
         answer = self.ask("POST", "/api/v1/auths/signin", {"email": email, "password": password})
         if not isinstance(answer, dict) or "token" not in answer:
             raise WebuiRefused(
@@ -46,16 +46,16 @@ class Webui:
         self._server.use_key(token)
 
     def role(self) -> str:
-        """Of whoever is signed in: admin, user, pending."""
+        """Of anyone who is signed in: admin, user, pending."""
         return str(self._object("GET", "/api/v1/auths/").get("role", ""))
 
     def version(self) -> str:
-        """As it tells it to anybody; PartNotReady where what answers is no Open WebUI."""
+        """As it tells it to anybody; PartNotReady where what answers is not an Open WebUI."""
         # Ollama and the bridge answer /api/version too; this one they do not have.
         reply = self._public("/api/config")
         if not isinstance(reply, dict) or "features" not in reply or "version" not in reply:
             raise PartNotReady(
-                f"What answers at {self.url} is no Open WebUI.",
+                f"What answers at {self.url} is not an Open WebUI.",
                 "Name the address that you open in the browser: `embedstack webui … --url http://127.0.0.1:3000`.",
             )
         return str(reply["version"])
@@ -68,7 +68,7 @@ class Webui:
         self.ask("POST", "/api/v1/retrieval/embedding/update", dict(wanted))
 
     def sign_up_is_open(self) -> bool:
-        """Whether whoever reaches it can make an account."""
+        """Whether anyone who reaches it can make an account."""
         features = self._object("GET", "/api/config").get("features", {})
         return bool(features.get("enable_signup"))
 
@@ -102,17 +102,17 @@ class Webui:
             return answer.json()
         except ValueError as error:
             raise PartNotReady(
-                f"What answers at {self.url}{path} is no Open WebUI: {answer.text[:LONGEST]!r}"
+                f"What answers at {self.url}{path} is not an Open WebUI: {answer.text[:LONGEST]!r}"
             ) from error
 
     def _object(self, method: str, path: str) -> dict[str, Any]:
         answer = self.ask(method, path)
         if not isinstance(answer, dict):
-            raise PartNotReady(f"Open WebUI answered {answer!r:.100} to {path}, which is no object.")
+            raise PartNotReady(f"Open WebUI answered {answer!r:.100} to {path}, which is not an object.")
         return answer
 
     def _public(self, path: str) -> Any:
-        """What it tells without an account; None where that is no JSON. WebuiRefused where it is not well."""
+        """What it tells without an account; None where that is not JSON. WebuiRefused where it is not well."""
         with Webui(self.url) as nobody:
             answer = nobody._send("GET", path, None, None, TIMEOUT)
         if answer.status_code >= 500:
@@ -144,7 +144,7 @@ class Webui:
 
 def _advice(status: int) -> str:
     if status in (401, 403):
-        return "It wants an administrator's token: sign in there anew, and take the new one."
+        return "It wants an administrator's token: sign in there again, and take the new one."
     if status == 429:
         return (
             "It lets one account sign in 15 times in three minutes (0.12.4). Wait so long, and run the command again."

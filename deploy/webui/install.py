@@ -1,10 +1,10 @@
 """Open WebUI in a Python environment of its own: its pins (every requirement, exactly) would fight with ours.
 
-Made once for each version. The stamp is written last: without it the environment is made anew, so an interrupted
+Made once for each version. The stamp is written last: without it the environment is made again, so an interrupted
 installation is never used. Folders are not renamed into place, because scripts of a venv name their own path; one that
 somebody has moved works all the same, since nothing is started by those scripts' first line.
 
-What Open WebUI's environment needs besides for a store of vectors: at the versions that Open WebUI itself pins.
+What Open WebUI's environment needs besides for a vector store: at the versions that Open WebUI itself pins.
 
 Which Python can run Open WebUI, and what makes its environment: uv where it is there, else venv and pip.
 """
@@ -140,7 +140,7 @@ class WebuiEnvironment:
 
     @property
     def complete(self) -> bool:
-        """Whether it was finished, what its store of vectors needs included."""
+        """Whether it was finished, what its vector store needs included."""
         return self.installed and (not PACKAGES[self.store] or self.store_stamp.is_file())
 
     @property
@@ -173,7 +173,7 @@ def ensure_possible(settings: WebuiSettings) -> None:
 
 def ensure(settings: WebuiSettings, report: Report) -> WebuiEnvironment:
     """The environment, complete; made where it is not, which takes a minute or several and is shown. One that is there
-    gets what another store of vectors needs.
+    gets what another vector store needs.
 
     Blocked without a Python for it, NotEnoughSpace, FolderNotUsable, CommandFailed with the installer's last lines.
     """

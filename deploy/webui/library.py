@@ -79,7 +79,7 @@ class Chunk:
 
 
 def look(webui: Webui) -> Library:
-    """Everything, without any text. WebuiRefused for one who is no administrator."""
+    """Everything, without any text. WebuiRefused for one who is not an administrator."""
     known = {file.id: file for file in map(_file, _pages(webui, "/api/v1/files/", content="false"))}
     bases = tuple(_knowledge(webui, entry, known) for entry in _pages(webui, "/api/v1/knowledge/"))
     kept = {file.id for base in bases for file in base.files}
@@ -161,7 +161,7 @@ def add(webui: Webui, knowledge: str, file: str) -> None:
 
 
 def rewrite(webui: Webui, file: File, text: str) -> None:
-    """Embed a file's text anew: the only way for one that is in no knowledge base. WebuiRefused where it failed."""
+    """Embed a file's text again: the only way for one that is in no knowledge base. WebuiRefused where it failed."""
     webui.ask("POST", f"/api/v1/files/{file.id}/data/content/update", {"content": text}, timeout=LONG)
 
 

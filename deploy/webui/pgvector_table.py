@@ -1,7 +1,7 @@
 """Open WebUI's one table of vectors in PostgreSQL, whose column has one length for ever.
 
 Open WebUI ends at its start where the column is another than it is set to have (dbs/pgvector.py, check_vector_length).
-Nothing is lost with the table: the texts are in Open WebUI's own database, and Reindex embeds them anew from there.
+Nothing is lost with the table: the texts are in Open WebUI's own database, and Reindex embeds them again from there.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def count(ask: Ask) -> int:
 
 
 def drop(ask: Ask) -> None:
-    """Open WebUI makes it anew at its next start."""
+    """Open WebUI makes it again at its next start."""
     ask(f"DROP TABLE {NAME}")
 
 
@@ -78,6 +78,6 @@ def refusal(table: Table, rows: int, dimensions: int) -> IndexWouldBreak:
     return IndexWouldBreak(
         f"PostgreSQL keeps {rows:,} vectors as {table.column}, and {stores.column(dimensions)} is wanted: "
         "Open WebUI would not start.",
-        "`embedstack up --reindex` empties the table and embeds everything anew from the texts that Open WebUI keeps. "
+        "`embedstack up --reindex` empties the table and embeds everything again from the texts that Open WebUI keeps. "
         "To keep the index, set back what you changed (model.id, model.dimensions).",
     )

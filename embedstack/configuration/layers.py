@@ -93,7 +93,7 @@ def _layer(schema: AnySchema, document: Any, path: Path) -> Layer:
 
 
 def from_environment(schema: AnySchema, environ: Mapping[str, str]) -> Layer:
-    """Every setting in a variable with the prefix; ConfigError for a variable that is no setting."""
+    """Every setting in a variable with the prefix; ConfigError for a variable that is not a setting."""
     rows = {row.variable: row for row in schema.table.values()}
     layer: Layer = {}
     for name in sorted(environ):

@@ -34,7 +34,7 @@ class Pages:
         return example(self.schema, self.head)
 
     def as_document(self, text: str) -> str:
-        """`text` with its table made anew; ValueError where a mark is missing."""
+        """`text` with its table made again; ValueError where a mark is missing."""
         return document(self.schema, text, str(self.document))
 
     def write(self) -> None:
@@ -53,7 +53,7 @@ def example(schema: Schema[Any], head: str) -> str:
 
 
 def document(schema: Schema[Any], text: str, name: str) -> str:
-    """The document `name` with the table between its two marks made anew; ValueError where a mark is missing."""
+    """The document `name` with the table between its two marks made again; ValueError where a mark is missing."""
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:

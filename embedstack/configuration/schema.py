@@ -22,7 +22,7 @@ class Schema(Generic[S]):
         settings: a struct with one struct a section, every default set.
         prefix: of its environment variables, as `EMBED_BRIDGE_`.
         file_name: of its YAML file.
-        reserved: variables with the prefix that are no settings, the one that names the file aside.
+        reserved: variables with the prefix that are not settings, the one that names the file aside.
     """
 
     settings: type[S]
@@ -51,7 +51,7 @@ class Schema(Generic[S]):
         }
 
     def foreign(self, variable: str) -> bool:
-        """Whether a variable is none of the settings: without the prefix, reserved, or one that Kubernetes sets.
+        """Whether a variable is not a setting: without the prefix, reserved, or one that Kubernetes sets.
 
         Kubernetes gives every pod variables for the Services around it; a Service may be called as the program is.
         """

@@ -21,7 +21,7 @@ def create(path: Path, content: bytes) -> bytes:
 
 
 def write(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace the file in one step: whoever reads it has the old content or the new, never a part. OSError."""
+    """Replace the file in one step: anyone who reads it has the old content or the new, never a part. OSError."""
     with _partial(path, content, mode) as partial:
         partial.replace(path)
 

@@ -28,7 +28,7 @@ def ollama_url(environ: Mapping[str, str]) -> str | None:
 
     Without a port, or with an impossible one, it is 11434, or the scheme's own where a scheme is given. An address that
     means "all" when listening means loopback when connecting. ConfigError for what Ollama's own client connects to
-    nothing by: a user's name, a scheme other than http and https, what is no host.
+    nothing by: a user's name, a scheme other than http and https, what is not a host.
     """
     value = environ.get("OLLAMA_HOST", "").strip().strip("\"'").strip()
     if not value:
@@ -99,7 +99,7 @@ PROBE = "a"
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:
-    """`0.34.4`, `v0.33.0-rc2` as numbers; None for what is no such version."""
+    """`0.34.4`, `v0.33.0-rc2` as numbers; None for any other text."""
     found = re.match(r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(?![\d.])", text)
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 

@@ -244,7 +244,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         dimensions: native size of a vector; `min_dimensions` the least a cut may leave.
         mmteb: its published score on MTEB Multilingual, mean over tasks; None where none is known.
         kv_bytes_per_token: of the f16 key/value cache, for one token of context.
-        unsound: precision to why its vectors are not to be trusted, whoever made the file.
+        unsound: precision to why its vectors are not to be trusted, no matter who made the file.
         reasons: by key, why a figure here is None.
         note: what a person must know before trusting its vectors.
     """

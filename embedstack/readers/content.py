@@ -57,7 +57,7 @@ class DamagedFile(Damaged):
 
 
 def read(path: Path, most: int = MOST_BYTES) -> bytes:
-    """The file's bytes. OSError; DamagedFile for what is no regular file, or has more than `most` bytes."""
+    """The file's bytes. OSError; DamagedFile for what is not a regular file, or has more than `most` bytes."""
     # A pipe in its place would hold us for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -131,7 +131,7 @@ PATIENCE = 30.0  # seconds; a program that asks a person for a password may writ
 
 
 def read_key(path: Path) -> str:
-    """The key. OSError; DamagedFile, which never quotes the file, for what is no text, or empty.
+    """The key. OSError; DamagedFile, which never quotes the file, for what is not text, or empty.
 
     It may be a pipe, as a shell makes one of `<(...)`.
     """

@@ -23,7 +23,7 @@ Wide = NDArray[np.float64]
 
 
 def broken(vectors: Vectors, *, unit: bool) -> tuple[int, str] | None:
-    """The first row (n, d) that is no vector, and what it is instead; None where all are. `unit`: of length 1."""
+    """The first row (n, d) that is not a vector, and what it is instead; None where all are. `unit`: of length 1."""
     squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
     least, most = ((1 - UNIT) ** 2, (1 + UNIT) ** 2) if unit else (SMALLEST_NORM**2, np.inf)
     good = (squares > least) & (squares < most)

@@ -30,5 +30,5 @@ def to_base64(vector: Vectors) -> str:
 
 
 def from_base64(text: str | bytes) -> Vectors:
-    """The inverse of `to_base64`. ValueError if it is no base64 of whole float32 values."""
+    """The inverse of `to_base64`. ValueError if it is not base64 of whole float32 values."""
     return np.frombuffer(base64.b64decode(text, validate=True), dtype=LITTLE_ENDIAN_F32)

@@ -27,7 +27,7 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 def pdf(source: str) -> bytes:
     """A page a heading, each line as it stands: a line that breaks inside a Chinese word would break the word for
-    whoever reads the text out again. ValueError for a line wider than the page.
+    anyone who reads the text out again. ValueError for a line wider than the page.
     """
     registerFont(UnicodeCIDFont(CHINESE))
     file = io.BytesIO()

@@ -1,6 +1,6 @@
 """The Compose files, in every combination, as the real `docker compose config` resolves them. Needs no daemon.
 
-EMBEDSTACK_WRITE_GOLDEN=1 writes the golden files anew; the difference is then for a person to read.
+EMBEDSTACK_WRITE_GOLDEN=1 writes the golden files again; the difference is then for a person to read.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ class TestKilled:
         assert stack.embed("payroll") == pytest.approx(vector, abs=1e-5)
 
     def test_up_repairs_what_was_removed(self, stack: Stack) -> None:
-        """A container that is gone is made anew; the other is left alone."""
+        """A container that is gone is made again; the other is left alone."""
         ollama = stack.part("ollama")
         docker("rm", "--force", f"{stack.runner.project}-bridge-1")
 
@@ -200,7 +200,7 @@ class TestOtherVerbs:
         assert all(line.startswith("bridge-1") for line in lines)
 
     def test_restart(self, stack: Stack) -> None:
-        """One part is started anew, the other goes on."""
+        """One part is restarted, the other goes on."""
         before = {part.name: part.pid for part in stack.runner.states()}
         stack.runner.restart(["bridge"])
 

@@ -42,7 +42,7 @@ def _owned(kind: str, *options: str) -> set[str]:
 
 
 def test_doctor_before(empty: StackCommand) -> None:
-    """Nothing is in the way where containers can be started."""
+    """Nothing blocks where containers can be started."""
     done = empty.run("doctor", "--mode", "docker", "--json")
 
     assert done.returncode == 0, done.stdout + done.stderr

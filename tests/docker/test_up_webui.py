@@ -116,8 +116,8 @@ def test_settings_are_seen_and_mended_without_a_restart(stack: StackCommand, web
     assert _container(stack)["pid"] == before
 
 
-def test_a_container_without_the_role_is_made_anew(stack: StackCommand) -> None:
-    """Only its environment carries it: `webui apply` writes that, and has Compose make the container anew, once."""
+def test_a_container_without_the_role_is_made_again(stack: StackCommand) -> None:
+    """Only its environment carries it: `webui apply` writes that, and has Compose make the container again, once."""
     _without_role(stack)
     assert stack.run("webui", "status").returncode == 1
 

@@ -27,7 +27,7 @@ class Embedding:
         return {name: self._field(name).input_value() for name in names}
 
     def change(self, wanted: Mapping[str, str]) -> None:
-        """Fill fields, in that order, and save: another engine comes with a model of its own, which is typed again."""
+        """Fill fields, in that order, and save: another engine comes with a model of its own, which is run again."""
         for name, value in wanted.items():
             field = self._field(name)
             field.select_option(value) if name == ENGINE else field.fill(value)

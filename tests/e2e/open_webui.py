@@ -41,7 +41,7 @@ class OpenWebui:
         return str(self.session.headers["Authorization"]).removeprefix("Bearer ")
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Its answer; AssertionError for one that is no success."""
+        """Its answer; AssertionError for one that is not a success."""
         answer = self.session.request(method, self.url + path, json=body, timeout=ANSWER)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
         return answer.json()

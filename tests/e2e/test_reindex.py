@@ -1,4 +1,4 @@
-"""A change that would break Open WebUI's index is refused, or everything is embedded anew, counted and asked."""
+"""A change that would break Open WebUI's index is refused, or everything is embedded again, counted and asked."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
 
 
 def test_a_smaller_size_is_refused_and_everything_goes_on(indexed: Indexed) -> None:
-    """Before anything is changed: what breaks, what embedding anew costs, and the command that does it."""
+    """Before anything is changed: what breaks, what embedding again costs, and the command that does it."""
     error = indexed.command.error("up", *SMALLER)
     assert (error["code"], error["exit_code"]) == ("index_would_break", 6)
     assert "dimensions 2560, now 1024" in error["message"]
@@ -93,7 +93,7 @@ def test_a_name_set_by_hand_does_not_spoil_the_index(indexed: Indexed) -> None:
     indexed.webui.upload("new-again.txt", b"A new text, again.", knowledge=indexed.handbook)
 
 
-def test_with_reindex_it_is_embedded_anew(indexed: Indexed) -> None:
+def test_with_reindex_it_is_embedded_again(indexed: Indexed) -> None:
     """Counted, asked and stored at the new size; files attached to chats are named, and done if asked for."""
     done = indexed.command.run("up", "--reindex", *SMALLER)
     assert done.returncode == 0, done.stderr

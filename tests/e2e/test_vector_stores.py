@@ -1,4 +1,4 @@
-"""Open WebUI's stores of vectors, as `embedstack` sets them: whole vectors in each, and another size of them."""
+"""Open WebUI's vector stores, as `embedstack` sets them: whole vectors in each, and another size of them."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_pgvector_holds_what_the_model_gives(on_pgvector: OnPgvector) -> None:
 
 
 def test_a_table_that_open_webui_made_for_itself(on_pgvector: OnPgvector) -> None:
-    """1536 numbers, whatever the model: shown before Open WebUI ends by it, with nothing lost; then embedded anew."""
+    """1536 numbers, whatever the model: shown before Open WebUI ends by it, with nothing lost; then embedded again."""
     on_pgvector.command.run("down")
     for record in on_pgvector.command.folder.glob("home/stacks/*/webui-index.json"):
         record.unlink()

@@ -244,7 +244,7 @@ def test_what_is_no_open_webui_is_called_so(command: StackCommand) -> None:
     refused = command.error("webui", "apply", "--url", command.bridge, "--token", "x")
 
     assert refused["code"] == "part_not_ready"
-    assert "no Open WebUI" in refused["message"]
+    assert "is not an Open WebUI" in refused["message"]
 
 
 def test_open_says_where_it_is(command: StackCommand) -> None:

@@ -17,7 +17,7 @@ ENGINES: tuple[str, ...] = tuple(recipe.name for recipe in (LLAMA_CPP, OLLAMA, V
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for recipe in (LLAMA_CPP, OLLAMA, VLLM, COMPOSE, ROOTFS, WEAVIATE, ACTIONLINT)
 }
-"""All that is built, what the tests of containers, of the stores of vectors and of the workflows need included."""
+"""All that is built, what the tests of containers, of the vector stores and of the workflows need included."""
 
 
 @dataclass(frozen=True)

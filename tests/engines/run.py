@@ -22,7 +22,7 @@ from tests.engines.process import (
 # tests must not change what is tested, nor their home folder be written to.
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 
-# Every engine that has served in this process, with its version, for whoever must say what was tested against.
+# Every engine that has served in this process, with its version, for anyone who must say what was tested against.
 STARTED: set[str] = set()
 
 

@@ -145,7 +145,7 @@ def test_import_of_an_unknown_file_is_refused(source: Source, report: Report, ow
     other = tmp_path / "other.gguf"
     other.write_bytes(b"GGUF")
 
-    with pytest.raises(WrongBytes, match="no file of the catalogue: 4 bytes with sha256 ") as refused:
+    with pytest.raises(WrongBytes, match="is not a file of the catalogue: 4 bytes with sha256 ") as refused:
         model_files.import_(other, source, report, own)
 
     assert "model.catalog" in refused.value.advice

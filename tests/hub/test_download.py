@@ -103,7 +103,7 @@ def test_one_flipped_byte_is_refused_and_removed(content: Content, hub: Hub, sou
 def test_a_wrong_file_in_the_cache_is_replaced(
     content: Content, hub: Hub, source: Source, report: Report, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A cached file with a flipped byte, which the library itself would use, is removed and fetched anew."""
+    """A cached file with a flipped byte, which the library itself would use, is removed and fetched again."""
     place = slot(source.folder, wanted(entry(content)))
     place.create()
     place.partial.write_bytes(Content(content.size, content.seed, flipped=7).whole())

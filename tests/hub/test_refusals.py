@@ -1,4 +1,4 @@
-"""A Hub that refuses, fails or is not there, a disk that is in the way: what a person reads, and the exit status."""
+"""A Hub that refuses, fails or is not there, or a full disk: what a person reads, and the exit status."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ ONE = (LEGACY,)
 WITH_TEXT = (*EMBEDDING, RENDER)
 V1 = (OPENAI, BARE)
 SERVED = "Served: demo:stand-in, demo"
-NO_ROLE = ("which is no known role or task", "Known: ", "`instruction`")
+NO_ROLE = ("which is not a known role or task", "Known: ", "`instruction`")
 
 Make = Callable[[Door], object]
 

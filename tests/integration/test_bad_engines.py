@@ -276,7 +276,7 @@ def test_openai_door_tells_the_same_in_its_own_shape(front: Front) -> None:
 
 
 @pytest.mark.parametrize("fault", named("goes_away_after", "drops_reused"))
-def test_a_connection_closed_between_requests_is_opened_anew(front: Front, fault: Fault) -> None:
+def test_a_connection_closed_between_requests_is_opened_again(front: Front, fault: Fault) -> None:
     """An idle connection that the engine closes, even in the moment of the next request, costs a retry at most."""
     for _ in range(3):
         front.upstream.play(then=fault)

@@ -294,7 +294,7 @@ def test_many_cut_texts_do_not_burst_the_header(small: Bridge) -> None:
 
 
 def test_options_that_are_not_obeyed_are_reported(small: Bridge) -> None:
-    """They would have made Ollama load the model anew; what a preload asks for is reported as well."""
+    """They would have made Ollama load the model again; what a preload asks for is reported as well."""
     options = {"num_ctx": 100_000, "num_batch": 1, "temperature": 0.5, "num_gpu": None}
     for door in EMBEDDING:
         for text in ("x", "") if door in (EMBED, LEGACY) else ("x",):

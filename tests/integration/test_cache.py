@@ -115,7 +115,7 @@ def test_no_request_gets_the_vector_of_another_kind(recorded: tuple[str, Recorde
 
 def test_a_cache_that_cannot_be_fails_no_request(recorded: tuple[str, Recorder], tmp_path: Path) -> None:
     """A file where the folder belongs: memory alone, and the statistics say why."""
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("a file")
     with bridge("--upstream", recorded[0], *MODEL, *at(tmp_path / "file"), cached=True) as running:
         assert [ask(running, *TEXTS)[0] for _ in range(2)] == ["miss", "hit"]
         stats = _stats(running)
@@ -125,7 +125,7 @@ def test_a_cache_that_cannot_be_fails_no_request(recorded: tuple[str, Recorder],
 
 
 def test_a_damaged_file_is_set_aside_by_a_bridge_that_serves(recorded: tuple[str, Recorder], tmp_path: Path) -> None:
-    """It computes anew, and keeps what it computes."""
+    """It computes again, and keeps what it computes."""
     (tmp_path / "vectors.sqlite3").write_bytes(b"no database at all" * 10_000)
     with bridge("--upstream", recorded[0], *MODEL, *at(tmp_path), cached=True) as running:
         assert ask(running, *TEXTS)[0] == "miss"

@@ -21,7 +21,7 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_kept_is_counted_and_forgotten() -> None:
-    """Three texts are three vectors in memory; after `clear` there is none, and a text is computed anew."""
+    """Three texts are three vectors in memory; after `clear` there is none, and a text is computed again."""
     with bridge("--demo", "--set", "engine.threads=1", cached=True) as running:
         running.embed("one", "two", "three", "one")
         reply = json.loads(run("stats", "--url", running.url, "--json").stdout)

@@ -32,7 +32,7 @@ KIB = 1024
 
 @dataclass(frozen=True)
 class Waiting:
-    """A bridge whose engine takes requests and never answers, and whose chat is silent: whoever asks waits."""
+    """A bridge whose engine takes requests and never answers, and whose chat is silent: anyone who asks waits."""
 
     front: Front
     chat: Endless

@@ -221,7 +221,7 @@ def _overflowing(source: Path, target: Path) -> Path:
 
 
 def test_options_that_would_reload_the_model(beside: Beside) -> None:
-    """To Ollama `num_ctx` means to load the model anew for one request; we leave it loaded and name what we ignored."""
+    """To Ollama `num_ctx` means to reload the model for one request; we leave it loaded and name what we ignored."""
     body = body_for("/api/embed", "x", options={"num_ctx": 512, "num_gpu": 0, "temperature": 0.5})
 
     ours = requests.post(f"{beside.bridge}/api/embed", json=body, timeout=60)

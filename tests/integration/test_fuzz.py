@@ -86,7 +86,7 @@ def test_a_wrong_vector_is_a_finding(
 
 
 def test_what_is_no_answer_is_a_finding(truth: Truth) -> None:
-    """A 5xx, none at all, too few, a refused connection, a refusal of what is right, a 200 for what is no JSON."""
+    """A 5xx, none at all, too few, a refused connection, a refusal of what is right, a 200 for what is not JSON."""
     bad = Sent("POST", "/api/embed", HEADERS, b"{", whole=False)
     whole = Answer(200, {}, b'{"embeddings": []}')
 

@@ -64,7 +64,7 @@ def test_another_index_is_refused(running: Bridge, api: BridgeApi, path: str) ->
 
 @pytest.mark.parametrize("path", DOORS)
 def test_the_same_index_is_answered(running: Bridge, api: BridgeApi, path: str) -> None:
-    """Through the name that makes it; and whoever says `dimensions` itself is none whose index is guarded."""
+    """Through the name that makes it; and anyone who says `dimensions` itself is none whose index is guarded."""
     api.expect(api.index("demo@1024").fingerprint, "demo@1024")
 
     for body in ({"model": "demo@1024"}, {"model": "demo", "dimensions": 64}):

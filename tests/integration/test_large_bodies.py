@@ -1,4 +1,4 @@
-"""Large bodies, many at once: memory keeps to a bound, whoever is honest is served, and a stranger is not read."""
+"""Large bodies, many at once: memory keeps to a bound, honest clients are served, and a stranger is not read."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ def test_a_taken_port_is_reported_and_the_one_that_is_advised_works() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ("203.0.113.1:11435", "it is no address of this machine."),
-        ("[2001:db8::1]:11435", "it is no address of this machine."),
+        ("203.0.113.1:11435", "it is not an address of this machine."),
+        ("[2001:db8::1]:11435", "it is not an address of this machine."),
         ("no-such-host.invalid:11435", "nobody knows that name"),
     ],
 )

@@ -28,7 +28,7 @@ def program(tmp_path: Path) -> Path:
 
 
 def test_the_whole_one_is_taken() -> None:
-    """Its own version is read from the program, whoever serves at OLLAMA_HOST."""
+    """Its own version is read from the program, no matter who serves at OLLAMA_HOST."""
     engine = locate("ollama")
     assert engine is not None
     program = engine.program("ollama")

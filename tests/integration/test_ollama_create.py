@@ -97,7 +97,7 @@ def test_a_rewritten_blob_is_known_by_the_record(
     assert not make(server, demo).already
 
 
-def test_other_parameters_make_it_anew(server: Ollama, demo: DemoFiles) -> None:
+def test_other_parameters_make_it_again(server: Ollama, demo: DemoFiles) -> None:
     """The file is there already and is not sent again; the model is another."""
     first = make(server, demo)
     second = make(server, demo, 2048)
@@ -108,7 +108,7 @@ def test_other_parameters_make_it_anew(server: Ollama, demo: DemoFiles) -> None:
     assert shown.parameters["num_ctx"] == "2048"
 
 
-def test_what_somebody_changed_behind_our_back_is_made_anew(
+def test_what_somebody_changed_behind_our_back_is_made_again(
     server: Ollama, running: Running, demo: DemoFiles, tmp_path: Path
 ) -> None:
     """Our record alone is not trusted: the digest that Ollama lists has to be the same."""

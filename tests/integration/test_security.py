@@ -202,7 +202,7 @@ def test_a_page_may_read_why_it_was_refused(bridge: Bridge) -> None:
 
 
 def test_without_an_origin_nothing_is_said_of_origins(bridge: Bridge) -> None:
-    """A client that is no browser is not bothered."""
+    """A client that is not a browser is not bothered."""
     assert not [header for header in get(bridge, "/api/tags").headers if header.lower().startswith("access-control")]
 
 

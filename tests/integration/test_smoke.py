@@ -164,7 +164,7 @@ def test_nobody_at_the_address_is_said() -> None:
 
 
 def test_another_kind_of_server_is_said() -> None:
-    """A web page is no bridge."""
+    """A web page is not a bridge."""
 
     async def page(_: Request, connection: Connection) -> None:
         await connection.answer(200, b"<html></html>", "text/html")

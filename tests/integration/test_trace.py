@@ -83,7 +83,7 @@ def test_each_request_is_reported(running: Bridge, api: BridgeApi) -> None:
 
 
 def test_only_so_many_are_kept(running: Bridge, api: BridgeApi) -> None:
-    """`trace.records` of them; `after` and `limit` choose among those, and what is no number is a 400."""
+    """`trace.records` of them; `after` and `limit` choose among those, and what is not a number is a 400."""
     running.embed("a")
     for _ in range(7):
         running.embed("a")

@@ -80,7 +80,7 @@ def test_api_embed(beside: Beside, body: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_api_embed_reads_json_as_go_does(beside: Beside, raw: bytes) -> None:
-    """Odd JSON means what it means to Go: U+FFFD for what is no character, names in any case, the last of two."""
+    """Odd JSON means what it means to Go: U+FFFD for what is not a character, names in any case, the last of two."""
     beside.agree("/api/embed", raw)
 
 

@@ -134,7 +134,7 @@ def test_a_chat_goes_through_as_it_is(running: Running, path: str) -> None:
 
 @pytest.mark.parametrize("raw", [b"/\xed\xa0\x80", b"/v1/index?model=\xed\xa0\x80", b"/%ED%A0"])
 def test_bytes_in_a_path(running: Running, raw: bytes) -> None:
-    """Raw, which is no HTTP, or half a character: a 4xx, and the connection ends in order."""
+    """Raw, which is not HTTP, or half a character: a 4xx, and the connection ends in order."""
     host, port = running.bridge.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as client:
         client.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % raw)

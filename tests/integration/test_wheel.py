@@ -295,12 +295,12 @@ def test_the_demo_runs_from_the_wheel(whole: Environment) -> None:
 
 def test_the_sbom_has_what_is_installed(wheel: Path, tmp_path: Path) -> None:
     """Every distribution of all extras, direct or not, at the version that constraints.txt has."""
-    told = json.loads(artifacts.sbom(ROOT, wheel, tmp_path).read_text(encoding="utf-8"))
+    answer = json.loads(artifacts.sbom(ROOT, wheel, tmp_path).read_text(encoding="utf-8"))
 
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line)
-    found = {canonicalize_name(part["name"]): part["version"] for part in told["components"]}
-    assert told["metadata"]["component"]["name"] == "embedstack"
+    found = {canonicalize_name(part["name"]): part["version"] for part in answer["components"]}
+    assert answer["metadata"]["component"]["name"] == "embedstack"
     assert _extra("embedded") | _extra("stack") | {"numpy", "uvicorn", "h11"} <= set(found)
     assert {name: version for name, version in found.items() if version != pins.get(name, __version__)} == {}
 

@@ -77,7 +77,7 @@ def test_an_ollama_host_that_names_none_is_reported(tmp_path: Path) -> None:
 
 
 def test_whatever_else_answers_there_is_not_taken_for_an_ollama(tmp_path: Path) -> None:
-    """Another program on that port is no engine."""
+    """Another program on that port is not an engine."""
     with something_that_is_no_ollama() as port:
         assert_three_ways(run(tmp_path, env={"OLLAMA_HOST": f"127.0.0.1:{port}"}), f"http://127.0.0.1:{port}")
 

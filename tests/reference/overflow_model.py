@@ -3,7 +3,7 @@
 Two layers. In the first a token of a certain kind lights one neuron of the feed-forward part, the more the larger its
 share of what is attended to: alone at the beginning of a text it drives the neuron to some 100,000, which bf16 and Q8_0
 hold and f16 does not (65,504); behind other tokens it stays far below. Nothing is made of that neuron, but in f16 the
-product of an infinite number and nothing is no number, and through the second layer every later token sees it. All
+product of an infinite number and nothing is not a number, and through the second layer every later token sees it. All
 other texts have the same vectors in every precision.
 """
 

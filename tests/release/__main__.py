@@ -58,8 +58,8 @@ def _release(options: argparse.Namespace) -> None:
 def _step(name: str, do: Callable[[], Found]) -> Found:
     began = time.monotonic()
     found = do()
-    told = ", ".join(part.name if isinstance(part, Path) else str(part) for part in _parts(found))
-    print(f"  ✓ {name}: {told}  {time.monotonic() - began:.1f} s", flush=True)
+    message = ", ".join(part.name if isinstance(part, Path) else str(part) for part in _parts(found))
+    print(f"  ✓ {name}: {message}  {time.monotonic() - began:.1f} s", flush=True)
     return found
 
 

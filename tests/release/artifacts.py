@@ -57,12 +57,18 @@ def check_metadata(wheel: Path, sdist: Path, number: str) -> str:
     if of_wheel != of_sdist:
         raise ReleaseFault(f"{wheel.name} and {sdist.name} have different metadata.")
     try:
-        told = Metadata.from_email(of_wheel, validate=True)
+        reported = Metadata.from_email(of_wheel, validate=True)
     except ExceptionGroup as wrong:
         raise ReleaseFault(f"An index would refuse {wheel.name}: {'; '.join(map(str, wrong.exceptions))}") from wrong
-    if str(told.version) != number or told.description_content_type != "text/markdown" or not told.description:
-        raise ReleaseFault(f"{wheel.name} is {told.version} with a description in {told.description_content_type}.")
-    return f"{told.name} {told.version}, {told.license_expression}, Python {told.requires_python}"
+    if (
+        str(reported.version) != number
+        or reported.description_content_type != "text/markdown"
+        or not reported.description
+    ):
+        raise ReleaseFault(
+            f"{wheel.name} is {reported.version} with a description in {reported.description_content_type}."
+        )
+    return f"{reported.name} {reported.version}, {reported.license_expression}, Python {reported.requires_python}"
 
 
 def sbom(root: Path, wheel: Path, empty: Path) -> Path:

@@ -26,9 +26,9 @@ def version(root: Path, tag: str | None) -> str:
     number = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     newest = _ENTRY.search((root / "CHANGELOG.md").read_text(encoding="utf-8"))
     if newest is None or newest[1] != number:
-        told = newest[1] if newest else "none"
+        message = newest[1] if newest else "none"
         raise ReleaseFault(
-            f"pyproject.toml has {number}, the newest entry of CHANGELOG.md {told}. Bring them together."
+            f"pyproject.toml has {number}, the newest entry of CHANGELOG.md {message}. Bring them together."
         )
     files = (path for pattern in _IMAGES for path in sorted(root.glob(pattern)) if path.is_file())
     for path in files:

@@ -45,7 +45,7 @@ class Chat:
 
 
 class Slow(Chat):
-    """Says one piece, and each further one when `go_on` is set: whoever holds pieces back is never given the next."""
+    """Says one piece, and each further one when `go_on` is set: one who holds pieces back never gets the next."""
 
     def __init__(self, pieces: Sequence[bytes], content_type: str) -> None:
         super().__init__()

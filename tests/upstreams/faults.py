@@ -182,7 +182,7 @@ async def closed_mid_body(call: Call, connection: Connection) -> None:
 
 
 async def endless_head(_: Call, connection: Connection) -> None:
-    """A head that goes on and on; whoever reads it gives up."""
+    """A head that goes on and on; anyone who reads it gives up."""
     await connection.write(b"HTTP/1.1 200 OK\r\n")
     while True:
         await connection.write(b"X-More: and more\r\n" * 1000)

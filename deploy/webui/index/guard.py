@@ -112,14 +112,14 @@ def changes(was: IndexFacts, now: IndexFacts) -> tuple[str, ...]:
 
 
 def refusal(judgement: Judgement, indexed: Indexed, cost: Cost | None, command: str) -> IndexWouldBreak:
-    """`command` is the one that changes it and embeds everything anew. `cost` None: it could not be asked."""
+    """`command` is the one that changes it and embeds everything again. `cost` None: it could not be asked."""
     silent = (
         "find nothing, and Open WebUI says nothing about it" if _resized(judgement) else "find the wrong paragraphs"
     )
     return IndexWouldBreak(
         f"Open WebUI's index was made with something else: {'; '.join(judgement.changes)}. Questions would {silent}. "
-        f"It has {indexed}.{f' To embed it anew: {cost}.' if cost else ''}",
-        f"`{command}` changes it and embeds everything anew. To keep the index, set back what you changed; "
+        f"It has {indexed}.{f' To embed it again: {cost}.' if cost else ''}",
+        f"`{command}` changes it and embeds everything again. To keep the index, set back what you changed; "
         "nothing was changed in Open WebUI.",
     )
 

@@ -1,6 +1,6 @@
-"""Open WebUI's settings, changed only where what is indexed stays searchable, or is embedded anew.
+"""Open WebUI's settings, changed only where what is indexed stays searchable, or is embedded again.
 
-What it costs to embed an index anew: how many chunks, and how many a second this machine does.
+What it costs to embed an index again: how many chunks, and how many a second this machine does.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class GuardedIndex:
 
 @dataclass(frozen=True)
 class Settled:
-    """`changed`: settings that were put right. `reindexed` None where nothing was embedded anew."""
+    """`changed`: settings that were put right. `reindexed` None where nothing was embedded again."""
 
     verdict: Verdict
     changed: tuple[Difference, ...]
@@ -153,10 +153,10 @@ def settle(
     index: GuardedIndex,
     report: Report,
     *,
-    anew: str,
+    remedy: str,
     reindex: bool,
 ) -> Settled:
-    """Put its settings right. `anew`: the command that would embed everything anew, to be shown; `reindex`: this is it.
+    """Put its settings right. `remedy`: the command that would embed everything again; `reindex`: this is it.
 
     IndexWouldBreak where its index could not be searched any more, and nothing was changed then. Else as `put` raises,
     and a reindex that goes on may have failed in parts: look at `Settled.reindexed`.
@@ -168,20 +168,20 @@ def settle(
     judged = guard.judge(index_record.read(index.path), now, indexed, other_model=differs, store=index.store)
     if reindex and judged.verdict in ("breaks", "unfinished"):
         changes = "; ".join(judged.changes) or "a reindex did not end, or not for every file"
-        report.say_plain("[dim]•[/]", f"Open WebUI's index is made anew: {changes}; it has {indexed}")
+        report.say_plain("[dim]•[/]", f"Open WebUI's index is made again: {changes}; it has {indexed}")
         every = ToReindex(known, verify.count(webui, known))
         changed = put(webui, must)
-        done = make_anew(webui, index, model, now, every, report)
+        done = embed_again(webui, index, model, now, every, report)
         return Settled(judged.verdict, changed, done)
     if judged.verdict == "breaks":
-        raise guard.refusal(judged, indexed, index.cost(webui, known, model), anew)
-    _say(judged, now, differs, anew, report)
+        raise guard.refusal(judged, indexed, index.cost(webui, known, model), remedy)
+    _say(judged, now, differs, remedy, report)
     changed = put(webui, must)
     index.keep(now, model, report, complete=judged.verdict != "unfinished")
     return Settled(judged.verdict, changed)
 
 
-def make_anew(
+def embed_again(
     webui: Webui,
     index: GuardedIndex,
     model: str,
@@ -206,14 +206,14 @@ def other(is_set: Mapping[str, Any], must: Mapping[str, Any]) -> str | None:
     return "; ".join(f"{each.name} {each.value}, now {each.must}" for each in differs) or None
 
 
-def _say(judged: Judgement, now: IndexFacts | None, other: str | None, anew: str, report: Report) -> None:
+def _say(judged: Judgement, now: IndexFacts | None, other: str | None, remedy: str, report: Report) -> None:
     if judged.verdict == "adopted" and now is not None:
         report.warn(
             f"Nothing is recorded of what Open WebUI's index was made with; it is taken for one of {now.model} at "
             f"{now.precision}, {now.dimensions} dimensions, since Open WebUI is set to it"
         )
     elif judged.verdict == "unfinished":
-        report.warn(f"A reindex of Open WebUI did not end, or not for every file: `{anew}` goes through it again")
+        report.warn(f"A reindex of Open WebUI did not end, or not for every file: `{remedy}` goes through it again")
     elif judged.verdict == "same" and other is not None:
         report.warn(
             f"Open WebUI was set to another model by hand: {other}. What was added to it meanwhile is not found by "

@@ -20,7 +20,7 @@ NAME = "webui-index.json"
 
 @dataclass(frozen=True)
 class IndexRecord:
-    """`facts` as the bridge reported them. `complete` False while it is embedded anew, and until all of it was.
+    """`facts` as the bridge reported them. `complete` False while it is embedded again, and until all of it was.
 
     `store`: where its vectors are, as webui.vector_store has it; None for an Open WebUI that no stack started.
     """

@@ -1,4 +1,4 @@
-"""Everything that Open WebUI has indexed, embedded anew from the texts it keeps, and then counted and asked.
+"""Everything that Open WebUI has indexed, embedded again from the texts it keeps, and then counted and asked.
 
 How far a reindex is: Open WebUI tells nothing until its end, the bridge counts what it is asked.
 """
@@ -96,7 +96,7 @@ class Reindexed:
     Attributes:
         bases: the knowledge bases, counted.
         failed: files that are not whole, and whatever else failed, each with the reason.
-        chat_files: which Open WebUI never embeds anew by itself.
+        chat_files: which Open WebUI never embeds again by itself.
         memories: of all users; None where Open WebUI did not say.
     """
 
@@ -118,7 +118,7 @@ class Reindexed:
 
     @property
     def left(self) -> tuple[ChatFile, ...]:
-        """Files attached to chats that were not embedded anew."""
+        """Files attached to chats that were not embedded again."""
         return tuple(file for file in self.chat_files if file.renewed is None)
 
     def __rich__(self) -> RenderableType:
@@ -135,14 +135,14 @@ def describe_left(files: tuple[ChatFile, ...]) -> str:
     names = ", ".join(f"{file.name} ({file.id})" for file in files[:SHOWN])
     more = f" and {len(files) - SHOWN:,} more" if len(files) > SHOWN else ""
     return (
-        f"Not embedded anew, since Open WebUI does that only for knowledge bases: {names}{more}, attached to chats. "
+        f"Not embedded again, since Open WebUI does that only for knowledge bases: {names}{more}, attached to chats. "
         f"`embedstack webui reindex --chat-files` does it ({UPDATE})."
     )
 
 
 @dataclass(frozen=True)
 class ToReindex:
-    """What is to be embedded anew.
+    """What is to be embedded again.
 
     Attributes:
         known: what Open WebUI has.
@@ -164,9 +164,9 @@ def reindex(
     """
     began = time.monotonic()
     # Each file twice: for itself, and for its knowledge base.
-    _call(webui, "/api/v1/knowledge/reindex", report, "knowledge bases embedded anew", answered, 2 * chunks)
+    _call(webui, "/api/v1/knowledge/reindex", report, "knowledge bases embedded again", answered, 2 * chunks)
     unnamed = _names(
-        _call(webui, "/api/v1/knowledge/metadata/reindex", report, "their names embedded anew", answered, 0)
+        _call(webui, "/api/v1/knowledge/metadata/reindex", report, "their names embedded again", answered, 0)
     )
     memories, forgotten = _memories(webui, report, answered)
     loose, broken = _chat_files(webui, wanted.known, report, wanted=wanted.chat_files)
@@ -189,7 +189,7 @@ def require_all(done: Reindexed) -> None:
     lines = [*map(str, done.failed), *(f"{name!r} answers nothing" for name in done.silent)]
     more = f"; and {len(lines) - SHOWN:,} more" if len(lines) > SHOWN else ""
     raise ReindexFailed(
-        f"Open WebUI did not embed everything anew. {'; '.join(lines[:SHOWN])}{more}.",
+        f"Open WebUI did not embed everything again. {'; '.join(lines[:SHOWN])}{more}.",
         "Mend what is named, then `embedstack webui reindex`; a file can also be taken out and uploaded again.",
     )
 
@@ -214,9 +214,9 @@ def _names(answer: object) -> tuple[Failed, ...]:
 def _memories(
     webui: Webui, report: Report, answered: Callable[[], int | None]
 ) -> tuple[int | None, tuple[Failed, ...]]:
-    """How many, None where it did not say; and why it broke off, if so: then there are none of that user's."""
+    """How many, None where it did not say; and why it broke off, if so: then that user's are missing."""
     try:
-        reported = _call(webui, "/api/v1/memories/reindex", report, "memories embedded anew", answered, 0)
+        reported = _call(webui, "/api/v1/memories/reindex", report, "memories embedded again", answered, 0)
     except WebuiRefused as error:
         return None, (Failed("", "memories", "", error.message),)
     return (reported.get("total_memories") if isinstance(reported, dict) else None), ()
@@ -227,14 +227,14 @@ def _chat_files(
 ) -> tuple[tuple[ChatFile, ...], tuple[Failed, ...]]:
     if not wanted or not known.chat_files:
         return tuple(ChatFile(file.id, file.name) for file in known.chat_files), ()
-    with report.step("files attached to chats embedded anew"):
+    with report.step("files attached to chats embedded again"):
         reasons = {file: _renewed(webui, file) for file in known.chat_files}
     failed = (Failed("", file.name, file.id, reason) for file, reason in reasons.items() if reason)
     return tuple(ChatFile(file.id, file.name, not reason) for file, reason in reasons.items()), tuple(failed)
 
 
 def _renewed(webui: Webui, file: File) -> str:
-    """Embed one anew; why that failed, "" where it did not."""
+    """Embed one again; why that failed, "" where it did not."""
     try:
         text = library.content(webui, file.id)
         if not text:

@@ -66,8 +66,8 @@ class IndexValidity:
         return Text.assemble(short, f": {self.reason}{message}")
 
 
-def look(webui: Webui, must: Mapping[str, Any], index: GuardedIndex, report: Report, *, anew: str) -> IndexValidity:
-    """With the settings that Open WebUI has, and those that it should have. `anew`: the command that embeds everything
+def look(webui: Webui, must: Mapping[str, Any], index: GuardedIndex, report: Report, *, remedy: str) -> IndexValidity:
+    """With the settings that Open WebUI has, and those that it should have. `again`: the command that embeds everything
     again. PartNotReady, WebuiRefused where Open WebUI does not say what it has.
     """
     is_set, known = webui.embedding(), library.look(webui)
@@ -77,10 +77,10 @@ def look(webui: Webui, must: Mapping[str, Any], index: GuardedIndex, report: Rep
     judged = guard.judge(record, now, indexed, other_model=guarded.other(is_set, must), store=index.store)
     wanted = (str(must[MODEL[0]]), str(must[MODEL[1]]))
     if judged.verdict != "adopted" or now is None:
-        return judge(judged, indexed, now, {}, wanted, anew=anew)
+        return judge(judged, indexed, now, {}, wanted, remedy=remedy)
     with report.step("what the index was made with"):
         noted, compared = _noted(webui, known), _compared(webui, known, index, wanted[1], now)
-    return judge(judged, indexed, now, noted, wanted, compared, anew=anew)
+    return judge(judged, indexed, now, noted, wanted, compared, remedy=remedy)
 
 
 def judge(
@@ -91,10 +91,10 @@ def judge(
     wanted: tuple[str, str],
     compared: ComparedScores | None = None,
     *,
-    anew: str,
+    remedy: str,
 ) -> IndexValidity:
     """`wanted`: engine and model that Open WebUI is to be set to. Pure."""
-    again = f"`{anew}` embeds everything again."
+    again = f"`{remedy}` embeds everything again."
     if not indexed:
         return IndexValidity("empty", indexed, "nothing is indexed yet.")
     match judged.verdict:

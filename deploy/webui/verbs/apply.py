@@ -116,18 +116,18 @@ def _take_away(webui: Webui) -> None:
 
 
 NOT_SENT = 1  # the exit status where a text's role does not reach the bridge
-ANEW = "embedstack webui apply --reindex"
+REMEDY = "embedstack webui apply --reindex"
 
 
 @dataclass(frozen=True)
 class WebuiApplied:
-    """What was changed. `exit_code` NOT_SENT where the proof failed, or a file is not in the index that was made anew.
+    """What was changed. `exit_code` NOT_SENT where the proof failed, or a file is not in the index that was made again.
 
     Attributes:
-        restarted: whether Open WebUI was started anew, for what only its environment carries.
-        environment: lines that whoever runs it has to set; empty for the stack's own, which has them.
+        restarted: whether Open WebUI was restarted, for what only its environment carries.
+        environment: lines that anyone who runs it has to set; empty for the stack's own, which has them.
         proof: how a document and a question arrived at the bridge; None for the stack's own.
-        reindexed: what was embedded anew; None where nothing had to be.
+        reindexed: what was embedded again; None where nothing had to be.
     """
 
     url: str
@@ -144,9 +144,9 @@ class WebuiApplied:
         count = f"{len(self.changed)} settings put right" if self.changed else "set as it should be"
         head = Text.assemble((self.url, "bold"), ": ", "nothing had changed" if nothing else count)
         changed = [Text(f"{one.name}: {one.value} is now {one.must}") for one in self.changed]
-        again = [Text("started anew, with the environment that sends a text's role")] if self.restarted else []
-        anew = [self.reindexed] if self.reindexed else []
-        return Group(head, *changed, *again, *anew, *self._proof_lines())
+        again = [Text("restarted, with the environment that sends a text's role")] if self.restarted else []
+        remedy = [self.reindexed] if self.reindexed else []
+        return Group(head, *changed, *again, *remedy, *self._proof_lines())
 
     def _proof_lines(self) -> list[Text]:
         if self.proof is None:
@@ -157,7 +157,7 @@ class WebuiApplied:
         return [
             *arrivals,
             Text("The role does not arrive: questions are embedded as if they were documents.", "bold red"),
-            Text("Its API cannot set that. Put these into the environment of Open WebUI, and start it anew:"),
+            Text("Its API cannot set that. Put these into the environment of Open WebUI, and restart it:"),
             *(Text(line, no_wrap=True, overflow="ignore") for line in self.environment),
         ]
 
@@ -179,9 +179,9 @@ def _own(loaded: LoadedSettings, report: Report, *, reindex: bool, any_version: 
         reported = _version(webui, any_version=any_version)
         webui_own.signed_in(own, webui)
         index = webui_step.index(own.plan, own.secrets, own.places)
-        # Before anything is embedded anew: what it puts before a text would be in the index for good.
+        # Before anything is embedded again: what it puts before a text would be in the index for good.
         restarted = webui_roles.ensure_role(own, report) if reindex else False
-        done = guarded.settle(webui, own.must, index, report, anew=ANEW, reindex=reindex)
+        done = guarded.settle(webui, own.must, index, report, remedy=REMEDY, reindex=reindex)
     restarted = webui_roles.ensure_role(own, report) or restarted
     code = done.reindexed.exit_code if done.reindexed else 0
     return WebuiApplied(webui.url, reported, done.changed, restarted, (), None, done.reindexed, code)
@@ -197,7 +197,7 @@ def _elsewhere(
         bridge.index(wanted.model)  # it knows the model, and its trace can be read: else nothing is changed
         bridge.trace(0)
         index = GuardedIndex(record.of_url(there.url), wanted.here, wanted.admin_key)
-        done = guarded.settle(webui, wanted.must, index, report, anew=ANEW, reindex=reindex)
+        done = guarded.settle(webui, wanted.must, index, report, remedy=REMEDY, reindex=reindex)
         with report.step("a document and a question through Open WebUI"):
             proved = prove(webui, bridge)
     whole = done.reindexed is None or not done.reindexed.exit_code
@@ -218,7 +218,7 @@ def _as_brought_up(own: Own) -> None:
 
 
 def _column_fits(own: Own, report: Report) -> None:
-    """IndexWouldBreak where vectors go into a column of PostgreSQL of another size: Open WebUI, which is started anew
+    """IndexWouldBreak where vectors go into a column of PostgreSQL of another size: Open WebUI, which is restarted
     by `up` alone, would cut or fill them up in silence, and counting them shows nothing.
     """
     if not store_step.wanted(own.plan):

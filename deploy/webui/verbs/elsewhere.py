@@ -14,7 +14,7 @@ class Elsewhere:
     Attributes:
         token: of one of its administrators, of a session or an API key.
         bridge: its address as that Open WebUI reaches it, None for the stack's own.
-        bridge_here: the same as this machine reaches it, None where that is no other.
+        bridge_here: the same as this machine reaches it, None if that is the same.
         bridge_key: what Open WebUI shall show the bridge, None where it asks for none.
         admin_key: what opens the bridge's trace, None: the stack's own.
     """

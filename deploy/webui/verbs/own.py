@@ -2,7 +2,7 @@
 
 The environment in which a stack's Open WebUI runs: of its process, or of its container.
 
-What of Open WebUI's settings only its environment carries: set by starting it anew, where it differs.
+What of Open WebUI's settings only its environment carries: set by starting it again, where it differs.
 """
 
 from __future__ import annotations
@@ -127,10 +127,10 @@ def variables_seen(own: Own, running: PartState) -> Mapping[str, str] | None:
 
 
 def ensure_role(own: Own, report: Report) -> bool:
-    """Whether it had to be started anew. PartNotReady where it still does not send the role then."""
+    """Whether it had to be restarted. PartNotReady where it still does not send the role then."""
     if _sent(own, own.running):
         return False
-    report.warn(f"Open WebUI runs without {', '.join(stores.ENVIRONMENT)} as they should be: it is started anew")
+    report.warn(f"Open WebUI runs without {', '.join(stores.ENVIRONMENT)} as they should be: it is restarted")
     runner = own.runner(report)
     with report.step("Open WebUI"):
         # Where what runs was started by the same plan, and yet without them, the runner sees nothing to do.
@@ -138,7 +138,7 @@ def ensure_role(own: Own, report: Report) -> bool:
             runner.restart([parts.WEBUI])
     if not _sent(own, part(runner.states())):
         raise PartNotReady(
-            "Open WebUI was started anew, and still runs without the settings by which it sends a text's role.",
+            "Open WebUI was restarted, and still runs without the settings by which it sends a text's role.",
             "`embedstack down`, then `embedstack up`. Documents and accounts stay.",
         )
     return True

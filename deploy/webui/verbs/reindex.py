@@ -1,4 +1,4 @@
-"""`embedstack webui reindex`: all that Open WebUI has indexed, embedded anew with what it is set to."""
+"""`embedstack webui reindex`: all that Open WebUI has indexed, embedded again with what it is set to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def reindex(
         version.require(webui.version(), webui.url, any_version=any_version)
         webui_own.signed_in(own, webui)
         at = webui_step.index(own.plan, own.secrets, own.places)
-        return _anew(webui, at, own.bridge_url, report, chat_files)
+        return _embed_again(webui, at, own.bridge_url, report, chat_files)
 
 
 def _elsewhere(
@@ -44,22 +44,22 @@ def _elsewhere(
         version.require(webui.version(), webui.url, any_version=any_version)
         theirs.signed_in(webui, there)
         at = GuardedIndex(index_record.of_url(there.url), wanted.here, wanted.admin_key)
-        return _anew(webui, at, str(_address(wanted.must)), report, chat_files)
+        return _embed_again(webui, at, str(_address(wanted.must)), report, chat_files)
 
 
-def _anew(webui: Webui, at: GuardedIndex, bridge: str, report: Report, chat_files: bool) -> Reindexed:
+def _embed_again(webui: Webui, at: GuardedIndex, bridge: str, report: Report, chat_files: bool) -> Reindexed:
     """`bridge` as Open WebUI reaches it: where it asks another one, ours does not know what it embeds with."""
     is_set = webui.embedding()
     model = str(is_set.get("RAG_EMBEDDING_MODEL"))
     asks = is_set.get("RAG_EMBEDDING_ENGINE") == "ollama" and _address(is_set) == bridge
     if not asks:
         report.warn(f"Open WebUI does not embed through {bridge}: `embedstack webui apply` sets that")
-        if (record := index_record.read(at.path)) is not None:  # of an index that is no more, whatever becomes of it
+        if (record := index_record.read(at.path)) is not None:  # of an index that is gone, whatever becomes of it
             index_record.write(at.path, replace(record, complete=False))
         at = GuardedIndex(at.path)
     known = library.look(webui)
     now, before = at.facts(model, report), verify.count(webui, known)
-    return guarded.make_anew(webui, at, model, now, ToReindex(known, before, chat_files), report)
+    return guarded.embed_again(webui, at, model, now, ToReindex(known, before, chat_files), report)
 
 
 def _address(fields: Mapping[str, Any]) -> str:

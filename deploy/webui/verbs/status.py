@@ -29,7 +29,7 @@ from embedstack.deploy.webui.settings import shown as setting
 from embedstack.deploy.webui.settings.shown import WebuiSetting
 from embedstack.deploy.webui.verbs import own as webui_own
 from embedstack.deploy.webui.verbs import theirs
-from embedstack.deploy.webui.verbs.apply import ANEW
+from embedstack.deploy.webui.verbs.apply import REMEDY
 from embedstack.deploy.webui.verbs.elsewhere import Elsewhere
 from embedstack.host.addresses import LOOPBACK
 from embedstack.words import joined
@@ -106,7 +106,7 @@ def _own(loaded: LoadedSettings, report: Report) -> WebuiStatus:
         is_set = webui.embedding()
         other = webui_own.other_model(own)
         at = webui_step.index(own.plan, own.secrets, own.places)
-        index = None if other else validity.look(webui, own.must, at, report, anew=ANEW)
+        index = None if other else validity.look(webui, own.must, at, report, remedy=REMEDY)
     rows = setting.settings(is_set, own.must, setting.sources(loaded.sources), environ)
     return _status(webui.url, answer, rows, index, f"{other[0]} {other[1]}" if other else "")
 
@@ -118,7 +118,7 @@ def _elsewhere(loaded: LoadedSettings, there: Elsewhere, report: Report) -> Webu
         theirs.signed_in(webui, there)
         is_set = webui.embedding()
         at = GuardedIndex(index_record.of_url(there.url), found.here, found.admin_key)
-        index = validity.look(webui, found.must, at, report, anew=ANEW)
+        index = validity.look(webui, found.must, at, report, remedy=REMEDY)
     sources = setting.sources(loaded.sources) | _named(there)
     return _status(webui.url, answer, setting.settings(is_set, found.must, sources, None), index)
 

@@ -68,7 +68,7 @@ def _join(words: list[list[str]]) -> Iterator[Pair]:
     heapify(heap)
     while heap:
         count, best = heappop(heap)
-        if counts[best] != -count:  # an old entry: the pair has been counted anew since
+        if counts[best] != -count:  # an old entry: the pair has been counted again since
             continue
         yield best
         for index in sorted(where.pop(best)):
@@ -146,7 +146,7 @@ def spellings(word: str) -> tuple[str, ...]:
 
 @cache
 def vocabulary() -> DemoVocabulary:
-    """The demo model's vocabulary, learnt anew from its word lists in about a second."""
+    """The demo model's vocabulary, learnt again from its word lists in about a second."""
     tokens, merges = learn(form for word, _ in _rows() for form in spellings(word))
     return DemoVocabulary(tokens=(*tokens, *SPECIAL_TOKENS), merges=merges)
 

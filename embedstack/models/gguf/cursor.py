@@ -63,7 +63,7 @@ class Cursor:
         return [self.scalar(kind) for _ in range(length)]
 
     def skip(self, kind: int) -> None:
-        """Pass a value that is no array."""
+        """Pass a value that is not an array."""
         self._moved(int(self.number(UINT64)) if kind == STRING else _number_form(kind).size)
 
     def skip_array(self) -> "Skipped":

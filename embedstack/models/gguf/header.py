@@ -45,7 +45,7 @@ class Header:
 
 
 def read(path: Path, keys: Collection[str]) -> dict[str, Value]:
-    """The values of those `keys` that are there. OSError where it cannot be read, ValueError where it is no GGUF."""
+    """The values of those `keys` that are there. OSError where it cannot be read, ValueError where it is not a GGUF."""
     with _opened(path) as data:
         return _Reader(data).read(set(keys))
 
@@ -69,7 +69,7 @@ def file_type(kind: object) -> str | None:
 def _opened(path: Path) -> Iterator[mmap]:
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
-            raise ValueError(f"{path} is no GGUF file")
+            raise ValueError(f"{path} is not a GGUF file")
         with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
             try:
                 yield data
@@ -154,8 +154,8 @@ class _Reader:
 
 
 def _alignment(values: dict[str, Scalar]) -> int:
-    """32 unless the file says otherwise; llama.cpp refuses what is no power of two."""
+    """32 unless the file says otherwise; llama.cpp refuses what is not a power of two."""
     alignment = values.get(ALIGNMENT, 32)
     if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
-        raise ValueError(f"an alignment of {str(alignment)[:64]!r}, which is no power of two")
+        raise ValueError(f"an alignment of {str(alignment)[:64]!r}, which is not a power of two")
     return alignment

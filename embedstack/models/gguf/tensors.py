@@ -28,12 +28,12 @@ class Tensor:
 
     @property
     def bytes(self) -> int | None:
-        """None for a type that is not known here. ValueError where a row is no whole number of blocks."""
+        """None for a type that is not known here. ValueError where a row is not a whole number of blocks."""
         if self.kind not in _BLOCKS:
             return None
         weights, size = _BLOCKS[self.kind]
         if self.shape and self.shape[0] % weights:
-            raise ValueError(f"a row of {self.name} has {self.shape[0]} weights, which is no multiple of {weights}")
+            raise ValueError(f"a row of {self.name} has {self.shape[0]} weights, which is not a multiple of {weights}")
         return prod(self.shape) // weights * size
 
 

@@ -40,7 +40,7 @@ def test_langchain_ollama(langchain_ollama: Callable[..., OllamaEmbeddings], exp
 
 
 def test_langchain_ollama_sends_options(langchain_ollama: Callable[..., OllamaEmbeddings], expected: Floats) -> None:
-    """The options that it sends with every call, some of which would make Ollama load the model anew, do no harm."""
+    """The options that it sends with every call, some of which would make Ollama load the model again, do no harm."""
     embeddings = langchain_ollama(num_ctx=512, num_gpu=0, num_thread=1, temperature=0.1, keep_alive=600)
 
     assert same(embeddings.embed_documents(TEXTS), expected)

@@ -24,7 +24,7 @@ from tests.engines.locate import locate
 from tests.engines.process import Running
 from tests.engines.run import ollama_create, ollama_server
 from tests.integration.native.planned import demo_plan, settings, specs
-from tests.integration.native.toys import alive, eventually, kill, pid_of, report, runs_anew, stack, states
+from tests.integration.native.toys import alive, eventually, kill, pid_of, report, runs_again, stack, states
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_an_installed_ollama_is_started_killed_and_stopped(
     assert client.apply(places, specs(demo_plan(demo, wanted, again), places), report()).nothing
 
     kill(running.pid)
-    eventually(lambda: runs_anew(places, "ollama", running.pid))
+    eventually(lambda: runs_again(places, "ollama", running.pid))
     client.wait_ready(places, [parts.OLLAMA, parts.BRIDGE], 60, report())
     requests.post(f"{plan.bridge_url}/api/embed", json={"model": "demo", "input": "x"}, timeout=120)
     assert embed(plan.bridge_url) == 2560

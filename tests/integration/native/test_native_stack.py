@@ -15,7 +15,7 @@ from embedstack.deploy.places import Places
 from embedstack.deploy.settings import BridgeSettings, StackSettings
 from embedstack.models.demo.build import DemoFiles
 from tests.integration.native.planned import demo_plan, settings, specs
-from tests.integration.native.toys import alive, eventually, kill, pid_of, report, runs_anew, stack, supervisor_pid
+from tests.integration.native.toys import alive, eventually, kill, pid_of, report, runs_again, stack, supervisor_pid
 
 pytestmark = pytest.mark.thorough
 
@@ -49,7 +49,7 @@ def embed(spec: PartSpec) -> int:
 
 
 def test_it_answers_and_a_second_up_changes_nothing(places: Places, demo: DemoFiles) -> None:
-    """2560 numbers; the plan made anew from the same settings leaves the process alone."""
+    """2560 numbers; the plan made again from the same settings leaves the process alone."""
     plan = demo_plan(demo, settings())
     (spec,) = specs(plan, places)
     assert up(places, spec).started == ("bridge",)
@@ -63,7 +63,7 @@ def test_killed_with_its_engine_or_alone_it_comes_back(places: Places, bridge: P
     engine = psutil.Process(before).children(recursive=True)
     assert engine
     kill(before)
-    eventually(lambda: runs_anew(places, "bridge", before))
+    eventually(lambda: runs_again(places, "bridge", before))
     eventually(lambda: not any(alive(child.pid) for child in engine))
     assert embed(bridge) == 2560
 

@@ -31,7 +31,7 @@ from tests.integration.native.toys import (
     kill,
     pid_of,
     report,
-    runs_anew,
+    runs_again,
     stack,
     states,
     supervisor_pid,
@@ -149,7 +149,7 @@ def test_the_next_supervisor_starts_what_an_older_one_left(older: Older) -> None
     assert pid_of(older.places, "bridge") == before
 
     os.kill(before, signal.SIGKILL)
-    eventually(lambda: runs_anew(older.places, "bridge", before), 120)
+    eventually(lambda: runs_again(older.places, "bridge", before), 120)
 
     assert older.command()[2:4] == ("-m", "embedstack.bridge")
     assert '"version"' in older.answers()

@@ -27,7 +27,7 @@ from tests.integration.native.toys import (
     pid_of,
     program,
     report,
-    runs_anew,
+    runs_again,
     server,
     stack,
     states,
@@ -95,7 +95,7 @@ def test_a_killed_part_is_started_again(places: Places) -> None:
     up(places, server())
     before = pid_of(places, "server")
     kill(before)
-    eventually(lambda: runs_anew(places, "server", before))
+    eventually(lambda: runs_again(places, "server", before))
     assert states(places)["server"].restarts == 1
 
 
@@ -241,7 +241,7 @@ def test_a_killed_supervisor_is_reported_and_the_next_takes_its_parts_over(place
     assert up(places, spec).nothing
     assert part == pid_of(places, "server")
     kill(part)
-    eventually(lambda: runs_anew(places, "server", part))
+    eventually(lambda: runs_again(places, "server", part))
 
 
 def test_up_starts_just_what_died_while_nobody_watched(places: Places) -> None:
@@ -295,7 +295,7 @@ def test_two_supervisors_of_a_stack_cannot_live(places: Places) -> None:
 
 
 def test_many_at_once_start_one_supervisor(tmp_path: Path) -> None:
-    """Whoever comes second uses the first one's."""
+    """Anyone who comes second uses the first one's."""
     source = "import sys; from pathlib import Path; from embedstack.deploy.native import client\n"
     source += "from embedstack.deploy.places import Places\n"
     source += "client.start_supervisor(Places(Path(sys.argv[1])))"

@@ -70,7 +70,7 @@ def pid_of(places: Places, name: str) -> int:
     return pid
 
 
-def runs_anew(places: Places, name: str, before: int) -> bool:
+def runs_again(places: Places, name: str, before: int) -> bool:
     """Whether the part runs as another process than `before`; of one look, for it has no pid between the two."""
     part = states(places)[name]
     return part.state == "running" and part.pid not in (None, before)

@@ -65,7 +65,7 @@ def test_up_twice_changes_nothing(stack: StackCommand) -> None:
 
 
 def test_only_the_toolkit_knows_the_bridges_admin_key(stack: StackCommand) -> None:
-    """`trace` and `cache` look into the stack's bridge; whoever else is on this machine may embed, and look at nothing.
+    """`trace` and `cache` look into the stack's bridge; others on this machine may embed, and look at nothing.
     The key stands in a file of its user's alone and in no variable.
     """
     assert _dimensions(stack) == 2560
@@ -102,7 +102,7 @@ def test_a_smoke_test_that_was_not_passed_is_made_again(stack: StackCommand) -> 
     assert stack.data("up")["unchanged"] is True
 
 
-def test_a_changed_setting_starts_anew_what_it_concerns(tmp_path: Path) -> None:
+def test_a_changed_setting_starts_again_what_it_concerns(tmp_path: Path) -> None:
     """A bridge with other threads is another process; `up` says that something was done."""
     with stack_command(tmp_path) as command:
         command.data("up")
@@ -159,7 +159,7 @@ def test_a_killed_supervisor_is_reported_and_repaired_by_up(stack: StackCommand)
     assert stack.run("status").returncode == 0
 
 
-def test_restart_starts_a_part_anew(stack: StackCommand) -> None:
+def test_restart_starts_a_part_again(stack: StackCommand) -> None:
     """Another process; a part that is none is refused with those that there are."""
     before = stack.pids()["bridge"]
 
@@ -193,7 +193,7 @@ def test_what_the_stack_keeps_is_readable_by_its_user_alone(stack: StackCommand)
 
 
 def test_down_stops_what_up_started(tmp_path: Path) -> None:
-    """No process is left; status ends with 4; data stay; down again is no error."""
+    """No process is left; status ends with 4; data stay; down again is not an error."""
     with stack_command(tmp_path) as command:
         command.data("up")
         pids = [*command.pids().values(), _supervisor(command).pid]

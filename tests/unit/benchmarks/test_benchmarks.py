@@ -54,7 +54,7 @@ def test_one_run_measures_the_bridge_on_both_doors_beside_the_upstream_itself(re
 
 @pytest.mark.thorough
 def test_figures_come_with_the_machine_and_the_aims(report: Mapping[str, Any]) -> None:
-    """Whoever reads the JSON alone knows what it was measured on, with what, and what was hoped for."""
+    """Anyone who reads the JSON alone knows what it was measured on, with what, and what was hoped for."""
     assert report["machine"]["cores"] >= 1
     assert report["versions"]["bridge"]
     aims = {one["figure"]: (one["at_most"], one["at_least"]) for one in report["outcomes"]}
@@ -65,7 +65,7 @@ def test_figures_come_with_the_machine_and_the_aims(report: Mapping[str, Any]) -
 @pytest.mark.thorough
 def test_several_engines_and_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """None of four engines' texts is lost when one is killed; memory and disk have their figures, whatever they are."""
-    monkeypatch.setattr("embedstack.bridge.cache.tier.PATIENCE", 60.0)  # a disk that stands still is no loss
+    monkeypatch.setattr("embedstack.bridge.cache.tier.PATIENCE", 60.0)  # a disk that stands still is not a loss
     file = tmp_path / "figures.json"
     assert command.main(["engines", "growth", "--quick", "--json", str(file)]) == 0
     figures = {one["figure"]: one["bridge"] for one in orjson.loads(file.read_bytes())["outcomes"]}

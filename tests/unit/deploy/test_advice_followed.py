@@ -274,7 +274,7 @@ def test_another_settings_file_is_named(monkeypatch: Patch, tmp_path: Path) -> N
 
 
 def test_another_home_is_named(monkeypatch: Patch, tmp_path: Path) -> None:
-    """The variable that is printed, with a folder that can be written: before `up`, and where a file is no file."""
+    """The variable that is printed, with a folder that can be written: before `up`, and where a file is not a file."""
     monkeypatch.setenv("EMBEDSTACK_HOME", "/proc/none")
     name = refused("or name another: 77.", *DEMO).variable("EMBEDSTACK_HOME")
     monkeypatch.setenv(name, str(tmp_path / "usable"))
@@ -322,7 +322,7 @@ def test_without_docker_the_native_mode_is_taken() -> None:
     """The flag that is printed in place of the one that was typed."""
     words = ("up", "--dry-run", "--no-webui", "--model", "demo", "--mode")
 
-    advised = refused("`sudo usermod -aG docker $USER` and sign in anew", *words, "docker")
+    advised = refused("`sudo usermod -aG docker $USER` and sign in again", *words, "docker")
 
     good(*words[:-1], *advised.words("--mode"))
 
@@ -400,7 +400,7 @@ def test_a_bridges_file_that_cannot_be_read_is_put_right(content: str | None) ->
 
 @pytest.mark.parametrize("kept", [("--engine", "vllm"), ("--set", "vllm.beside=true")])
 def test_one_of_two_that_contradict_is_removed(kept: tuple[str, ...]) -> None:
-    """Either; what is in the way then is that there is no vLLM here, and no longer the two."""
+    """Either; the blocker then is that there is no vLLM here, and no longer the two."""
     said = typed(*DEMO, "--engine", "vllm", "--set", "vllm.beside=true")
     advised = said.advised("engine.kind 'vllm' and vllm.beside are both set")
 

@@ -65,7 +65,7 @@ def test_variables_are_not_remembered() -> None:
 
 
 def test_each_stack_has_its_own() -> None:
-    """The name of the stack is no flag of it: that is how it is found."""
+    """The name of the stack is not a flag of it: that is how it is found."""
     _up({"stack.name": "two", "model.id": "demo"})
 
     assert load({}, {}).settings.model.id == "qwen3-embedding:4b"

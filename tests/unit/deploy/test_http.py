@@ -47,7 +47,7 @@ def test_what_is_reported_is_json_that_is_well(url: str, path: str, expected: ob
 
 @pytest.mark.parametrize("url", [NOBODY, "http://[::1", "http://127.0.0.1:port"])
 def test_nobody_tells_nothing(url: str) -> None:
-    """Nor does what is no address."""
+    """Nor does what is not an address."""
     assert get_json(url, 5.0) is None
 
 

@@ -35,7 +35,7 @@ def test_a_stack_that_was_never_up_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stack": "s"}', '{"mode": "ship"}'])
 def test_a_damaged_record_is_reported_and_no_traceback(tmp_path: Path, text: str) -> None:
-    """`up` writes it anew."""
+    """`up` writes it again."""
     places = Places(tmp_path).create()
     places.plan.write_text(text)
 

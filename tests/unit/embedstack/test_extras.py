@@ -1,4 +1,4 @@
-"""What is not installed is named, with the command that installs it, by whoever needs it."""
+"""What is not installed is named, with the command that installs it, by anyone who needs it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_one_that_is_missing_is_named_alone(gone: Gone) -> None:
 
 
 def test_the_command_without_its_packages_says_how_to_get_them(gone: Gone, capsys: pytest.CaptureFixture[str]) -> None:
-    """With exit status 3: this machine is in the way."""
+    """With exit status 3: this machine has to change first."""
     gone("rich", "typer")
 
     with pytest.raises(SystemExit) as ended:

@@ -115,7 +115,7 @@ def _reads_ollama_host(node: ast.AST) -> bool:
     return False
 
 
-# Where the name of this machine is no test of an address.
+# Where the name of this machine is not a test of an address.
 NAMES = {"deploy/doctor/network.py": "what NO_PROXY has to name"}
 
 
@@ -125,7 +125,7 @@ def _where(reported: Callable[[ast.AST], bool]) -> Iterator[str]:
             yield source.place
 
 
-# What is moved there was not written in one go by the same function: these are no writers of whole files.
+# What is moved there was not written in one go by the same function: these are not writers of whole files.
 MOVES = {
     "bridge/cache/disk.py": "a damaged cache is put aside",
     "deploy/hub/cache.py": "a download that took its time goes to its place in the Hub's cache",

@@ -170,7 +170,7 @@ def test_a_folder_whose_python_has_gone_is_set_up_again(tmp_path: Path) -> None:
 
 @pytest.mark.process
 def test_a_folder_under_another_name_is_left_as_it_is(tmp_path: Path) -> None:
-    """A link to a checkout is no move."""
+    """A link to a checkout is not a move."""
     link = tmp_path / "link"
     link.symlink_to(_checkout(tmp_path / "here"))
     for options in (["-C", str(link)], []):

@@ -55,7 +55,7 @@ class TestHandbook:
 
     @pytest.mark.parametrize("name", make.MADE)
     def test_a_made_file_is_what_its_source_makes(self, name: str) -> None:
-        """Byte for byte, so that nobody changes one of the two alone. `python -m tests.corpus.make` makes them anew."""
+        """Byte for byte, so that nobody changes only one of the two. `python -m tests.corpus.make` makes them again."""
         assert make.MADE[name]() == FILES[name]
 
     def test_nowhere_does_it_say_what_is_asked(self) -> None:

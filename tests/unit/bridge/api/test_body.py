@@ -1,4 +1,4 @@
-"""A body is read as Ollama's own JSON decoder reads it: strictly, but for text that is no Unicode."""
+"""A body is read as Ollama's own JSON decoder reads it: strictly, but for text that is not Unicode."""
 
 import json
 import math
@@ -35,7 +35,7 @@ VALUES = st.recursive(
     ],
 )
 def test_what_go_would_read_is_read(body: bytes, value: object) -> None:
-    """Escaped surrogates and bytes that are no UTF-8 cost the letter, not the request."""
+    """Escaped surrogates and bytes that are not UTF-8 cost the letter, not the request."""
     found = parse(body)
 
     assert value is None or value == found

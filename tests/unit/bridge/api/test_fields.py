@@ -34,7 +34,7 @@ for _ in range(5000):
     ],
 )
 def test_input_is_a_text_or_a_list_of_texts(value: object, texts: tuple[str, ...]) -> None:
-    """Nothing is no text at all, as in Ollama; an empty text in a list is a text."""
+    """Nothing is not text at all, as in Ollama; an empty text in a list is a text."""
     assert texts == fields.texts_of(value, LIMITS)
 
 

@@ -34,7 +34,7 @@ def test_enough_texts_without_a_role_are_reported_once(caplog: pytest.LogCapture
 
 
 def test_one_role_is_enough_to_say_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever can name one may leave it out."""
+    """Anyone who can name one may leave it out."""
     watch = RoleWatch()
     watch.saw(ENOUGH - 1, "default")
     watch.saw(1, "field")

@@ -65,7 +65,7 @@ def test_a_broken_vector_is_refused_and_named(index: int, place: int | slice, va
 
 
 def test_a_vector_alone_needs_no_number() -> None:
-    """Whoever asked for it knows which text of the request it was."""
+    """Anyone who asked for it knows which text of the request it was."""
     with pytest.raises(BrokenVectors, match="The engine's vector is zero") as refused:
         check(np.zeros((1, 64), np.float32), count=1, dimensions=64)
 

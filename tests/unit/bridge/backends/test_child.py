@@ -108,7 +108,7 @@ def test_how_it_ended_is_known(number: signal.Signals, may_be_text: bool) -> Non
 
 
 def test_its_own_kill_is_known_as_such() -> None:
-    """A reset is no evidence of anything."""
+    """A reset is not evidence of anything."""
 
     async def run() -> None:
         async with child(SERVES) as engine:

@@ -180,8 +180,8 @@ def test_user_and_password_in_the_address() -> None:
 
 @pytest.mark.parametrize("url", ["ftp://host", "http://", "http://host:port", "http://ho st", "nonsense"])
 def test_no_address(url: str) -> None:
-    """What is no HTTP address is a matter of configuration, whatever is asked."""
-    with pytest.raises(EngineNotReady, match="no address"):
+    """What is not HTTP address is a matter of configuration, whatever is asked."""
+    with pytest.raises(EngineNotReady, match="is not an address"):
         post(url)
 
 

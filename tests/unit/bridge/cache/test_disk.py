@@ -331,7 +331,7 @@ def test_a_damaged_file_is_set_aside(
 
     assert held(store, range(2000, 3000)) == list(range(2000, 3000))
     assert store.state == "on"
-    # The head of an open file is in SQLite's memory, and is written anew from there.
+    # The head of an open file is in SQLite's memory, and is written again from there.
     assert store.set_aside == (0 if is_open and damage is DAMAGES["garbage over its head"] else 1)
     assert (folder / f"{FILE}.damaged").exists() == bool(store.set_aside)
     assert len([record for record in caplog.records if "is kept as" in record.message]) == store.set_aside
@@ -366,7 +366,7 @@ def test_only_one_damaged_file_is_kept(folder: Path) -> None:
     assert sorted(file.name for file in folder.glob("*.damaged*")) == [f"{FILE}.damaged"]
 
 
-def test_an_empty_file_is_begun_anew(folder: Path) -> None:
+def test_an_empty_file_is_begun_again(folder: Path) -> None:
     """As a crash of the machine may leave it."""
     folder.mkdir()
     (folder / FILE).touch()

@@ -17,12 +17,12 @@ ONE, OTHER = ApiKey(name="one", key="of-one"), ApiKey(name="other", key="of-the-
 
 
 def test_where_there_are_no_parts_every_key_stays_what_it_was() -> None:
-    """Whoever asks: what was kept before is found."""
+    """No matter who asks: what was kept before is found."""
     assert Parts().keys(ONE, KEYS) is Parts().keys(None, KEYS) is KEYS
 
 
 def test_each_owner_has_a_part(tmp_path: Path) -> None:
-    """Another one than every other key's, and than that of whoever needs none; texts stay apart within it."""
+    """Another one than every other key's, and than that of anyone who needs none; texts stay apart within it."""
     parts = open_parts([ONE, OTHER], tmp_path)
     found = [key for owner in (ONE, OTHER, None) for key in parts.keys(owner, KEYS)]
 
@@ -72,7 +72,7 @@ def test_a_damaged_salt_is_made_new(tmp_path: Path, damage: bytes) -> None:
 
 def test_a_folder_that_cannot_be_written_parts_memory_all_the_same(tmp_path: Path) -> None:
     """The bridge starts, and no two keys share anything."""
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("a file")
     parts = open_parts([ONE, OTHER], tmp_path / "file")
 
     assert not {*parts.keys(ONE, KEYS)} & {*parts.keys(OTHER, KEYS), *KEYS}

@@ -26,7 +26,7 @@ PATIENCE = 30.0  # seconds; for a machine that is busy with engines
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that stands still for a while is no fault, but where a test makes it one."""
+    """A disk that stands still for a while is not a fault, but where a test makes it one."""
     monkeypatch.setattr(tier, "PATIENCE", PATIENCE)
 
 

@@ -71,7 +71,7 @@ def test_a_query_overtakes_the_documents_that_wait() -> None:
 
 
 def test_identical_texts_in_flight_are_computed_once() -> None:
-    """Whoever asks, and however often in one request."""
+    """No matter who asks, and however often in one request."""
 
     async def scenario(toys: Toys) -> None:
         answers = await asyncio.gather(*(toys.ask("same", "same", "other") for _ in range(50)))
@@ -372,7 +372,7 @@ def test_an_end_that_no_text_can_have_made_blames_none(error: EngineDied) -> Non
 
 
 def test_an_engine_that_ends_under_everything_blames_nothing() -> None:
-    """Its golden texts pass, and every other text alone ends it: something ends it that is no text."""
+    """Its golden texts pass, and every other text alone ends it: something ends it that is not text."""
     texts = batch(6)
 
     async def scenario(toys: Toys) -> None:
@@ -604,7 +604,7 @@ def test_what_was_made_since_the_last_look_is_not_kept(monkeypatch: pytest.Monke
 
 
 def test_a_new_digest_with_the_same_vectors_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that was made anew from the same file is no other model."""
+    """A model that was made again from the same file is no other model."""
     monkeypatch.setattr(engine_module, "LOOK", 0)
 
     async def scenario(toys: Toys) -> None:

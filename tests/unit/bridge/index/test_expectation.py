@@ -86,7 +86,7 @@ def test_what_cannot_be_stored_changes_nothing(tmp_path: Path, before: str | Non
 
 @pytest.mark.parametrize("name", ["\ud800", "a\udfff"])
 def test_a_name_that_no_file_can_hold_changes_nothing(tmp_path: Path, name: str) -> None:
-    """A door refuses it before; whoever comes another way leaves memory and disk as they were."""
+    """A door refuses it before; anyone who comes another way leaves memory and disk as they were."""
     expectation = _expectation(tmp_path)
     with pytest.raises(UnicodeEncodeError):
         expectation.expect(index.index_id(SERVED.id, 64, ""), name, SERVED)

@@ -155,7 +155,7 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 )
 @pytest.mark.slow
 def test_any_split_of_any_requests(requests: list[Asked], garbage: bytes, cuts: list[int], pause: int) -> None:
-    """Each has its own answer, with its body to the byte; what follows them and is no HTTP gets a 400 behind those."""
+    """Each has its own answer, with its body to the byte; what follows them and is not HTTP gets a 400 behind those."""
     pieces = split(b"".join(one.raw for one in requests) + garbage, cuts)
 
     found = asyncio.run(spoken(pieces, [pause] * len(pieces)))

@@ -237,7 +237,7 @@ def test_client_that_stops_reading(
 
 @pytest.mark.thorough
 def test_client_that_reads_slowly(echo: tuple[int, Echo], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever takes some in time gets all, however long that lasts."""
+    """Anyone who takes some in time gets all, however long that lasts."""
     monkeypatch.setattr(HttpProtocol, "answer_timeout", 1.5)
     port, _ = echo
     began, received = time.monotonic(), 0

@@ -122,7 +122,7 @@ def test_texts_are_kept_on_demand_and_only_their_beginning() -> None:
 
 
 def test_what_could_not_be_read_is_reported_too() -> None:
-    """A body that is no JSON has no model and no texts, and its code."""
+    """A body that is not JSON has no model and no texts, and its code."""
     trace = Trace(4, text=True)
     trace.refused(1e9, "openai", None, None, 400, "invalid_json")
 
@@ -142,7 +142,7 @@ def test_the_toolkit_reads_what_the_bridge_writes() -> None:
 
 
 def test_a_line_obeys_nothing_that_a_client_has_sent() -> None:
-    """Names are cut to their column, and the codes of a terminal are no codes any more."""
+    """Names are cut to their column, and the codes of a terminal are not codes any more."""
     record = _line(_filled(1, 4))
     line = str(replace(record, model="\x1b[31mred\n" * 9, user="u" * 99, code="queue_full", status=503).__rich__())
 

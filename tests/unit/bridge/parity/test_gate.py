@@ -1,4 +1,4 @@
-"""Who may join a pool: engines that agree, whoever is slow; not one that disagrees, whoever is first."""
+"""Who may join a pool: engines that agree, no matter who is slow; not one that disagrees, no matter who is first."""
 
 import asyncio
 import itertools

@@ -29,7 +29,7 @@ def test_another_fingerprint_has_none(tmp_path: Path) -> None:
 
 
 def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
-    """The next engine that passes sets it anew."""
+    """The next engine that passes sets it again."""
     store = GoldenStore(tmp_path)
     store.save(NAME, VECTORS)
     store.forget(NAME)

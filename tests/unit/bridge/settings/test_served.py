@@ -96,7 +96,7 @@ def test_a_precision_that_contradicts_the_name_is_refused() -> None:
 
 
 def test_an_alias_of_another_precision_is_refused() -> None:
-    """A tag of one precision is no name while another is configured; while the engine has the say, it may be."""
+    """A tag of one precision is not a name while another is configured; while the engine has the say, it may be."""
     alias = "model.aliases={a: 'qwen3-embedding:4b-q8_0@query'}"
 
     with pytest.raises(ConfigError, match=r"model\.aliases\.a: 'qwen3-embedding:4b-q8_0' is not a name of .*Q4_K_M"):

@@ -131,7 +131,7 @@ def test_nvidias_suffixes_are_roles(name: str, task: str, dimensions: int | None
 
 
 def test_a_name_of_any_length_is_found_and_none_is_kept() -> None:
-    """Blanks around an option are no part of it; a client cannot fill the memory with them."""
+    """Blanks around an option are not part of it; a client cannot fill the memory with them."""
     known = names()
     tracemalloc.start()
     try:

@@ -238,7 +238,7 @@ def test_the_default_can_be_configured(default: str, prefix: bytes) -> None:
     ],
 )
 def test_an_instruction_in_the_request_wins(hints: PromptHints) -> None:
-    """Whoever writes the instruction out means it, whatever role stands beside it."""
+    """Anyone who writes the instruction out means it, whatever role stands beside it."""
     assert b"Instruct: Find the clause\nQuery:" + TEXT.encode() == final(hints, "sts")
 
 
@@ -326,7 +326,7 @@ def test_an_unknown_role_is_refused_with_the_nearest(way: str, where: str) -> No
         prompts().resolve(hints, alias)
 
     assert refused.value.code == "unknown_role"
-    assert refused.value.message == f"{where} is 'serch_query', which is no known role or task."
+    assert refused.value.message == f"{where} is 'serch_query', which is not a known role or task."
     assert "Did you mean 'search_query'?" in refused.value.advice
     assert all(name in refused.value.advice for name in (*TASKS, *MEANINGS, "`instruction`"))
 
@@ -431,7 +431,7 @@ DOCUMENTS = [body(input_type="document"), body(task="sts", input_type="passage")
 
 @pytest.mark.parametrize("hints", DOCUMENTS, ids=str)
 def test_a_document_is_never_corrected(hints: PromptHints) -> None:
-    """Whoever says that it is one may be writing about prompts."""
+    """Anyone who says that it is one may be writing about prompts."""
     made, text = prompts(), "Instruct: x\nQuery: y"
     assert made.rendered([text], made.resolve(hints)) == Rendered((text,), ())
     assert made.rendered([text], made.resolve(NO_HINTS, "document")) == Rendered((text,), ())

@@ -147,9 +147,9 @@ def test_another_pre_tokenizer_is_refused(tmp_path: Path, pre: str | None, said:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is no GGUF"),
-        (b"GGU", "is no GGUF"),
-        (b"<!DOCTYPE html>", "is no GGUF"),
+        (b"", "is not a GGUF"),
+        (b"GGU", "is not a GGUF"),
+        (b"<!DOCTYPE html>", "is not a GGUF"),
         (b"GGUF", "breaks off"),
         (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version 1"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1), "breaks off"),

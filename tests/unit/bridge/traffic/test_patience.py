@@ -43,7 +43,7 @@ def test_waits_add_up_however_often_the_engine_came_back(loop: asyncio.AbstractE
 
 
 def test_time_in_which_an_engine_worked_is_not_lost(loop: asyncio.AbstractEventLoop) -> None:
-    """A slow engine or a long queue is no outage."""
+    """A slow engine or a long queue is not an outage."""
     clock = Clock()
     patience = Patience(30, clock)
     patience.begin(ticket(loop))

@@ -183,7 +183,7 @@ arrivals = st.lists(
 
 @given(arrivals, st.sampled_from([0.05, 0.1, 0.3]))
 def test_nothing_starves(comes: list[tuple[float, Lane, str, int]], share: float) -> None:
-    """On a simulated engine that never rests, every text is served once, and whoever waits is served within the time
+    """On a simulated engine that never rests, every text is served once, and anyone who waits is served within the time
     that all the work of his lane takes at its share of the engine."""
     pace = 0.001  # seconds a byte
     texts = [(at, item(f"{n}|" + "x" * size, lane, (who, "", str(n)))) for n, (at, lane, who, size) in enumerate(comes)]

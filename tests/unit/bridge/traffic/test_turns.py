@@ -77,7 +77,7 @@ def test_users_behind_one_address_take_turns_among_themselves() -> None:
     assert [text.flow[1] for text in drained(turns(texts))[:6]].count("little") == 3
 
 
-def test_who_asks_again_at_once_does_not_begin_anew() -> None:
+def test_who_asks_again_at_once_does_not_begin_again() -> None:
     """A client that sends one text after another gets every second turn beside a backlog, not every turn."""
     queue = turns([Text(("backlog",)) for _ in range(100)])
     served = []

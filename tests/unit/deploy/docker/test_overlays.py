@@ -42,7 +42,7 @@ class TestOverlays:
         assert overlays(plan(beside=True), "nvidia") == ("nvidia", "vllm", "vllm-nvidia", "vllm-beside")
 
     def test_a_store_without_its_user(self) -> None:
-        """Without Open WebUI nothing needs a store of vectors."""
+        """Without Open WebUI nothing needs a vector store."""
         chosen = overlays(plan(webui={"enabled": False, "vector_store": "pgvector"}), None)
 
         assert chosen == ()
@@ -71,7 +71,7 @@ class TestServices:
         assert everything == plan(beside=True, webui={"vector_store": "pgvector"}).parts
 
     def test_an_ollama_outside(self) -> None:
-        """What is not ours is no service."""
+        """What is not ours is not a service."""
         assert plan(EXTERNAL).parts == ("bridge", "open-webui")
 
 

@@ -45,7 +45,7 @@ def _ports() -> dict[str, int]:
 
 
 def _demo(**ports: int) -> Plan:
-    """A stack that nothing is in the way of but what is given."""
+    """A stack without a blocker but what is given."""
     given = {"webui": {"enabled": False}, "ports": _ports() | ports}
     return planned(given, model="demo", kind="embedded", url=None)
 
@@ -67,7 +67,7 @@ def test_the_worst_comes_first_and_only_once() -> None:
 
 
 def test_a_good_machine_has_no_finding(machine: Machine) -> None:
-    """All checks run, and nothing is in the way."""
+    """All checks run, and nothing blocks."""
     found = examine.examine(_demo(), machine)
 
     assert found.findings == ()
@@ -99,7 +99,7 @@ def test_a_check_that_fails_is_a_finding(
 
 
 def test_a_taken_port_stops_up_with_its_next_step(machine: Machine) -> None:
-    """One line what is in the way, one what to do, and nothing started."""
+    """One line for each blocker, one for what to do, and nothing started."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(Blocked) as caught:
@@ -119,7 +119,7 @@ def test_a_port_of_the_running_stack_does_not(machine: Machine) -> None:
 
 
 def test_a_port_of_a_container_that_is_not_well_is_the_stacks_own(machine: Machine) -> None:
-    """`up` repairs it: its port is no stranger's."""
+    """`up` repairs it: its port is not a stranger's."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         given = {"webui": {"enabled": False}, "ports": _ports() | {"bridge": port}}
@@ -151,7 +151,7 @@ def test_all_blockers_are_reported_at_once() -> None:
     """So that they can be put right at one go, on one screen."""
     refusal = examine.refusal([_finding("A-A", "blocker"), _finding("B-B", "blocker")])
 
-    assert refusal.message.splitlines()[0] == "2 things are in the way."
+    assert refusal.message.splitlines()[0] == "2 problems stop the stack."
     assert refusal.advice.splitlines() == ["A-A: x.", "B-B: x."]
 
 
@@ -192,7 +192,7 @@ def test_a_person_reads_findings_by_severity() -> None:
 
     assert shown_lines.index("Blockers") < shown_lines.index("A-A  x") < shown_lines.index("Note")
     assert "→ x." in shown_lines
-    assert "Nothing is in the way." in _read(_diagnosis())
+    assert "Nothing blocks the stack." in _read(_diagnosis())
 
 
 def test_json_has_findings_and_checks() -> None:

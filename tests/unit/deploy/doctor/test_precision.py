@@ -121,7 +121,7 @@ def test_systemd_drop_ins_are_read(tmp_path: Path) -> None:
 
 
 def test_what_the_stacks_own_ollama_would_inherit_is_named(tmp_path: Path) -> None:
-    """By the environment of whoever brings the stack up; an embedded engine inherits nothing of it."""
+    """By the environment of anyone who brings the stack up; an embedded engine inherits nothing of it."""
     machine = Machine(Places(tmp_path), environ={"OLLAMA_KV_CACHE_TYPE": "q8_0"})
     own = planned(program=Path("/nowhere/ollama"), url=None)
 

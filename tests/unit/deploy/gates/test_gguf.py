@@ -238,9 +238,9 @@ def test_negative_controls_of_the_parity_suite_are_refused_before_any_engine(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is no GGUF file"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 2496703776\n", "is no GGUF file"),
-        (b"<!DOCTYPE html>", "is no GGUF file"),
+        (b"", "is not a GGUF file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 2496703776\n", "is not a GGUF file"),
+        (b"<!DOCTYPE html>", "is not a GGUF file"),
         (b"GGUF\3\0\0\0", "breaks off"),
     ],
 )

@@ -32,6 +32,6 @@ def test_what_was_ready_once_is_given_more_time() -> None:
 
 
 def test_a_long_run_forgives() -> None:
-    """A kill a day is no row of failures, and the next start comes soon."""
+    """A kill a day is not a row of failures, and the next start comes soon."""
     row = after(EarlyEnds(), *[(True, 1.0)] * 5, (True, STABLE))
     assert (row.failures, row.delay) == (0, 0.5)

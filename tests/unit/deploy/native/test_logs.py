@@ -17,7 +17,7 @@ def places(tmp_path: Path) -> Places:
 
 
 def test_a_log_that_is_not_there_has_no_lines(places: Places) -> None:
-    """A part that was never started is no error."""
+    """A part that was never started is not an error."""
     assert logs.tail(places.logs / "x.log", 3) == []
 
 
@@ -39,7 +39,7 @@ def test_each_part_is_named(places: Places) -> None:
 
 
 def test_what_comes_is_followed_past_a_rotation(places: Places) -> None:
-    """Lines once they are finished; a file that begins anew is read from its beginning."""
+    """Lines once they are finished; a file that begins again is read from its beginning."""
     log = places.logs / "a.log"
     log.write_text("before\n")
     followed = logs.Followed("a", log)

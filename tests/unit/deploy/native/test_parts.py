@@ -48,7 +48,7 @@ def test_an_ollama_of_the_stack_is_started_on_loopback_with_the_users_own_models
 
 
 def test_an_ollama_that_ran_before_is_no_part() -> None:
-    """`down` leaves alone what is no part."""
+    """`down` leaves alone what is not a part."""
     assert list(specs(plan(replace(OLLAMA, managed=False)))) == ["bridge", "open-webui"]
 
 

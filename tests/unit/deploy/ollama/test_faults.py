@@ -100,7 +100,7 @@ def test_a_model_that_is_not_listed(tmp_path: Path) -> None:
 
 def test_no_ollama() -> None:
     """What answers in another way is not taken for one, and nobody at all is reported with what to start."""
-    with serve(ollama({})) as url, Ollama(url) as server, pytest.raises(EngineRefused, match="is no Ollama"):
+    with serve(ollama({})) as url, Ollama(url) as server, pytest.raises(EngineRefused, match="is not an Ollama"):
         server.version()
     with Ollama("http://127.0.0.1:1") as server, pytest.raises(EngineRefused, match="could not be reached") as refused:
         server.models()

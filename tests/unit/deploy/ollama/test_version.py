@@ -20,7 +20,7 @@ from embedstack.host.ollama import parse_version, uncounted, uncounted_by
     ],
 )
 def test_parsing(text: str, version: tuple[int, int, int] | None) -> None:
-    """What is no version is None, and no error."""
+    """What is not a version is None, and no error."""
     assert parse_version(text) == version
 
 

@@ -73,7 +73,7 @@ def test_the_real_model_never_runs_on_the_cpu_in_silence() -> None:
 
 
 def test_the_gpu_of_a_mac_is_used_by_llama_cpp_inside_the_bridge() -> None:
-    """Through Metal: nothing is left idle, and nothing is in the way."""
+    """Through Metal: nothing is left idle, and nothing blocks."""
     found = chosen(Facts(URL, gpu="Apple GPU (Metal)", metal=True))
     assert engine_of(found) == ("embedded", True)
     assert isinstance(found, PlannedEngine)
@@ -114,7 +114,7 @@ def test_an_ollama_that_is_asked_for_and_nowhere_is_a_blocker() -> None:
 
 
 def test_the_embedded_engine_can_be_asked_for_beside_an_ollama() -> None:
-    """By name it is no silence."""
+    """By name it is not silence."""
     assert engine_of(chosen(RUNS, kind="embedded")) == ("embedded", True)
 
 
@@ -191,7 +191,7 @@ def test_a_bridge_is_not_taken_for_an_ollama(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["auto", "ollama"])
 @pytest.mark.parametrize("named", ["engine.url", "OLLAMA_HOST"])
 def test_a_bridge_that_was_named_is_a_blocker_where_an_ollama_would_be_taken(kind: str, named: str) -> None:
-    """What named it is informed; the embedded engine does not mind."""
+    """What named it is reported; the embedded engine does not mind."""
     facts = Facts(URL, ollama=Path("/usr/bin/ollama"), bridge=True, named=named)
     found = chosen(facts, kind=kind)
 

@@ -101,7 +101,7 @@ class TestRefused:
     )
     def test_an_address_of_another_kind(self, store: Store, url: str) -> None:
         """With one that would do, and without the value: it may hold a password."""
-        with pytest.raises(InvalidSettings, match=f"no address of {store}") as refused:
+        with pytest.raises(InvalidSettings, match=f"is not an address of {store}") as refused:
             stores.check(store, 1024, url)
         assert url not in refused.value.message
         assert "HOST" in refused.value.advice
@@ -182,7 +182,7 @@ class TestDoctor:
         assert [found.severity for found in doctor.check_stores(made, answers)] == expected
 
     def test_a_weaviate_of_somebody_else(self) -> None:
-        """Its own defaults drop all but ten chunks of a file: it is informed how to start it."""
+        """Its own defaults drop all but ten chunks of a file: the message says how to start it."""
         made = replace(plan(webui={"vector_store": "weaviate"}), store=StoreServer("http://127.0.0.1:1"))
         assert [found.id for found in doctor.check_stores(made, True)] == ["WEAVIATE-LIMIT"]
 

@@ -49,7 +49,7 @@ def test_containers_bring_every_engine_along(given: dict[str, Any], kind: str, m
 
 
 def test_processes_need_an_engine_on_this_machine() -> None:
-    """vLLM that is asked for and nowhere installed is in the way; what to do about it is informed."""
+    """vLLM that is asked for and nowhere installed is a blocker; what to do about it is reported."""
     with pytest.raises(Blocked, match="no program `vllm` on PATH") as refused:
         Native().engine(_settings({"kind": "vllm"}), MODEL, Facts("http://127.0.0.1:11434"))
 

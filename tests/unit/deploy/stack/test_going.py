@@ -1,4 +1,4 @@
-"""What an `up` is at, for whoever asks meanwhile."""
+"""What an `up` is at, for anyone who asks meanwhile."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_each_step_can_be_read_until_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b'{"step": 1}'])
 def test_what_makes_no_sense_is_none(tmp_path: Path, content: bytes) -> None:
-    """It is made anew by the next `up`, and nothing depends on it."""
+    """It is made again by the next `up`, and nothing depends on it."""
     where = Places(tmp_path).create()
     where.going.write_bytes(content)
 

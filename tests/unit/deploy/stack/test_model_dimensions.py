@@ -1,4 +1,4 @@
-"""`model.dimensions`: the size of the vectors in Open WebUI's index."""
+"""`model.dimensions`: the dimensions in Open WebUI's index."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_vectors_of_another_type_are_not_given_up_unasked(column: str) -> None:
 
 
 @pytest.mark.parametrize(("rows", "reindex"), [(1234, True), (0, False)])
-def test_they_are_given_up_where_they_are_embedded_anew_or_none_are_there(
+def test_they_are_given_up_where_they_are_embedded_again_or_none_are_there(
     rows: int, reindex: bool, tmp_path: Path
 ) -> None:
     """Open WebUI makes the right table at its start; before, it is written down that its index is unfinished."""

@@ -35,7 +35,7 @@ def test_nobody_but_its_administrator() -> None:
 
 
 def test_sign_up_is_open() -> None:
-    """Whoever reaches it could make an account: its administrator switches that off."""
+    """Anyone who reaches it could make an account: its administrator switches that off."""
     with pytest.raises(Blocked, match="can make an account") as refused:
         _ensure(None, sign_up=True)
 

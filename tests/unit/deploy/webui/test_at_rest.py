@@ -21,7 +21,7 @@ def _database(folder: Path, *statements: str) -> Path:
 
 
 def test_what_is_indexed_is_counted(tmp_path: Path) -> None:
-    """Knowledge bases, their files, memories; a picture in a chat is no index."""
+    """Knowledge bases, their files, memories; a picture in a chat is not an index."""
     _database(
         tmp_path,
         *("CREATE TABLE knowledge (id TEXT)", "CREATE TABLE knowledge_file (id TEXT)", "CREATE TABLE file (id TEXT)"),

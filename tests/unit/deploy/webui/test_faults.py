@@ -114,7 +114,7 @@ def test_something_else_on_the_port_is_called_so(status: int) -> None:
     async def other(_: Request, connection: Connection) -> None:
         await connection.answer(status, b'{"version": "0.34.4"}')
 
-    with serve(other) as url, Webui(url) as webui, pytest.raises(PartNotReady, match="no Open WebUI"):
+    with serve(other) as url, Webui(url) as webui, pytest.raises(PartNotReady, match="is not an Open WebUI"):
         webui.version()
 
 

@@ -115,7 +115,7 @@ def test_what_is_there_is_not_made_again(cache: Path, installer: Callable[[str],
 
 @pytest.mark.process
 @pytest.mark.usefixtures("cache")
-def test_what_an_interruption_has_left_is_made_anew(installer: Callable[[str], None]) -> None:
+def test_what_an_interruption_has_left_is_made_again(installer: Callable[[str], None]) -> None:
     """A program that is there proves nothing before the last file is written."""
     installer("touch open-webui python left-over; exit 130")
     with pytest.raises(CommandFailed):
@@ -128,7 +128,7 @@ def test_what_an_interruption_has_left_is_made_anew(installer: Callable[[str], N
 
 @pytest.mark.process
 @pytest.mark.usefixtures("cache")
-def test_one_whose_python_has_gone_is_made_anew(installer: Callable[[str], None]) -> None:
+def test_one_whose_python_has_gone_is_made_again(installer: Callable[[str], None]) -> None:
     """The environment's Python is a link to one that may be removed."""
     installer("touch open-webui && ln -sf /no/such/python python; true")
     assert not ensure(SETTINGS, REPORT).complete
@@ -215,7 +215,7 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: p
 def test_another_store_of_vectors_extends_what_is_there(
     installer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is made anew, what is added is reported, and the second time nothing is run."""
+    """Nothing is made again, what is added is reported, and the second time nothing is run."""
     installer("touch open-webui python")
     made = ensure(SETTINGS, REPORT)
     (kept := made.folder / "kept").touch()

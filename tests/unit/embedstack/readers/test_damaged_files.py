@@ -103,7 +103,7 @@ FILES = (
             for name, damage in YAML.items()
             if name not in {"a list", "a number", "a text", "an unknown shape"}
         },
-    ),  # what is no mapping is for the bridge to refuse
+    ),  # what is not a mapping is for the bridge to refuse
     File("secrets.yaml", yaml.safe_dump(GOOD_SECRETS).encode(), _secrets, YAML),
     File("plan.json", json.dumps(asdict(KNOWN)).encode(), lambda path: record.read(places.Places(path.parent)), JSON),
     File("webui-index.json", json.dumps(asdict(index_record.IndexRecord(FACTS))).encode(), index_record.read, JSON),

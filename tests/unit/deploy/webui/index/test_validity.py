@@ -19,7 +19,7 @@ SOME = Indexed(knowledge=1, files=2)
 
 
 def _judged(judged: Judgement, noted: Noted | None = None, now: IndexFacts | None = NOW) -> IndexValidity:
-    return validity.judge(judged, SOME, now, noted or {}, WANTED, anew="embedstack webui apply --reindex")
+    return validity.judge(judged, SOME, now, noted or {}, WANTED, remedy="embedstack webui apply --reindex")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_scores_say_more_than_notes(prefix: str, difference: float, answer: Answ
 
 def test_nothing_indexed_is_nothing_to_reindex() -> None:
     """Whatever the settings say."""
-    found = validity.judge(Judgement("fresh"), Indexed(), None, {}, WANTED, anew="x")
+    found = validity.judge(Judgement("fresh"), Indexed(), None, {}, WANTED, remedy="x")
 
     assert (found.answer, found.next) == ("empty", "")
     assert "Do I have to reindex? no" in found.__rich__().plain

@@ -102,7 +102,7 @@ class TestBytes:
 
     @pytest.mark.thorough
     @pytest.mark.parametrize("name", [GGUF, f"{HF}/tokenizer.json"])
-    def test_a_damaged_file_is_made_anew(self, tmp_path: Path, name: str) -> None:
+    def test_a_damaged_file_is_made_again(self, tmp_path: Path, name: str) -> None:
         """One wrong byte is noticed, and what else lies in the folder stays."""
         (tmp_path / "mine.txt").write_text("mine")
         build(tmp_path)
