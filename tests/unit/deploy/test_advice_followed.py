@@ -21,7 +21,7 @@ import yaml
 from embedstack.bridge.settings import load as bridge_config
 from embedstack.bridge.settings.load import ConfigError
 from embedstack.deploy import flags, record, secrets
-from embedstack.deploy.doctor import disk, memory, needs
+from embedstack.deploy.doctor import disk, needs
 from embedstack.deploy.doctor.disk import Need
 from embedstack.deploy.flags import Flag, Remembered
 from embedstack.deploy.machine import gpu, ports
@@ -512,7 +512,8 @@ def test_a_large_model_on_the_cpu_is_meant_or_a_smaller_one_taken(flag: str) -> 
 def test_what_fits_the_memory_fits(words: tuple[str, ...], available: tuple[float, ...], monkeypatch: Patch) -> None:
     """Each choice of flags that is printed, at each size in GiB; where there is none, nothing smaller is advised."""
     for gib in available:
-        monkeypatch.setattr(memory, "look", lambda gib=gib: Memory(64 * 2**30, int(gib * 2**30)))
+        seen = Memory(64 * 2**30, int(gib * 2**30))
+        monkeypatch.setattr("embedstack.deploy.machine.memory.look", lambda seen=seen: seen)
         said = typed("doctor", "--mode", "native", *words)
         advised = said.advised("End something large")
 

@@ -225,7 +225,10 @@ def test_a_module_outside_of_the_folder_is_not_opened(folder: Path, model: Model
         (lambda folder: _shard(folder / SECOND, "c", data=63), rf"{SECOND}: 1\d\d bytes; it must be 1\d\d bytes"),
         (lambda folder: _shard(folder / SECOND, "c", data=65), rf"{SECOND}: 1\d\d bytes; it must be 1\d\d bytes"),
         (lambda folder: _shard(folder / SECOND, "d"), f"{SECOND}: 1 tensors missing, c the first"),
-        (lambda folder: (folder / SECOND).write_bytes(b"\xff" * 100), f"{SECOND}: is cut, or is not a safetensors file"),
+        (
+            lambda folder: (folder / SECOND).write_bytes(b"\xff" * 100),
+            f"{SECOND}: is cut, or is not a safetensors file",
+        ),
         (lambda folder: (folder / SECOND).write_bytes(b"\0" * 5), f"{SECOND}: is cut, or is not a safetensors file"),
         (lambda folder: (folder / INDEX).write_text('{"weight_map": {}}'), f"{INDEX}: names no file"),
         (lambda folder: (folder / INDEX).write_text("{}"), f"{INDEX}: is damaged"),

@@ -60,21 +60,21 @@ def test_without_a_record_the_chunks_are_asked(noted: Noted, prefix: str, answer
 
 @pytest.mark.parametrize("prefix", ["", "title: "])
 @pytest.mark.parametrize(
-    ("difference", "answer", "told"),
+    ("difference", "answer", "reported"),
     [(0.001, "valid", "of 7 chunks are those"), (0.0011, "unknown", "are not those")],
 )
-def test_scores_say_more_than_notes(prefix: str, difference: float, answer: Answer, told: str) -> None:
+def test_scores_say_more_than_notes(prefix: str, difference: float, answer: Answer, reported: str) -> None:
     """Where Open WebUI's own scores are those of the bridge's vectors, nothing else needs to be known; where they are
     not, what to look at is named. A chunk of another model counts all the same.
     """
     now, compared = replace(NOW, document_prefix=prefix), ComparedScores(7, difference)
-    found = validity.judge(Judgement("adopted"), SOME, now, {WANTED: 7}, WANTED, compared, anew="x")
+    found = validity.judge(Judgement("adopted"), SOME, now, {WANTED: 7}, WANTED, compared, remedy="x")
     mixed = {WANTED: 5, ("", "all-MiniLM-L6-v2"): 2}
 
     assert answer == found.answer
-    assert told in found.reason
+    assert reported in found.reason
     assert ("RAG_EMBEDDING_CONTENT_PREFIX" in found.next) is (answer == "unknown")
-    assert validity.judge(Judgement("adopted"), SOME, now, mixed, WANTED, compared, anew="x").answer == "reindex"
+    assert validity.judge(Judgement("adopted"), SOME, now, mixed, WANTED, compared, remedy="x").answer == "reindex"
 
 
 def test_nothing_indexed_is_nothing_to_reindex() -> None:
