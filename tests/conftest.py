@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from embedstack.models.demo.build import DemoFiles, build, default_folder
+from tests import spread
 from tests.engines.locate import ENGINES, RECIPES, locate
 from tests.engines.run import STARTED
 from tests.paths import ROOT
@@ -93,6 +94,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     is_chosen = [_runs_with(item, here) and not (before and _runs_with(item, before)) for item in items]
     config.hook.pytest_deselected(items=[item for item, chosen in zip(items, is_chosen, strict=True) if not chosen])
     items[:] = [item for item, chosen in zip(items, is_chosen, strict=True) if chosen]
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: spread.rank(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Asked where there are several processes."""
+    return spread.FilesTogether(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def _runs_with(item: pytest.Item, engines: frozenset[str]) -> bool:
