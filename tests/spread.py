@@ -1,4 +1,4 @@
-"""How tests are spread over processes: a file runs in one of them, all tests of containers in one, the longest first."""
+"""How tests are spread over processes: each file in one of them, all tests of containers in one, the longest first."""
 
 from __future__ import annotations
 
