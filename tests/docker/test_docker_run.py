@@ -131,7 +131,7 @@ def _embedded(port: int, key: str = "") -> tuple[int, str]:
 def test_with_a_network_of_its_own_it_finds_the_host_and_asks_for_a_key(image: str, ollama: Running) -> None:
     """The host by its name; the documented request has the key, and one without it is refused."""
     port = free_port()
-    export, run, ask = re.split(r"\n(?=docker|curl)", _here(_block("$ export EMBED_BRIDGE"), image, ollama, port))
+    export, run, ask = re.split(r"\n(?=docker|echo)", _here(_block("$ export EMBED_BRIDGE"), image, ollama, port))
     key = _type(f"{export}; echo $EMBED_BRIDGE_SECURITY_API_KEYS").strip()
     assert len(key) == 64
     _type(run, EMBED_BRIDGE_SECURITY_API_KEYS=key)
