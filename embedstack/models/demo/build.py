@@ -115,8 +115,12 @@ def _verified(folder: Path) -> DemoFiles | None:
 
 def _recipe() -> str:
     """What the files are made from: a cached model of another release is built again."""
-    sources = sorted([*FOLDER.glob("*.py"), *(FOLDER / name for name in ("lexicon.yaml", "words.yaml", "card.md"))])
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in _sources())).hexdigest()
+
+
+def _sources() -> list[Path]:
+    words = (FOLDER / name for name in ("lexicon.yaml", "words.yaml", "card.md"))
+    return [*sorted(Path(__file__).parent.glob("*.py")), *words]
 
 
 def _sha256(path: Path) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from embedstack.models.demo import build as demo_build
 from embedstack.models.demo.build import GGUF, HF, DemoFiles, DemoModelError, build, default_folder
 from embedstack.models.demo.hf_folder import QUERY_PROMPT
 from embedstack.models.demo.lexicon import meanings, read
@@ -123,6 +124,15 @@ class TestBytes:
         assert list(tmp_path.glob(".building-*")) == []
 
     @pytest.mark.thorough
+    def test_another_recipe_is_built_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The recipe is the program's text, too: a cached model of another release is not taken for this one's."""
+        names = {path.name for path in demo_build._sources()}
+        before = build(tmp_path).gguf.stat().st_mtime_ns
+        monkeypatch.setattr(demo_build, "_sources", lambda: [Path(__file__)])
+
+        assert {"weights.py", "gguf_file.py", "hf_folder.py", "lexicon.yaml", "words.yaml", "card.md"} <= names
+        assert build(tmp_path).gguf.stat().st_mtime_ns > before
+
     def test_two_processes_share_one_build(self, tmp_path: Path) -> None:
         """Started at once on one folder, both end well."""
         both = [command(tmp_path), command(tmp_path)]
