@@ -10,7 +10,6 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from embedstack.deploy.plan.plan import Mode
 from embedstack.deploy.record import Record
 from embedstack.host.addresses import LOOPBACK
 from embedstack.models.demo.build import DemoFiles, default_folder
+from tests.engines.process import free_port
 from tests.followed import Advice, Said, good, refused, typed
 
 PLAIN = ("--no-webui", "--mode", "native")
@@ -57,10 +57,8 @@ def home(tmp_path: Path, monkeypatch: Patch) -> Path:
     monkeypatch.setenv("EMBEDSTACK_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("COLUMNS", "4000")
-    with ExitStack() as held:  # each until the last is drawn: all different
-        for part in ("BRIDGE", "BRIDGE_BF16", "OLLAMA", "VLLM", "WEBUI"):
-            server = held.enter_context(socket.create_server((LOOPBACK, 0)))
-            monkeypatch.setenv(f"EMBEDSTACK_PORTS_{part}", str(server.getsockname()[1]))
+    for part in ("BRIDGE", "BRIDGE_BF16", "OLLAMA", "VLLM", "WEBUI"):
+        monkeypatch.setenv(f"EMBEDSTACK_PORTS_{part}", str(free_port()))
     monkeypatch.setattr(gpu, "look", Gpus)
     return tmp_path
 
@@ -68,7 +66,7 @@ def home(tmp_path: Path, monkeypatch: Patch) -> Path:
 @pytest.fixture
 def taken() -> Iterator[int]:
     """A port that this process has."""
-    with socket.create_server((LOOPBACK, 0)) as server:
+    with socket.create_server((LOOPBACK, free_port())) as server:
         yield int(server.getsockname()[1])
 
 

@@ -124,6 +124,13 @@ class TestBytes:
         assert list(tmp_path.glob(".building-*")) == []
 
     @pytest.mark.thorough
+    def test_two_processes_share_one_build(self, tmp_path: Path) -> None:
+        """Started at once on one folder, both end well."""
+        both = [command(tmp_path), command(tmp_path)]
+        outputs = [child.communicate(timeout=300)[0] for child in both]
+        assert [child.returncode for child in both] == [0, 0]
+        assert all(SHA256 in output for output in outputs)
+
     def test_another_recipe_is_built_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The recipe is the program's text, too: a cached model of another release is not taken for this one's."""
         names = {path.name for path in demo_build._sources()}
@@ -132,13 +139,6 @@ class TestBytes:
 
         assert {"weights.py", "gguf_file.py", "hf_folder.py", "lexicon.yaml", "words.yaml", "card.md"} <= names
         assert build(tmp_path).gguf.stat().st_mtime_ns > before
-
-    def test_two_processes_share_one_build(self, tmp_path: Path) -> None:
-        """Started at once on one folder, both end well."""
-        both = [command(tmp_path), command(tmp_path)]
-        outputs = [child.communicate(timeout=300)[0] for child in both]
-        assert [child.returncode for child in both] == [0, 0]
-        assert all(SHA256 in output for output in outputs)
 
     def test_a_folder_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
         """The error says which folder, why, and what to set."""
