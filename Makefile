@@ -146,11 +146,11 @@ echo "Install one (Debian, Ubuntu: apt install python3-venv), or name one: make 
 exit 1
 endef
 
-# uv installs in seconds what takes pip a minute. Where pip is told of an index or a proxy that uv would not know of, or
+# uv installs in seconds what takes pip a minute, and trusts the certificates that pip trusts. Where pip is told of an index or a proxy that uv would not know of, or
 # uv does not come through, pip does it.
 define install
 @echo "Installing $(1) …"
-@export PIP_DISABLE_PIP_VERSION_CHECK=1; \
+@export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}"; \
 { ! $(BIN)/pip config list | grep -qE 'index|proxy' \
   && $(BIN)/pip install --quiet --constraint constraints.txt uv \
   && $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '$(1)'; \

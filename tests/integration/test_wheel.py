@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from embedstack import __version__
+from embedstack.deploy.webui.install import trusting
 from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge
 from tests.paths import ROOT
@@ -319,7 +320,7 @@ class Newcomer:
         pins = str(ROOT / "constraints.txt")  # `make release-check` installs without
         own = {"HOME": str(self.home), "PATH": path, "UV_PYTHON": sys.executable}
         environment = {**clean, **own, "UV_CONSTRAINT": pins, "PIP_CONSTRAINT": pins}
-        return _done(list(map(str, words)), cwd=self.home, env=environment)
+        return _done(list(map(str, words)), cwd=self.home, env=trusting(environment))
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import zipfile
 from pathlib import Path
 
 from packaging.metadata import Metadata
+
+from embedstack.deploy.webui.install import trusting
 
 SUMS = "SHA256SUMS"
 
@@ -23,7 +26,12 @@ class ReleaseFault(Exception):
 def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     """What it prints. ReleaseFault with the end of it where it fails."""
     done = subprocess.run(
-        ["/usr/bin/env", *map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, check=False
+        ["/usr/bin/env", *map(str, command)],
+        cwd=cwd,
+        env=trusting(os.environ if env is None else env),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         words = " ".join(map(str, command))
