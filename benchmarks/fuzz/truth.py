@@ -79,8 +79,9 @@ class Truth:
 
 
 def texts_of(path: str, body: Any) -> list[str]:
+    """With Ollama's API an empty one only loads the model; with OpenAI's it is a text."""
     given = body.get("prompt" if path.endswith("/api/embeddings") else "input")
-    if given in (None, "", []):
+    if given in (None, []) or (given == "" and path.startswith("/api/")):
         return []
     return [given] if isinstance(given, str) else list(given)
 

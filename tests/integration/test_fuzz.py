@@ -19,7 +19,7 @@ from benchmarks.fuzz.files import Reader
 from benchmarks.fuzz.ledger import Ledger
 from benchmarks.fuzz.oracle import judge
 from benchmarks.fuzz.run import Fuzz, Target
-from benchmarks.fuzz.truth import Truth
+from benchmarks.fuzz.truth import Truth, texts_of
 from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import bridge
 from tests.upstreams import wrong_bridge as wrongs
@@ -211,17 +211,37 @@ def test_nothing_but_this_machine_is_fuzzed() -> None:
         asyncio.run(wire.exchange("http://example.org:80", tried))
 
 
-def test_answers_are_distinguished_on_one_connection() -> None:
-    """Interim ones, chunks, one without a body, and what has not come whole."""
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_answers_are_distinguished_on_one_connection(size: int) -> None:
+    """Interim ones, chunks, one without a body, and what has not come whole; in pieces of any size."""
     data = (
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\nab"
     )
+    came = wire.Incoming(["POST", "HEAD", "GET"])
 
-    answers, rest = wire.parse(data, ["POST", "HEAD", "GET"])
+    for start in range(0, len(data), size):
+        came.feed(data[start : start + size])
 
-    assert [(answer.status, answer.body) for answer in answers] == [(200, b"ab"), (200, b"")]
-    assert rest.startswith(b"HTTP/1.1 404")
+    assert [(answer.status, answer.body) for answer in came.answers] == [(200, b"abcde"), (200, b"")]
+    assert came.rest == b"HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\nab"
+
+
+def test_a_long_answer_is_read_within_the_bound(url: str, truth: Truth) -> None:
+    """8,000 texts, most of them again, are 100 MB of numbers: the bridge takes half a second."""
+    body = json.dumps({"model": "demo", "input": ["x", "y"] * 4000, "dimensions": 1024}).encode()
+    head = f"POST /api/embed HTTP/1.1\r\nHost: {url[7:]}\r\nContent-Type: application/json\r\n"
+    sent = Sent("POST", "/api/embed", HEADERS, body, whole=True)
+    tried = Try(((head + f"Content-Length: {len(body)}\r\n\r\n").encode() + body,), (sent,), whole=True)
+
+    assert judge(tried, asyncio.run(wire.exchange(url, tried)), truth) is None
+
+
+@pytest.mark.parametrize(("path", "texts"), [("/api/embed", []), ("/v1/embeddings", [""]), ("/embeddings", [""])])
+def test_an_empty_text_is_one_for_openai_alone(path: str, texts: list[str]) -> None:
+    """Ollama only loads the model then."""
+    assert texts_of(path, {"input": ""}) == texts
 
 
 def test_changed_json_can_always_be_sent() -> None:
