@@ -67,7 +67,7 @@ class IndexValidity:
 
 
 def look(webui: Webui, must: Mapping[str, Any], index: GuardedIndex, report: Report, *, remedy: str) -> IndexValidity:
-    """With the settings that Open WebUI has, and those that it should have. `again`: the command that embeds everything
+    """With the settings that Open WebUI has, and those that it should have. `remedy`: the command that embeds all of it
     again. PartNotReady, WebuiRefused where Open WebUI does not say what it has.
     """
     is_set, known = webui.embedding(), library.look(webui)
@@ -133,36 +133,37 @@ def _without_record(
         return IndexValidity("reindex", indexed, f"of the chunks that were looked at, {message}.", again)
     if compared is not None and compared.same:
         return IndexValidity("valid", indexed, f"nothing is recorded, and {compared}.")
-    if compared is not None:
+    if noted and compared is None and not now.document_prefix:
         return IndexValidity(
-            "unknown",
+            "valid",
             indexed,
+            f"{_called(wanted)} made every chunk that was looked at ({sum(noted.values()):,}), and the bridge writes "
+            f"nothing before a document. Open WebUI does not note the precision: it has to have been {now.precision}, "
+            "and RAG_EMBEDDING_CONTENT_PREFIX must not have held a text.",
+        )
+    return IndexValidity("unknown", indexed, *_not_known(now, wanted, compared, again))
+
+
+def _not_known(
+    now: IndexFacts, wanted: tuple[str, str], compared: ComparedScores | None, again: str
+) -> tuple[str, str]:
+    """Why it cannot be said, and what to do."""
+    if compared is not None:
+        return (
             f"nothing is recorded, and {compared}: another model or precision made the index, or Open WebUI writes a "
             "text before documents or questions.",
             f"Look at RAG_EMBEDDING_CONTENT_PREFIX and at the precision of {wanted[1]}; unless both are right, {again}",
         )
     if now.document_prefix:
-        return IndexValidity(
-            "unknown",
-            indexed,
+        return (
             f"the bridge writes {now.document_prefix!r} before each document, and nothing records whether the index "
             "has it.",
             f"If another server than this bridge made the index, it has not: {again}",
         )
-    if not noted:
-        return IndexValidity(
-            "unknown",
-            indexed,
-            f"nothing is recorded, and no chunk says what it was made with. It stays valid if {_called(wanted)} at "
-            f"{now.precision} made it, with nothing written before a document.",
-            f"If you are not sure, {again}",
-        )
-    return IndexValidity(
-        "valid",
-        indexed,
-        f"{_called(wanted)} made every chunk that was looked at ({sum(noted.values()):,}), and the bridge writes "
-        f"nothing before a document. Open WebUI does not note the precision: it has to have been {now.precision}, and "
-        "RAG_EMBEDDING_CONTENT_PREFIX must not have held a text.",
+    return (
+        f"nothing is recorded, and no chunk says what it was made with. It stays valid if {_called(wanted)} at "
+        f"{now.precision} made it, with nothing written before a document.",
+        f"If you are not sure, {again}",
     )
 
 
