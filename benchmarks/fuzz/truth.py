@@ -17,7 +17,7 @@ LONGEST = 400  # characters of a text that is computed here; of a longer one onl
 MOST_KEPT = 4_000
 SIZES = range(32, 2561)
 ROLES = ("task", "prompt_name", "instruction", "prompt", "prompt_template", "query_instruction", "prefix")
-RESIZING = ("output_dimension", "output_dimensionality", "outputDimensionality", "options")
+RESIZING = ("output_dimension", "output_dimensionality", "outputdimensionality", "options")
 
 
 @dataclass
@@ -36,6 +36,7 @@ class Truth:
 
     def wrong(self, path: str, body: Any, headers: Mapping[str, str], rows: Sequence[Floats]) -> str | None:
         """What is wrong with the vectors of a 200; None where each is one of those that the request may have meant."""
+        body = {name.lower(): value for name, value in body.items()}  # as Ollama reads them, and so every route
         texts = texts_of(path, body)
         if len(rows) != len(texts):
             return f"{len(rows)} vectors for {len(texts)} texts"

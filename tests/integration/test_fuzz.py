@@ -85,6 +85,14 @@ def test_a_wrong_vector_is_a_finding(
     assert problem in str(_answered(truth, change, **fields))
 
 
+def test_names_of_fields_are_read_in_any_case(truth: Truth) -> None:
+    """As the bridge reads them."""
+    rows = np.array([truth.vector(truth.prefixes["query"] + TEXT)])
+
+    assert truth.wrong("/api/embed", {"Model": "demo", "inpuT": TEXT, "INPUT_TYPE": "query"}, {}, rows) is None
+    assert truth.wrong("/api/embed", {"model": "demo", "inpuT": [TEXT, TEXT]}, {}, rows) == "1 vectors for 2 texts"
+
+
 def test_what_is_no_answer_is_a_finding(truth: Truth) -> None:
     """A 5xx, none at all, too few, a refused connection, a refusal of what is right, a 200 for what is not JSON."""
     bad = Sent("POST", "/api/embed", HEADERS, b"{", whole=False)
