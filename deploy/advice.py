@@ -7,7 +7,8 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -43,6 +44,17 @@ class Here:
 
     stack = _DEFAULT
     typed: tuple[Words, ...] = ()
+
+
+@contextmanager
+def one_command() -> Iterator[None]:
+    """What a command within says of itself ends with it: the next one in this process begins with nothing."""
+    before = Here.stack, Here.typed
+    about()
+    try:
+        yield
+    finally:
+        about(*before)
 
 
 def about(stack: str = _DEFAULT, typed: Sequence[Words] = ()) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
 
-from embedstack.deploy.advice import about, everywhere, followable
+from embedstack.deploy.advice import everywhere, followable, one_command
 from embedstack.deploy.errors import DeployError, Interrupted
 
 SCHEMA = 1
@@ -208,23 +208,23 @@ def reporting(command: str, *, as_json: bool, interrupted: str | None = INTERRUP
     of an interruption; None where the block is meant to end by one, which then is its good end.
     """
     report = Report(command, as_json=as_json)
-    about()
     warnings = _Warnings(report)
     files = logging.getLogger("embedstack.readers")
     files.addHandler(warnings)
-    try:
-        yield report
-    except DeployError as error:
-        report.fail(error)
-        raise typer.Exit(error.exit_code) from error
-    except KeyboardInterrupt as signal:
-        if interrupted is None:
-            return
-        details = Interrupted(interrupted)
-        report.fail(details)
-        raise typer.Exit(details.exit_code) from signal
-    finally:
-        files.removeHandler(warnings)
+    with one_command():
+        try:
+            yield report
+        except DeployError as error:
+            report.fail(error)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as signal:
+            if interrupted is None:
+                return
+            details = Interrupted(interrupted)
+            report.fail(details)
+            raise typer.Exit(details.exit_code) from signal
+        finally:
+            files.removeHandler(warnings)
 
 
 class _Warnings(logging.Handler):

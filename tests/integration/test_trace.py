@@ -66,9 +66,9 @@ def _run(*arguments: str) -> Result:
 def test_each_request_is_reported(running: Bridge, api: BridgeApi) -> None:
     """Door, client, role and what said it, texts, tokens, size, cache: of each request, in their order."""
     before = _last(api)
-    running.post("/api/embed", {"model": "demo", "input": ["年假"], "input_type": "query"})
+    running.post("/api/embed", {"model": "demo", "input": ["病假"], "input_type": "query"})
     running.post("/api/embed", {"model": "demo@64", "input": ["一", "二"]}, headers={"X-OpenWebUI-User-Id": "7"})
-    running.post("/v1/embeddings", {"model": "demo@query", "input": ["年假"], "encoding_format": "base64"})
+    running.post("/v1/embeddings", {"model": "demo@query", "input": ["病假"], "encoding_format": "base64"})
     running.post("/v1/embeddings", {"model": "none", "input": ["x"]}, headers={"X-Embed-Task": "query"})
 
     first, second, third, fourth = api.trace(before)

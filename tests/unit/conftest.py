@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from embedstack.deploy import advice
+
 settings.register_profile("embedstack", deadline=None, derandomize=True, database=None)
 settings.load_profile("embedstack")
 
@@ -47,3 +49,10 @@ def _signals() -> Iterator[None]:
     before = [signal.getsignal(number) for number in numbers]
     yield
     assert [signal.getsignal(number) for number in numbers] == before
+
+
+@pytest.fixture(autouse=True)
+def _advice() -> Iterator[None]:
+    """A test of a part of a command leaves behind what the command was about, which the command itself would end."""
+    with advice.one_command():
+        yield

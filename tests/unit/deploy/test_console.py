@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+import typer
 
-from embedstack.deploy import console
-from embedstack.deploy.console import Report
+from embedstack.deploy import advice, console
+from embedstack.deploy.console import Report, reporting
+from embedstack.deploy.errors import DeployError
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,13 @@ def test_the_time_left_is_shown_while_there_is_some(
 
     printed = capsys.readouterr().err
     assert re.fullmatch(shown, printed), printed
+
+
+def test_what_one_command_was_about_is_no_concern_of_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+    for typed, advised in ([("--mode", "native")], "embedstack up --mode native"), ([], "embedstack up"):
+        with pytest.raises(typer.Exit), reporting("up", as_json=False):
+            if typed:
+                advice.about("embedstack", typed)
+            raise DeployError("It failed.", "Try `embedstack up`.")
+        assert capsys.readouterr().err.splitlines()[-1] == f"Try `{advised}`."
+    assert advice.followable("`embedstack up`") == "`embedstack up`"
