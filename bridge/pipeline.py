@@ -116,7 +116,8 @@ class Pipeline:
         keys = [fingerprint.key(text) for text in texts]
         await _others_first(request)
         own = self._parts.keys(request.caller.key, keys)
-        wanted = WantedRows(texts, keys, lane, request.caller, self._keep_alive(request), own)
+        prompts = [plan.prompt.length_in(text) for text in texts]
+        wanted = WantedRows(texts, keys, lane, request.caller, self._keep_alive(request), own, prompts)
         supplied = await self._supply.rows(wanted, departure)
         if truncated:
             self._telemetry.observe_truncated(len(truncated))

@@ -17,7 +17,7 @@ from embedstack.bridge.traffic.pace import retry_after
 @dataclass(frozen=True, slots=True)
 class WantedRows:
     """Final texts, their keys, and on whose behalf. `own`: their keys in the owner's part of the cache, None where it
-    has no parts.
+    has no parts. `prompts`: how many characters of each text are its prompt; empty where none has one.
     """
 
     texts: Sequence[str]
@@ -26,6 +26,7 @@ class WantedRows:
     caller: Caller
     keep_alive: KeepAlive
     own: Sequence[bytes] | None = None
+    prompts: Sequence[int] = ()
 
     @property
     def cache_keys(self) -> Sequence[bytes]:
@@ -88,7 +89,8 @@ class Supply:
             key = wanted.cache_keys[index]
             item = self._flights.get(key)
             if item is None:
-                item = Item(wanted.keys[index], wanted.texts[index], errand, key)
+                prompt = wanted.prompts[index] if wanted.prompts else 0
+                item = Item(wanted.keys[index], wanted.texts[index], errand, key, prompt=prompt)
                 self._flights[key] = item
                 fresh.append(item)
             elif wanted.lane == "interactive":

@@ -1,6 +1,6 @@
 """What the pipeline needs of an engine, and the faults by which it tells one trouble from another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
@@ -65,10 +65,35 @@ class EngineFacts:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Vectors as the engine made them, not yet checked, and the tokens it counted, EOS included."""
+    """Vectors as the engine made them, not yet checked, and the tokens it counted, EOS included. `counts`: of each
+    text, where the engine says; `cancelled`: texts whose vectors were not made, since nobody waits for them.
+    """
 
     vectors: Vectors
     tokens: int
+    counts: Sequence[int] = ()
+    cancelled: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class Call:
+    """What an engine may know of a call beside its texts, and what may happen to it meanwhile. Engines that have no use
+    for it pay no heed.
+
+    Attributes:
+        urgent: somebody waits for the answer to a question: documents let it pass.
+        prompts: what each text begins with that others may begin with too; "" where nothing is known.
+        on_cancel: set by an engine that can leave texts alone: called with the index of one that nobody waits for.
+    """
+
+    urgent: bool = False
+    prompts: Sequence[str] = ()
+    on_cancel: Callable[[int], None] | None = None
+
+    def cancel(self, index: int) -> None:
+        """Nobody waits for this text any more."""
+        if self.on_cancel:
+            self.on_cancel(index)
 
 
 class Backend(Protocol):
@@ -78,13 +103,19 @@ class Backend(Protocol):
     # Whether `embed` can be asked for float numbers and for base64, so that the two can be compared.
     offers_base64: bool
 
+    @property
+    def preempts(self) -> bool:
+        """Whether a question may be sent while it computes documents: it is answered first."""
+
     async def start(self) -> None:
         """Bring up what belongs to the bridge itself. An engine that is not ours is left alone."""
 
     async def facts(self) -> EngineFacts:
         """Ask the engine what it is and what it serves. EngineUnavailable, EngineRefused."""
 
-    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+    async def embed(
+        self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False, call: Call | None = None
+    ) -> Embedded:
         """Full vectors (n, native) of final texts, in order. EngineError's kinds."""
 
     async def preload(self, keep_alive: KeepAlive) -> None:

@@ -11,10 +11,11 @@ import os
 import signal
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -105,15 +106,36 @@ STEADY = 10.0  # seconds after which an end counts as the first again
 LOG_LINES = 20
 _BLOCK = 65_536  # bytes; by blocks and not by lines, since a line may be longer than any buffer
 
+Said = Mapping[str, Any]
+"""What a program says of itself once it serves."""
 
-class Child:
-    """Runs `command`, which prints `{"url": …}` when it serves. `url` is None while it does not. What `beginning`
-    returns at each start begins its standard input, which then stays open.
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One start of a program. `beginning` begins its standard input, which then stays open; `descriptors` are its own
+    from then on, and closed here; `variables` are its environment's where the bridge's own does not set them.
     """
 
-    def __init__(self, command: Sequence[str], *, start_timeout: float, beginning: Callable[[], bytes] = bytes) -> None:
-        self._command = tuple(command)
-        self._beginning = beginning
+    command: Sequence[str]
+    beginning: bytes = b""
+    descriptors: Sequence[int] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class Child:
+    """Runs what `launch` returns at each start: a program that prints one line of JSON when it serves. `understood` is
+    given that line as a dict, and raises EngineNotReady where it does not say what it should; any line will do without.
+    """
+
+    def __init__(
+        self,
+        launch: Callable[[], Launch],
+        *,
+        start_timeout: float,
+        understood: Callable[[Said], None] = lambda _said: None,
+    ) -> None:
+        self._launch = launch
+        self._understood = understood
         self._start_timeout = start_timeout
         self._process: Process | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -123,7 +145,7 @@ class Child:
         self._killing = False  # the end to come is our own doing
         self._killed_before = 0
         self._end: asyncio.Future[Ending] | None = None
-        self.url: str | None = None
+        self._said: Said = {}
         self.restarts = 0
 
     @property
@@ -142,12 +164,11 @@ class Child:
             await self._spawn()
             self._watcher = asyncio.create_task(self._watch(), name="embedded engine")
 
-    async def wait_serving(self, seconds: float) -> str:
-        """The address, as soon as it serves. TimeoutError."""
+    async def wait_serving(self, seconds: float) -> Said:
+        """What it has said of itself, as soon as it serves. TimeoutError."""
         async with asyncio.timeout(seconds):
             await self._serving.wait()
-        assert self.url is not None  # noqa: S101 -- set before the event is
-        return self.url
+        return self._said
 
     async def restart(self) -> None:
         """End the process; the watcher starts the next. Returns when that serves, or TimeoutError."""
@@ -170,20 +191,25 @@ class Child:
             await self._process.wait()
 
     async def _spawn(self) -> None:
-        beginning = self._beginning()
-        self._process = process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=processes.environment(os.environ),
-            start_new_session=True,
-        )
+        launch = self._launch()
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
+                *launch.command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                env={**launch.variables, **processes.environment(os.environ)},
+                start_new_session=True,
+                pass_fds=launch.descriptors,
+            )
+        finally:
+            for descriptor in launch.descriptors:
+                os.close(descriptor)
         self._last_lines.clear()
         self._end, self._killing = asyncio.get_running_loop().create_future(), False
         self._killed_before = killed_for_memory()
         assert process.stdin is not None  # noqa: S101 -- asked for as a pipe
-        process.stdin.write(beginning)
+        process.stdin.write(launch.beginning)
         assert process.stdout is not None  # noqa: S101 -- likewise
         assert process.stderr is not None  # noqa: S101 -- likewise
         errors = asyncio.create_task(self._drain(process.stderr))
@@ -200,13 +226,12 @@ class Child:
             raise EngineNotReady(f"The embedded engine did not start: {said}", "Check the GGUF file and the memory.")
         self._drains = (errors, asyncio.create_task(self._drain(process.stdout)))
         try:
-            self.url = str(orjson.loads(line)["url"])
-        except (ValueError, TypeError, KeyError) as error:
+            self._said = _said(line)
+            self._understood(self._said)
+        except EngineNotReady:
             self._kill()
             await process.wait()
-            raise EngineNotReady(
-                f"The embedded engine wrote {line[:200]!r} where its address belongs.", "Look at the bridge's log."
-            ) from error
+            raise
         self._serving.set()
 
     async def _watch(self) -> None:
@@ -216,7 +241,6 @@ class Child:
             assert self._process is not None  # noqa: S101 -- _spawn ran first
             status = await self._process.wait()
             self._serving.clear()
-            self.url = None
             ending = Ending(status, self._killing, killed_for_memory() - self._killed_before)
             if not self.end.done():
                 self.end.set_result(ending)
@@ -243,3 +267,15 @@ class Child:
             self._killing = True
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
+
+
+def _said(line: bytes) -> Said:
+    try:
+        said = orjson.loads(line)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise EngineNotReady(
+            f"The embedded engine wrote {line[:200]!r} where it describes itself.", "Look at the bridge's log."
+        )
+    return said

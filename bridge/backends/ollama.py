@@ -4,7 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineFacts, EngineKilled
+from embedstack.bridge.backends.base import (
+    Call,
+    Embedded,
+    EngineBusy,
+    EngineDied,
+    EngineDown,
+    EngineFacts,
+    EngineKilled,
+)
 from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.backends.http import Answer, EngineClient, most_of
 from embedstack.bridge.backends.wire import to_matrix
@@ -50,6 +58,7 @@ class OllamaBackend:
     """`model` is the engine's own name for the model, `dimensions` what its vectors should have."""
 
     offers_base64 = False
+    preempts = False
 
     def __init__(self, client: EngineClient, model: str, dimensions: int | None = None) -> None:
         self.name = f"ollama {client.url}"
@@ -83,7 +92,9 @@ class OllamaBackend:
             details=shown,
         )
 
-    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+    async def embed(
+        self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False, call: Call | None = None
+    ) -> Embedded:
         body: dict[str, Any] = {"model": self._model, "input": list(texts), "truncate": False}
         most = most_of(len(texts), self._dimensions)
         answer = self._read(await self._client.post("/api/embed", _with_keep_alive(body, keep_alive), most))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineFacts
+from embedstack.bridge.backends.base import Call, Embedded, EngineBusy, EngineDied, EngineFacts
 from embedstack.bridge.backends.http import Answer, EngineClient, most_of
 from embedstack.bridge.backends.wire import from_openai, plain_base64
 from embedstack.bridge.errors import (
@@ -53,6 +53,7 @@ class OpenAIBackend:
     """
 
     offers_base64 = True
+    preempts = False
 
     def __init__(
         self,
@@ -98,7 +99,9 @@ class OpenAIBackend:
             size=int((entry.get("meta") or {}).get("size") or 0),
         )
 
-    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+    async def embed(
+        self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False, call: Call | None = None
+    ) -> Embedded:
         if all(texts):
             return await self._embed(list(texts), as_float=as_float)
         return await self._embed_with_empty(texts, as_float=as_float)

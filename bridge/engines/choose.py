@@ -12,6 +12,7 @@ from embedstack.bridge.backends.embedded import EmbeddedBackend
 from embedstack.bridge.backends.http import EngineClient, without_password
 from embedstack.bridge.backends.ollama import OllamaBackend
 from embedstack.bridge.backends.openai import OpenAIBackend
+from embedstack.bridge.backends.own import Loading
 from embedstack.bridge.engines.engine import EngineLimits, Member
 from embedstack.bridge.errors import BridgeError
 from embedstack.bridge.settings.engines import ONE_AT_A_TIME, EngineSettings, Kind
@@ -111,7 +112,7 @@ def _client(engine: EngineSettings) -> EngineClient:
 def _embedded(engine: EngineSettings, settings: Settings, model: Model) -> EmbeddedBackend:
     if missing := extras.missing("embedded"):
         raise ConfigError(f"{missing.message} {missing.advice}")
-    return EmbeddedBackend(
+    loading = Loading(
         _gguf(settings, model),
         model=model.id,
         eos_id=_eos_id(model),
@@ -119,7 +120,9 @@ def _embedded(engine: EngineSettings, settings: Settings, model: Model) -> Embed
         threads=engine.threads,
         timeout=engine.timeout,
         dimensions=model.dimensions,
+        gpu_layers=engine.gpu_layers,
     )
+    return EmbeddedBackend(loading, engine.interface)
 
 
 def _eos_id(model: Model) -> int | None:

@@ -85,7 +85,7 @@ class Dispatch:
 
     def pump(self) -> None:
         """Give every engine what it can take, the least busy first."""
-        while any(self._give_next(engine) for engine in sorted(self._engines, key=_busy) if engine.free):
+        while any(self._give_next(engine) for engine in sorted(self._engines, key=_busy) if engine.takes_more):
             pass
 
     def _give_next(self, engine: Engine) -> bool:
@@ -99,7 +99,7 @@ class Dispatch:
         """A slice, empty where the engine is to wait, and whether it goes alone."""
         if self._suspects and (self._overtaken >= MOST_OVERTAKEN or not self._scheduler.waiting("interactive")):
             return self._suspect(engine)
-        if (item := self._retried(engine)) is not None:
+        if engine.free and (item := self._retried(engine)) is not None:
             return [item], False
         if self._waits_for_more(engine):
             return [], False
@@ -113,7 +113,14 @@ class Dispatch:
         # Over the engines that are free, not over the calls that each could take: many small calls gain nothing.
         free = sum(each.free > 0 for each in self._engines)
         share = math.ceil(self._scheduler.waiting_texts / max(1, free))
-        return self._scheduler.take(max(1, min(engine.limits.batch, share)), use.slice_bytes)
+        texts = max(1, min(engine.limits.batch, share))
+        if not use.urgent:
+            return self._scheduler.take(texts, use.slice_bytes)
+        if engine.free_for_questions and not engine.neglects_documents(self._scheduler.bulk_share):
+            items = self._scheduler.take(texts, use.slice_bytes, "interactive")
+            if items:
+                return items
+        return self._scheduler.take(texts, use.slice_bytes, "bulk") if engine.free else []
 
     def _suspect(self, engine: Engine) -> tuple[list[Item], bool]:
         """A text under which an engine ended goes alone, to an engine that does nothing else meanwhile. After an end

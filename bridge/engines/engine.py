@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from embedstack.bridge.backends.base import Backend, EngineBusy, EngineDied, EngineDown, EngineFacts
+from embedstack.bridge.backends.base import Backend, Call, EngineBusy, EngineDied, EngineDown, EngineFacts
 from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.engines.retry import Outcome, Resilient
 from embedstack.bridge.errors import BridgeError, EngineAnswerInvalid, EngineNotReady
@@ -16,6 +17,7 @@ from embedstack.bridge.index.fingerprint import Fingerprint
 from embedstack.bridge.parity.examine import ParityFinding
 from embedstack.bridge.parity.gate import Gate, Verdict
 from embedstack.bridge.request import KeepAlive, Row
+from embedstack.bridge.traffic.pace import Attention
 from embedstack.words import joined
 
 log = logging.getLogger(__name__)
@@ -57,11 +59,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The limits for the kind of engine it turned out to be."""
+    """The limits for the kind of engine it turned out to be. `urgent`: calls of questions beside those."""
 
     concurrency: int
     slice_bytes: int
     gather: float
+    urgent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ class Engine:
         self._around = around
         self._resilient = Resilient(self.backend, dimensions=gate.model.dimensions, attempts=self.limits.attempts)
         self._in_flight = 0
+        self._urgent = 0  # of them, those in the places for questions
+        self._attention = Attention()
         self._idle = asyncio.Event()
         self._idle.set()
         self._alone = False
@@ -140,10 +145,26 @@ class Engine:
 
     @property
     def free(self) -> int:
-        """Calls that it could take now."""
+        """Calls that it could take now, of any lane."""
         if self.ready is None or not self.serves or self._alone:
             return 0
-        return max(0, self.ready.use.concurrency - self._in_flight)
+        return max(0, self.ready.use.concurrency - (self._in_flight - self._urgent))
+
+    @property
+    def free_for_questions(self) -> int:
+        """Calls that it could take now beside those of documents, which questions interrupt."""
+        if self.ready is None or not self.serves or self._alone:
+            return 0
+        return max(0, self.ready.use.urgent - self._urgent)
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether it could take a call now, of whatever lane."""
+        return bool(self.free or self.free_for_questions)
+
+    def neglects_documents(self, share: float) -> bool:
+        """Whether questions have left the documents that it has less than this share of its time."""
+        return self._attention.neglects(share, time.monotonic())
 
     @property
     def gets_on(self) -> bool:
@@ -170,14 +191,18 @@ class Engine:
         await self._idle.wait()
         await self.close()
 
-    def call_begins(self, *, alone: bool) -> None:
-        """`alone`: a suspect is with it, and nothing else may be."""
+    def call_begins(self, *, alone: bool, urgent: bool = False) -> None:
+        """`alone`: a suspect is with it, and nothing else may be; `urgent`: it takes a place for questions."""
         self._in_flight += 1
+        self._urgent += urgent
+        self._attention.changed(self._in_flight - self._urgent, self._urgent, time.monotonic())
         self._alone = alone
         self._idle.clear()
 
-    def call_ends(self) -> None:
+    def call_ends(self, *, urgent: bool = False) -> None:
         self._in_flight -= 1
+        self._urgent -= urgent
+        self._attention.changed(self._in_flight - self._urgent, self._urgent, time.monotonic())
         self._alone = False
         if not self._in_flight:
             self._idle.set()
@@ -194,11 +219,17 @@ class Engine:
             self._faltering = True
 
     async def embed(
-        self, texts: Sequence[str], keep_alive: KeepAlive, *, may_reset: bool = True, patience: float = math.inf
+        self,
+        texts: Sequence[str],
+        keep_alive: KeepAlive,
+        *,
+        may_reset: bool = True,
+        patience: float = math.inf,
+        call: Call | None = None,
     ) -> list[Outcome]:
         """A checked row or an error for each text. EngineUnavailable, EngineTimeout where the engine is at fault."""
         await self._look_now_and_then()
-        outcomes = await self._resilient.embed(texts, keep_alive, may_reset=may_reset, patience=patience)
+        outcomes = await self._resilient.embed(texts, keep_alive, may_reset=may_reset, patience=patience, call=call)
         broken = [one for one in outcomes if isinstance(one, BrokenVectors)]
         doubt = next((one for one in outcomes if isinstance(one, EngineAnswerInvalid) and one not in broken), None)
         if broken and doubt is None:
@@ -317,6 +348,7 @@ class Engine:
             concurrency=given.concurrency or (1 if serial else 4),
             slice_bytes=given.slice_bytes or (512 if serial else 65_536),
             gather=(0.0 if serial else 0.002) if given.gather is None else given.gather,
+            urgent=1 if self.backend.preempts else 0,
         )
 
     async def _look_now_and_then(self) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from embedstack.bridge.backends.base import EngineBusy, EngineDied, EngineDown
+from embedstack.bridge.backends.base import Call, EngineBusy, EngineDied, EngineDown
 from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.engines.dispatch import Dispatch
 from embedstack.bridge.engines.engine import Engine, Member, Surroundings
@@ -13,7 +14,7 @@ from embedstack.bridge.engines.fleet import Fleet
 from embedstack.bridge.engines.outage import Outage
 from embedstack.bridge.engines.quarantine import Quarantine, guilty
 from embedstack.bridge.engines.retry import Outcome
-from embedstack.bridge.errors import BridgeError
+from embedstack.bridge.errors import BridgeError, ClientGone
 from embedstack.bridge.observe.telemetry import Telemetry
 from embedstack.bridge.parity.gate import Gate
 from embedstack.bridge.request import Lane, Row
@@ -118,15 +119,17 @@ class Pool:
         self._scheduler.drop(item)
 
     def _give(self, engine: Engine, items: list[Item], *, alone: bool) -> None:
-        engine.call_begins(alone=alone)
-        task = asyncio.create_task(self._call(engine, items))
+        urgent = items[0].lane == "interactive" and engine.free_for_questions > 0
+        engine.call_begins(alone=alone, urgent=urgent)
+        task = asyncio.create_task(self._call(engine, items, urgent=urgent))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def _call(self, engine: Engine, items: list[Item]) -> None:
+    async def _call(self, engine: Engine, items: list[Item], *, urgent: bool) -> None:
         began = time.perf_counter()
-        for item in items:
-            item.starts(began)
+        call = Call(items[0].lane == "interactive", [item.text[: item.prompt] for item in items])
+        for index, item in enumerate(items):
+            item.starts(began, partial(call.cancel, index) if engine.backend.preempts else None)
         alone = engine.in_flight == 1
         try:
             outcomes = await engine.embed(
@@ -134,6 +137,7 @@ class Pool:
                 items[0].keep_alive,
                 may_reset=not any(self._quarantine.was_reset_for(item.key) for item in items),
                 patience=self.patience.seconds,
+                call=call,
             )
         except BridgeError as error:
             self._telemetry.observe_call(engine.name, error.code, time.perf_counter() - began, len(items))
@@ -149,7 +153,7 @@ class Pool:
             self._scheduler.pace.measure(sum(item.size + OVERHEAD for item in items), time.perf_counter() - began)
             self._deliver(items, outcomes)
         finally:
-            engine.call_ends()
+            engine.call_ends(urgent=urgent)
             self._dispatch.pump()
 
     def _deliver(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
@@ -159,6 +163,8 @@ class Pool:
                 self._quarantine.cleared(item.key)
                 item.deliver(outcome)
                 continue
+            if isinstance(outcome, ClientGone):
+                continue  # it was taken back meanwhile
             if isinstance(outcome, BrokenVectors) and outcome.may_be_text:
                 self._quarantine.broke(item.key, proven=proven)
             item.fail(outcome)

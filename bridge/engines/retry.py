@@ -7,9 +7,9 @@ import logging
 import math
 from collections.abc import Sequence
 
-from embedstack.bridge.backends.base import Backend, EngineBusy, EngineDown
+from embedstack.bridge.backends.base import Backend, Call, EngineBusy, EngineDown
 from embedstack.bridge.backends.checks import BrokenVectors, check
-from embedstack.bridge.errors import BridgeError, EngineError, EngineTimeout, EngineUnavailable
+from embedstack.bridge.errors import BridgeError, ClientGone, EngineError, EngineTimeout, EngineUnavailable
 from embedstack.bridge.request import KeepAlive, Row
 from embedstack.vectors.mrl import cut
 
@@ -54,13 +54,14 @@ class Resilient:
         *,
         may_reset: bool = True,
         patience: float = math.inf,
+        call: Call | None = None,
     ) -> list[Outcome]:
         """A checked row, or what is wrong with it, for each of the final texts, in order. EngineUnavailable or
         EngineTimeout where the engine is at fault and not a text. No attempt begins after `patience` seconds.
         """
         until = asyncio.get_running_loop().time() + patience
         try:
-            return list(await self._attempt(texts, keep_alive, until, may_reset=may_reset))
+            return await self._attempt(texts, keep_alive, until, may_reset=may_reset, call=call)
         except (EngineUnavailable, EngineTimeout):
             raise
         except BridgeError as error:
@@ -93,14 +94,20 @@ class Resilient:
         return outcomes
 
     async def _attempt(
-        self, texts: Sequence[str], keep_alive: KeepAlive, until: float, *, may_reset: bool
-    ) -> list[Row]:
+        self,
+        texts: Sequence[str],
+        keep_alive: KeepAlive,
+        until: float,
+        *,
+        may_reset: bool,
+        call: Call | None = None,
+    ) -> list[Outcome]:
         """One engine call, tried again while the engine is busy or down, and once after a reset where it answered NaN,
         null or zero. EngineDied is left to the caller, who can tell which text did it."""
         delay = FIRST_DELAY
         for attempt in range(1, self._attempts + 1):
             try:
-                return await self._once(texts, keep_alive)
+                return await self._once(texts, keep_alive, call)
             except BrokenVectors as error:
                 if not may_reset or attempt == self._attempts:
                     raise
@@ -115,15 +122,22 @@ class Resilient:
                 delay *= 2
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _once(self, texts: Sequence[str], keep_alive: KeepAlive) -> list[Row]:
-        answer = await self._backend.embed(texts, keep_alive=keep_alive)
-        vectors = check(answer.vectors, count=len(texts), dimensions=self._dimensions, unit=True)
+    async def _once(self, texts: Sequence[str], keep_alive: KeepAlive, call: Call | None) -> list[Outcome]:
+        answer = await self._backend.embed(texts, keep_alive=keep_alive, call=call)
+        made = answer.vectors
+        if answer.cancelled:
+            made = made[[index for index in range(len(texts)) if index not in answer.cancelled]]
+        vectors = check(made, count=len(texts) - len(answer.cancelled), dimensions=self._dimensions, unit=True)
         # To exactly 1, once: what is cached and cut later then needs no look at its length.
         vectors = cut(vectors, self._dimensions)
         vectors.flags.writeable = False
-        if len(texts) == 1:
+        if len(texts) == 1 and not answer.cancelled:
             return [Row(vectors[0], answer.tokens)]
-        return [Row(*pair) for pair in zip(vectors, shares(answer.tokens, texts), strict=True)]
+        counts, rows = answer.counts or shares(answer.tokens, texts), iter(vectors)
+        return [
+            ClientGone("The client went away.") if index in answer.cancelled else Row(next(rows), count)
+            for index, count in enumerate(counts)
+        ]
 
 
 def _light(error: BridgeError) -> BridgeError:

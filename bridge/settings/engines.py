@@ -12,6 +12,7 @@ from msgspec import Meta
 from embedstack.bridge.settings.values import Count, Name, Pause, Seconds, Secret, Url, check_key, check_url
 
 Kind = Literal["ollama", "openai", "embedded"]
+Interface = Literal["auto", "api", "server"]
 ONE_AT_A_TIME: Collection[Kind] = ("ollama", "embedded")
 """These embed one text after another, whatever is asked."""
 
@@ -54,6 +55,21 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         Count | None,
         Meta(
             description="Threads of the embedded engine. null: the physical cores; give fewer where others compute too."
+        ),
+    ] = None
+    interface: Annotated[
+        Interface,
+        Meta(
+            description="How the embedded engine uses llama.cpp: its C API (a question interrupts documents, and an "
+            "instruction is computed once), or its HTTP server. auto: the C API, or the server where the C API cannot "
+            "serve the library or the model."
+        ),
+    ] = "auto"
+    gpu_layers: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(
+            description="Layers of the model that the embedded engine computes on a GPU, where xllamacpp was built for "
+            "one. null: all of them."
         ),
     ] = None
     timeout: Annotated[Seconds, Meta(description="Seconds to wait for an answer to one call.")] = 300.0

@@ -26,18 +26,22 @@ class Errand:
 
 
 class Item:
-    """One final text on its way, however many requests wait for it. `size` in bytes. By `key` it is known to have ended
+    """One final text on its way, however many requests wait for it. `size` in bytes; `prompt`: how many of its first
+    characters are a prompt that others may begin with too. By `key` it is known to have ended
     engines, no matter who sends it, by `cache_key` in its owner's part of the cache. Only its own methods change
     `state`.
     """
 
     __slots__ = (
-        *("_landed", "cache_key", "died_at", "flow", "keep_alive", "key", "lane"),
-        *("rounds", "size", "state", "text", "tickets", "tried"),
+        *("_landed", "cache_key", "died_at", "flow", "forsake", "keep_alive", "key", "lane"),
+        *("prompt", "rounds", "size", "state", "text", "tickets", "tried"),
     )
 
-    def __init__(self, key: bytes, text: str, errand: Errand, cache_key: bytes | None = None) -> None:
+    def __init__(
+        self, key: bytes, text: str, errand: Errand, cache_key: bytes | None = None, *, prompt: int = 0
+    ) -> None:
         self.key = key
+        self.prompt = prompt
         self.cache_key = key if cache_key is None else cache_key
         self.text = text
         self.size = len(text) if text.isascii() else len(text.encode())
@@ -50,6 +54,7 @@ class Item:
         self.died_at = -1  # the pool's count of good calls when an engine last ended under it alone
         self.rounds = 0  # engines that failed under it
         self.tried: set[str] = set()  # their names
+        self.forsake: Callable[[], None] | None = None  # set while an engine has it that can leave it alone
 
     @property
     def waits(self) -> bool:
@@ -59,8 +64,11 @@ class Item:
         """Out of the queue, for an engine."""
         self.state = "running"
 
-    def starts(self, now: float) -> None:
-        """An engine has it now; the first of a request's texts ends its wait."""
+    def starts(self, now: float, forsake: Callable[[], None] | None = None) -> None:
+        """An engine has it now; the first of a request's texts ends its wait. `forsake`: how the engine learns that
+        nobody waits for it any more.
+        """
+        self.forsake = forsake
         for ticket, _ in self.tickets:
             ticket.started = ticket.started or now
 
@@ -134,5 +142,10 @@ class Ticket:
         for item in items:
             if item.state != "done":
                 item.tickets = [entry for entry in item.tickets if entry[0] is not self]
-                if not item.tickets and item.waits:
+                if item.tickets:
+                    continue
+                if item.waits:
                     self._drop(item)
+                elif item.forsake:
+                    item.drop()
+                    item.forsake()

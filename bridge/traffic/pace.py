@@ -1,6 +1,7 @@
 """How fast the engines are, measured, and so how long a wait will be. Pure.
 
-How long a request is kept while no engine gets on: all its waits together, however often an engine came and went.
+How long a request is kept while no engine gets on: all its waits together, however often an engine came and went. How
+an engine that interrupts documents for questions divides its time.
 """
 
 import math
@@ -77,3 +78,36 @@ class Patience:
                 break
             found.append(ticket)
         return found
+
+
+NEGLECT_AFTER = 1.0
+"""Seconds with documents before their share is looked at: one question at their beginning does not neglect them."""
+
+
+class Attention:
+    """Seconds that an engine has had documents, and how many of them questions took."""
+
+    def __init__(self) -> None:
+        self._documents, self._questions = 0, 0  # calls in flight
+        self._since = 0.0
+        self._total, self._taken = 0.0, 0.0
+
+    def changed(self, documents: int, questions: int, now: float) -> None:
+        """So many calls of each are in flight from `now` on."""
+        self._count(now)
+        if not self._documents:
+            self._total, self._taken = 0.0, 0.0
+        self._documents, self._questions = documents, questions
+
+    def neglects(self, share: float, now: float) -> bool:
+        """Whether documents that are with the engine have had less than this share of its time."""
+        self._count(now)
+        if not self._documents or self._total < NEGLECT_AFTER:
+            return False
+        return self._total - self._taken < share * self._total
+
+    def _count(self, now: float) -> None:
+        passed, self._since = now - self._since, now
+        if self._documents:
+            self._total += passed
+            self._taken += passed if self._questions else 0.0

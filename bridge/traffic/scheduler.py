@@ -127,7 +127,7 @@ class Scheduler:
     def __init__(self, *, texts: int, size: int, bulk_share: float) -> None:
         self._most_texts = texts
         self._most_bytes = size
-        self._bulk_share = bulk_share
+        self.bulk_share = bulk_share
         self._lanes: dict[Lane, Turns[Item]] = {lane: _turns(lane) for lane in ("interactive", "bulk")}
         self._texts: dict[Lane, int] = {"interactive": 0, "bulk": 0}
         self._bytes: dict[Lane, int] = {"interactive": 0, "bulk": 0}
@@ -179,10 +179,12 @@ class Scheduler:
         self._count(item, -1)
         self._bury()
 
-    def take(self, texts: int, size: int) -> list[Item]:
+    def take(self, texts: int, size: int, lane: Lane | None = None) -> list[Item]:
         """The next slice, of one lane and for one call: the next item, and further ones while the texts are no more
-        than so many and the bytes no more than so many.
+        than so many and the bytes no more than so many. `lane`: of this one, for an engine that serves both at once.
         """
+        if lane is not None:
+            return self._slice(lane, texts, size)[0]
         lane = self._next_lane()
         if lane is None:
             return []
@@ -213,7 +215,7 @@ class Scheduler:
             return "interactive" if self._texts["interactive"] else None
         if not self._texts["interactive"]:
             return "bulk"
-        return "bulk" if self._bulk_share and self._credit >= max(1.0, self._last_bulk) else "interactive"
+        return "bulk" if self.bulk_share and self._credit >= max(1.0, self._last_bulk) else "interactive"
 
     def _settle(self, lane: Lane, cost: float) -> None:
         """What queries take while documents wait gives those a claim on their share."""
@@ -221,7 +223,7 @@ class Scheduler:
             self._credit = max(0.0, self._credit - cost)
             self._last_bulk = cost
         elif self._texts["bulk"]:
-            self._credit += cost * self._bulk_share / (1 - self._bulk_share)
+            self._credit += cost * self.bulk_share / (1 - self.bulk_share)
         if not self._texts["bulk"]:
             self._credit = 0.0
 

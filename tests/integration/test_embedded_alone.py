@@ -1,4 +1,6 @@
-"""The embedded engine and who reaches it: the bridge, and nothing else on this machine."""
+"""The embedded engine and who reaches it: the bridge, and nothing else on this machine. What listens at a socket is the
+engine as llama.cpp's server; by the C API it has no address at all.
+"""
 
 import asyncio
 import contextlib
@@ -18,7 +20,9 @@ import psutil
 import pytest
 import uvloop
 
-from embedstack.bridge.backends.embedded import EmbeddedBackend
+from embedstack.bridge.backends.base import Call, Embedded
+from embedstack.bridge.backends.llama_server import ServerEngine
+from embedstack.bridge.backends.own import Loading
 from embedstack.models.demo.build import DemoFiles
 from tests.bridge_process import Bridge, bridge
 from tests.upstreams.load import wait_until
@@ -90,9 +94,9 @@ def test_the_engine_listens_on_no_port(bridge: Bridge) -> None:
     assert listening(engine_of(bridge)) == []
 
 
-def test_the_socket_is_for_this_user_alone(bridge: Bridge) -> None:
+def test_the_socket_is_for_this_user_alone(server: Bridge) -> None:
     """The folder 0700 and the socket 0600, whatever the umask."""
-    socket = socket_of(engine_of(bridge))
+    socket = socket_of(engine_of(server))
     for path, mode in ((socket.parent, 0o700), (socket, 0o600)):
         status = path.stat()
         assert (mode, os.geteuid()) == (stat.S_IMODE(status.st_mode), status.st_uid)
@@ -100,9 +104,9 @@ def test_the_socket_is_for_this_user_alone(bridge: Bridge) -> None:
 
 
 @pytest.mark.parametrize("origin", ["", "https://elsewhere.example", "http://localhost:3000", "null"])
-def test_no_route_answers_a_program_that_opens_the_socket(bridge: Bridge, origin: str) -> None:
+def test_no_route_answers_a_program_that_opens_the_socket(server: Bridge, origin: str) -> None:
     """Every route of llama.cpp's server, asked by another process of the same user: refused or not there."""
-    ask = json.dumps([str(socket_of(engine_of(bridge))), origin, ROUTES])
+    ask = json.dumps([str(socket_of(engine_of(server))), origin, ROUTES])
     done = subprocess.run(
         [sys.executable, "-P", "-c", INTRUDER], input=ask, capture_output=True, text=True, timeout=120, check=True
     )
@@ -111,11 +115,29 @@ def test_no_route_answers_a_program_that_opens_the_socket(bridge: Bridge, origin
     # A preflight is answered 200 with nothing in it, and lets a page do nothing: no page can open a socket.
     assert [one for one in answers if one[2] not in (401, 404) and one[0] != "OPTIONS"] == []
     assert [one for one in answers if one[0] == "OPTIONS" and one[3]] == []
-    assert len(bridge.embed("The bridge is still served.")[0]) == 2560
+    assert len(server.embed("The bridge is still served.")[0]) == 2560
 
 
-def backend(demo: DemoFiles) -> EmbeddedBackend:
-    return EmbeddedBackend(demo.gguf, model="demo", eos_id=0, context=512, threads=1, timeout=30)
+@pytest.fixture(scope="module")
+def server() -> Iterator[Bridge]:
+    """A bridge whose embedded engine is llama.cpp's server."""
+    with bridge("--demo", "--set", "engine.threads=1", "--set", "engine.interface=server") as running:
+        yield running
+
+
+def backend(demo: DemoFiles) -> ServerEngine:
+    return ServerEngine(Loading(demo.gguf, model="demo", eos_id=0, context=512, threads=1, timeout=30))
+
+
+async def embedded(engine: ServerEngine, text: str) -> Embedded:
+    return await engine.embed([text], as_float=False, call=Call())
+
+
+def test_nothing_but_the_bridge_reaches_the_engine_by_the_c_api(bridge: Bridge) -> None:
+    """It listens nowhere: its one connection is an end of a pair without a name, which it inherited."""
+    bridge.embed("The engine is there.")
+    engine = engine_of(bridge)
+    assert [one for one in engine.net_connections("all") if one.laddr or one.raddr] == []
 
 
 def test_nobody_can_read_the_key(demo: DemoFiles) -> None:
@@ -125,7 +147,7 @@ def test_nobody_can_read_the_key(demo: DemoFiles) -> None:
         engine = backend(demo)
         try:
             await engine.start()
-            assert (await engine.embed(["a text"])).vectors.shape == (1, 2560)
+            assert (await embedded(engine, "a text")).vectors.shape == (1, 2560)
             process = psutil.Process(engine.pid)
             shown = " ".join([*process.cmdline(), *process.environ().values(), (await engine._serving()).name])
             assert engine._access["key"]
@@ -152,7 +174,7 @@ def test_an_engine_that_was_killed_leaves_no_socket(demo: DemoFiles) -> None:
             async with asyncio.timeout(20):
                 while engine._access is first:  # noqa: ASYNC110 -- another process
                     await asyncio.sleep(0.01)
-            assert (await engine.embed(["a text"])).vectors.shape == (1, 2560)
+            assert (await embedded(engine, "a text")).vectors.shape == (1, 2560)
             second = engine._access
             assert [Path(second["socket"])] == list(Path(first["socket"]).parent.iterdir())
             assert not {*first.values()} & {*second.values()}
@@ -169,11 +191,11 @@ def test_a_folder_that_somebody_tidied_away_is_made_again(demo: DemoFiles) -> No
         engine = backend(demo)
         try:
             await engine.start()
-            before = await engine.embed(["a text"])
+            before = await embedded(engine, "a text")
             first = Path(engine._access["socket"]).parent
             shutil.rmtree(first)
             await engine.start()
-            assert (before.vectors == (await engine.embed(["a text"])).vectors).all()
+            assert (before.vectors == (await embedded(engine, "a text")).vectors).all()
             second = Path(engine._access["socket"]).parent
             assert second != first
             assert stat.S_IMODE(second.stat().st_mode) == 0o700
@@ -194,7 +216,7 @@ def short_folder() -> Iterator[Path]:
 @pytest.mark.usefixtures("demo")
 def test_nothing_remains_of_a_bridge_that_was_killed(short_folder: Path) -> None:
     """Its engine cleans up behind it; where that is killed too, the next bridge does."""
-    start = ("--demo", "--set", "engine.threads=1")
+    start = ("--demo", "--set", "engine.threads=1", "--set", "engine.interface=server")
     with bridge(*start, env={"TMPDIR": str(short_folder)}) as running:
         engine = engine_of(running)
         engine.suspend()  # so that it cannot clean up

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from tokenizers import Tokenizer
 
-from embedstack.bridge.backends.base import Embedded, EngineFacts
+from embedstack.bridge.backends.base import Call, Embedded, EngineFacts
 from embedstack.bridge.request import KeepAlive
 
 
@@ -18,6 +18,7 @@ class ToyBackend:
 
     name: str = "toy"
     offers_base64: bool = False
+    preempts: bool = False
 
     async def start(self) -> None:
         _not_expected("start")
@@ -25,8 +26,10 @@ class ToyBackend:
     async def facts(self) -> EngineFacts:
         _not_expected("facts")
 
-    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
-        _not_expected(f"embed({texts!r}, {keep_alive=}, {as_float=})")
+    async def embed(
+        self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False, call: Call | None = None
+    ) -> Embedded:
+        _not_expected(f"embed({texts!r}, {keep_alive=}, {as_float=}, {call=})")
 
     async def preload(self, keep_alive: KeepAlive) -> None:
         _not_expected(f"preload({keep_alive!r})")

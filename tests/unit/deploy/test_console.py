@@ -32,11 +32,17 @@ def test_the_time_left_is_shown_while_there_is_some(
     assert re.fullmatch(shown, printed), printed
 
 
+def _fails(typed: list[tuple[str, str]]) -> None:
+    with reporting("up", as_json=False):
+        if typed:
+            advice.about("embedstack", typed)
+        raise DeployError("It failed.", "Try `embedstack up`.")
+
+
 def test_what_one_command_was_about_is_no_concern_of_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands may run in one process, as tests do: the first one's flags are not advised for the second."""
     for typed, advised in ([("--mode", "native")], "embedstack up --mode native"), ([], "embedstack up"):
-        with pytest.raises(typer.Exit), reporting("up", as_json=False):
-            if typed:
-                advice.about("embedstack", typed)
-            raise DeployError("It failed.", "Try `embedstack up`.")
+        with pytest.raises(typer.Exit):
+            _fails(typed)
         assert capsys.readouterr().err.splitlines()[-1] == f"Try `{advised}`."
     assert advice.followable("`embedstack up`") == "`embedstack up`"

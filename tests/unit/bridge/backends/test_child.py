@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from embedstack.bridge.backends.child import Child
+from embedstack.bridge.backends.child import Child, Launch
 from embedstack.bridge.errors import EngineNotReady
 
 pytestmark = pytest.mark.process
@@ -21,7 +21,7 @@ LONG_LINES = "import sys; sys.stderr.write('x' * 1_000_000); sys.stderr.flush();
 
 @asynccontextmanager
 async def child(program: str) -> AsyncIterator[Child]:
-    made = Child([sys.executable, "-c", program], start_timeout=20)
+    made = Child(lambda: Launch([sys.executable, "-c", program]), start_timeout=20)
     try:
         yield made
     finally:
@@ -35,13 +35,13 @@ def alive(pid: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("line", ["hello", "[]", "{}", "7"])
-def test_a_first_line_that_is_no_address_is_reported_and_leaves_no_process(line: str) -> None:
+@pytest.mark.parametrize("line", ["hello", "[]", "7"])
+def test_a_first_line_that_describes_nothing_is_reported_and_leaves_no_process(line: str) -> None:
     """Each attempt ends what it started: the next would otherwise stand beside it."""
 
     async def run() -> None:
         async with child(f"print({line!r}, flush=True); import sys; sys.stdin.read()") as engine:
-            with pytest.raises(EngineNotReady, match="where its address belongs"):
+            with pytest.raises(EngineNotReady, match="where it describes itself"):
                 await engine.start()
             assert engine.pid is not None
             assert not alive(engine.pid)
@@ -55,7 +55,7 @@ def test_a_line_longer_than_any_buffer_stops_nothing() -> None:
     async def run() -> None:
         async with child(LONG_LINES) as engine:
             await engine.start()
-            assert await engine.wait_serving(20) == "http://127.0.0.1:1"
+            assert await engine.wait_serving(20) == {"url": "http://127.0.0.1:1"}
 
     asyncio.run(run())
 

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown, EngineGarbled, EngineKilled
+from embedstack.bridge.backends.base import (
+    Call,
+    Embedded,
+    EngineBusy,
+    EngineDied,
+    EngineDown,
+    EngineGarbled,
+    EngineKilled,
+)
 from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.engines import engine as engine_module
 from embedstack.bridge.engines import outage as outage_module
@@ -395,12 +403,17 @@ def test_patience_holds_over_all_waits_together(monkeypatch: pytest.MonkeyPatch)
     @dataclass
     class Flapping(ToyEngine):
         async def embed(
-            self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False
+            self,
+            texts: Sequence[str],
+            *,
+            keep_alive: KeepAlive = None,
+            as_float: bool = False,
+            call: Call | None = None,
         ) -> Embedded:
             if not set(texts) <= set(GOLDEN) and self.killers:
                 await asyncio.sleep(0.02)
                 raise EngineDied("it ended")
-            return await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
+            return await super().embed(texts, keep_alive=keep_alive, as_float=as_float, call=call)
 
     async def scenario(toys: Toys) -> None:
         engine, began = toys.engines[0], asyncio.get_running_loop().time()
@@ -427,10 +440,15 @@ def test_a_slow_engine_and_a_long_queue_are_no_outage() -> None:
     @dataclass
     class Slow(ToyEngine):
         async def embed(
-            self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False
+            self,
+            texts: Sequence[str],
+            *,
+            keep_alive: KeepAlive = None,
+            as_float: bool = False,
+            call: Call | None = None,
         ) -> Embedded:
             await asyncio.sleep(0.03)
-            return await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
+            return await super().embed(texts, keep_alive=keep_alive, as_float=as_float, call=call)
 
     async def scenario(toys: Toys) -> None:
         toys.engines[0].script = [EngineDied("once")]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from embedstack.bridge.backends.base import Embedded, EngineBusy, EngineDied, EngineDown
+from embedstack.bridge.backends.base import Call, Embedded, EngineBusy, EngineDied, EngineDown
 from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.engines import retry
 from embedstack.bridge.engines.retry import Outcome, Resilient
@@ -50,6 +50,7 @@ class ScriptedEngine(ToyBackend):
         *,
         keep_alive: KeepAlive = None,  # noqa: ARG002 -- Backend's
         as_float: bool = False,  # noqa: ARG002 -- Backend's
+        call: Call | None = None,  # noqa: ARG002 -- Backend's
     ) -> Embedded:
         self.calls.append(list(texts))
         said = self.script.pop(0) if self.script else None
@@ -111,11 +112,13 @@ class Picky(ScriptedEngine):
 
     refused: str = ""
 
-    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+    async def embed(
+        self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False, call: Call | None = None
+    ) -> Embedded:
         if self.refused in texts:
             self.calls.append(list(texts))
             raise TooLong("too long for this engine")
-        return await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
+        return await super().embed(texts, keep_alive=keep_alive, as_float=as_float, call=call)
 
 
 def test_a_text_that_is_refused_leaves_the_others_their_vectors() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from embedstack.bridge.backends.base import Backend, Embedded, EngineDied, EngineDown, EngineFacts
+from embedstack.bridge.backends.base import Backend, Call, Embedded, EngineDied, EngineDown, EngineFacts
 from embedstack.bridge.cache.cache import Cache
 from embedstack.bridge.engines.engine import EngineLimits, Member
 from embedstack.bridge.engines.fleet import Fleet
@@ -97,6 +97,7 @@ class ToyEngine(ToyBackend):
         *,
         keep_alive: KeepAlive = None,  # noqa: ARG002 -- Backend's
         as_float: bool = False,  # noqa: ARG002 -- Backend's
+        call: Call | None = None,  # noqa: ARG002 -- Backend's
     ) -> Embedded:
         await self.start()
         if set(texts) <= set(GOLDEN) and not self.wedged:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from embedstack.bridge.backends.base import Backend, Embedded, EngineDown, EngineFacts
+from embedstack.bridge.backends.base import Backend, Call, Embedded, EngineDown, EngineFacts
 from embedstack.bridge.parity.examine import ParityFinding, examine, recheck
 from embedstack.bridge.request import KeepAlive
 from embedstack.models.catalog import Context, HeaderFacts, Model, ModelFile, Reference, Scores
@@ -84,6 +84,7 @@ class ToyEngine(ToyBackend):
         *,
         keep_alive: KeepAlive = None,  # noqa: ARG002 -- Backend's
         as_float: bool = False,
+        call: Call | None = None,  # noqa: ARG002 -- Backend's
     ) -> Embedded:
         tokens = sum(len(text.split()) + 1 + self.tokens for text in texts)
         return Embedded(self.twist(vectors(texts), len(texts) > 1, as_float), tokens)
@@ -222,10 +223,12 @@ class MixedUp(ToyEngine):
         super().__init__()
         self.in_flight = 0
 
-    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+    async def embed(
+        self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False, call: Call | None = None
+    ) -> Embedded:
         self.in_flight += 1
         await asyncio.sleep(0)
-        answer = await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
+        answer = await super().embed(texts, keep_alive=keep_alive, as_float=as_float, call=call)
         mixed = self.in_flight > 1
         self.in_flight -= 1
         return Embedded(np.roll(answer.vectors, 1, axis=0), answer.tokens) if mixed else answer
@@ -242,12 +245,14 @@ def test_an_engine_is_examined_with_as_many_calls_at_once_as_it_will_get() -> No
 class OnceOthers(MixedUp):
     """Answers wrongly only while texts that are not golden are in flight."""
 
-    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+    async def embed(
+        self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False, call: Call | None = None
+    ) -> Embedded:
         assert MODEL.reference is not None
         foreign = not set(texts) <= set(MODEL.reference.texts)
         self.in_flight += foreign
         await asyncio.sleep(0)
-        answer = await ToyEngine.embed(self, texts, keep_alive=keep_alive, as_float=as_float)
+        answer = await ToyEngine.embed(self, texts, keep_alive=keep_alive, as_float=as_float, call=call)
         mixed = self.in_flight > 0
         self.in_flight -= foreign
         return Embedded(np.roll(answer.vectors, 1, axis=0), answer.tokens) if mixed else answer
@@ -314,9 +319,11 @@ def test_an_engine_that_passes_gives_its_vectors_for_the_next() -> None:
 class Counting(ToyEngine):
     calls: int = 0
 
-    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+    async def embed(
+        self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False, call: Call | None = None
+    ) -> Embedded:
         self.calls += 1
-        return await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
+        return await super().embed(texts, keep_alive=keep_alive, as_float=as_float, call=call)
 
 
 def rechecked(engine: Backend, by: float = 1.0) -> set[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from embedstack.bridge.backends.base import Embedded, EngineFacts
+from embedstack.bridge.backends.base import Call, Embedded, EngineFacts
 from embedstack.bridge.engines import engine as engine_module
 from embedstack.bridge.request import KeepAlive
 from tests.unit.bridge.engines.toy_pool import ToyEngine, Toys, assert_right, run, until
@@ -28,9 +28,11 @@ class Paced(ToyEngine):
         await self._pause()
         return EngineFacts("ollama", "1", "demo", 512, quantisation=self.quantisation, digest=self.digest)
 
-    async def embed(self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False) -> Embedded:
+    async def embed(
+        self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False, call: Call | None = None
+    ) -> Embedded:
         await self._pause()
-        return await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
+        return await super().embed(texts, keep_alive=keep_alive, as_float=as_float, call=call)
 
     async def _pause(self) -> None:
         for _ in range(self.turns):
@@ -64,10 +66,15 @@ def test_a_slow_engine_keeps_no_other_waiting() -> None:
     @dataclass
     class Slow(Paced):
         async def embed(
-            self, texts: Sequence[str], *, keep_alive: KeepAlive = None, as_float: bool = False
+            self,
+            texts: Sequence[str],
+            *,
+            keep_alive: KeepAlive = None,
+            as_float: bool = False,
+            call: Call | None = None,
         ) -> Embedded:
             await until(lambda: fast.checks == 3)
-            return await super().embed(texts, keep_alive=keep_alive, as_float=as_float)
+            return await super().embed(texts, keep_alive=keep_alive, as_float=as_float, call=call)
 
     fast = Paced(name="fast")
 

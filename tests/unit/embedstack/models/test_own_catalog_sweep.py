@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from embedstack.bridge.backends.base import Embedded, EngineFacts
+from embedstack.bridge.backends.base import Call, Embedded, EngineFacts
 from embedstack.bridge.backends.openai import OpenAIBackend
 from embedstack.bridge.engines import choose
 from embedstack.bridge.engines.engine import EngineLimits
@@ -99,6 +99,7 @@ class Sound(ToyBackend):
         *,
         keep_alive: KeepAlive = None,  # noqa: ARG002 -- Backend's
         as_float: bool = False,  # noqa: ARG002 -- Backend's
+        call: Call | None = None,  # noqa: ARG002 -- Backend's
     ) -> Embedded:
         known = self.model.reference
         assert known is not None

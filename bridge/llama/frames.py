@@ -1,0 +1,72 @@
+"""What the bridge and the engine process say to each other: a length and a MessagePack document each time. Pure.
+
+Vectors travel as float32 in the machine's byte order, as they lie in memory: both ends are on one machine.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+import msgspec
+
+HEAD = struct.Struct("=I")
+"""Before each document: its size in bytes."""
+MOST = 1 << 30
+"""Bytes of a document; more than one request of the largest allowed size takes."""
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask", array_like=True):
+    """Vectors of final texts, please. `prompts`: what each text begins with that others may begin with too, "" where
+    nothing is known. `urgent`: somebody waits for an answer to a question, and documents let it pass.
+    """
+
+    call: int
+    texts: Sequence[str]
+    prompts: Sequence[str]
+    urgent: bool
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel", array_like=True):
+    """Nobody waits for these texts of a call any more."""
+
+    call: int
+    indexes: Sequence[int]
+
+
+class Computed(msgspec.Struct, frozen=True, tag="computed", array_like=True):
+    """`vectors`: rows (n, d) float32, of length 1; `tokens`: of each text, EOS included. `failed`: texts that have no
+    vector, and why; `cancelled`: texts that nobody waits for. The rows of both are zero.
+    """
+
+    call: int
+    vectors: bytes
+    tokens: Sequence[int]
+    failed: Sequence[tuple[int, str]] = ()
+    cancelled: Sequence[int] = ()
+
+
+class Serving(msgspec.Struct, frozen=True):
+    """The first line that the engine process prints once it serves. Sizes in tokens."""
+
+    context: int
+    dimensions: int
+    gpu: bool
+    slice: int
+
+
+class Unusable(msgspec.Struct, frozen=True):
+    """The same where it cannot: the reason."""
+
+    unfit: str
+
+
+TO_ENGINE: msgspec.msgpack.Decoder[Ask | Cancel] = msgspec.msgpack.Decoder(Ask | Cancel)
+TO_BRIDGE: msgspec.msgpack.Decoder[Computed] = msgspec.msgpack.Decoder(Computed)
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def encode(document: Ask | Cancel | Computed) -> bytes:
+    """The document with its size before it."""
+    body = _ENCODER.encode(document)
+    return HEAD.pack(len(body)) + body
