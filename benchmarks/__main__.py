@@ -14,12 +14,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import aims, engines, flood, growth, machine, report, reupload, side_by_side
+from benchmarks import aims, engines, flood, growth, machine, realsize, report, reupload, side_by_side
 from benchmarks.missing import MissingError
 from benchmarks.outcome import Outcome, Points, Result
 from tests.engines.process import EngineError
 
 PROGRESS = Console(stderr=True)
+BY_NAME = ("realsize",)
+"""Those that run only where they are named: a quarter of an hour and two engines of their own."""
 Scaled = Callable[[], Result]
 
 
@@ -28,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found, began = machine.describe(), time.monotonic()
     chunks = _chunks(quick=arguments.quick)
     scaled = _scaled(chunks, quick=arguments.quick, full=arguments.full)
-    asked = arguments.name or [*side_by_side.NAMES, *scaled]
+    asked = arguments.name or [*side_by_side.NAMES, *(name for name in scaled if name not in BY_NAME)]
     measured = side_by_side.run([name for name in side_by_side.NAMES if name in asked], PROGRESS, quick=arguments.quick)
     outcomes, lines, failed = list[Outcome](aims.outcomes(measured.rows)), dict[str, Points](), list(measured.failed)
     for name in (name for name in scaled if name in asked):
@@ -55,12 +57,14 @@ def _scaled(chunks: int, *, quick: bool, full: bool) -> Mapping[str, Scaled]:
             "reupload": partial(reupload.run, 40),
             "engines": partial(engines.run, 40),
             "growth": partial(growth.run, 2_000, 1_000),
+            "realsize": partial(realsize.run, realsize.QUICK),
         }
     return {
         "flood": partial(flood.run, chunks),
         "reupload": partial(reupload.run, 500),
         "engines": partial(engines.run, 400),
         "growth": partial(growth.run, 200_000, 1_000_000 if full else 100_000),
+        "realsize": partial(realsize.run, realsize.Plan(), "4b" if full else "0.6b"),
     }
 
 
@@ -71,7 +75,9 @@ def _chunks(*, quick: bool) -> int:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     names = [*side_by_side.NAMES, *_scaled(0, quick=False, full=False)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The bridge beside the alternatives.")
-    parser.add_argument("name", nargs="*", metavar="NAME", help=f"{', '.join(names)}; all of them if none is named")
+    parser.add_argument(
+        "name", nargs="*", metavar="NAME", help=f"{', '.join(names)}; all but {', '.join(BY_NAME)} if none is named"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the flood there, as SVG")
     parser.add_argument("--quick", action="store_true", help="the bridge alone and briefly: shows that it works")

@@ -29,11 +29,12 @@ def make(folder: Path) -> RandomFixture:
     """The model from the cache, and its catalogue in `folder`."""
     model = random_model.build()
     catalog = folder / "random-catalog.yaml"
-    catalog.write_text(yaml.safe_dump({"models": {MODEL: _entry()}}, allow_unicode=True), encoding="utf-8")
+    catalog.write_text(yaml.safe_dump({"models": {MODEL: entry()}}, allow_unicode=True), encoding="utf-8")
     return RandomFixture(model / random_model.GGUF, model / random_model.HF, catalog)
 
 
-def _entry() -> dict[str, object]:
+def entry() -> dict[str, object]:
+    """Of the catalogue."""
     golden = yaml.safe_load(Path(random_model.__file__).with_name("random_golden.yaml").read_text(encoding="utf-8"))
     return {
         "hub_id": None,

@@ -346,7 +346,7 @@ class Engine:
         given, serial = self.limits, facts.kind in SERIAL
         return Use(
             concurrency=given.concurrency or (1 if serial else 4),
-            slice_bytes=given.slice_bytes or (512 if serial else 65_536),
+            slice_bytes=given.slice_bytes or (1_024 if self.backend.preempts else 512 if serial else 65_536),
             gather=(0.0 if serial else 0.002) if given.gather is None else given.gather,
             urgent=1 if self.backend.preempts else 0,
         )

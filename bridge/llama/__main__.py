@@ -12,6 +12,7 @@ import queue
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,8 @@ QUESTIONS = 128
 """Tokens of a decode of questions: some ten that came together."""
 SLICE, GPU_SLICE = 32, 512
 """Tokens of a decode of documents: the most that is computed again after a question (docs/performance.md)."""
+_NEARLY = 0.75
+"""The share of a slice after which a question waits for its end: less is lost than the question gains."""
 _ALIKE = 0.9999
 _SAMPLE = "The company's holiday policy: 年假有几天?"
 
@@ -40,6 +43,25 @@ class Options(msgspec.Struct, frozen=True):
     context: int
     threads: int | None = None
     gpu_layers: int | None = None
+
+
+class SliceClock:
+    """How far the slice of documents is that is being computed, by how long the last ones took."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._usual = 0.0  # seconds; of the slower ones, since a last slice may be short
+
+    def begins(self) -> None:
+        self._began = time.monotonic()
+
+    def ends(self) -> None:
+        took = time.monotonic() - self._began
+        self._usual = max(took, 0.9 * self._usual + 0.1 * took)
+
+    def done(self) -> float:
+        """Of what it usually takes: 0 at its beginning, about 1 at its end."""
+        return (time.monotonic() - self._began) / self._usual if self._usual else 0.0
 
 
 class LlamaEngine:
@@ -61,6 +83,7 @@ class LlamaEngine:
         self._connection = connection
         self._inbox: queue.SimpleQueue[Ask | Cancel] = queue.SimpleQueue()
         self._documents_run = False
+        self._clock = SliceClock()
         self._work = Work(
             self._context,
             model.tokens,
@@ -79,10 +102,13 @@ class LlamaEngine:
             self._context.resume()
             self._hear()
             self._documents_run = not self._work.has_questions
+            self._clock.begins()
             try:
                 self._work.step()
             except Aborted:
                 continue
+            if self._documents_run:
+                self._clock.ends()
 
     def _hear(self) -> None:
         """Take all that has come; wait for something where there is nothing to do."""
@@ -113,7 +139,7 @@ class LlamaEngine:
         if isinstance(frame, Cancel):
             if self._work.only(frame.call, frame.indexes):
                 self._context.abort()
-        elif frame.urgent and self._documents_run:
+        elif frame.urgent and self._documents_run and self._clock.done() < _NEARLY:
             self._context.abort()
 
     def _send(self, answer: Computed) -> None:

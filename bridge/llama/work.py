@@ -167,7 +167,9 @@ class Work:
         self._documents: deque[Text] = deque()
         self._asked: list[Text] = []  # questions that have begun
         self._begun: list[Text] = []  # documents that have begun
-        self._free = list(range(sizes.sequences - 1, 0, -1))  # 0 is for what belongs to no text
+        self._free = list(range(sizes.sequences - 1, 0, -1))  # 0 is for prompts
+        self._resident, self._resident_size = "", 0  # the prompt whose keys and values sequence 0 has
+        self._resident_first = False  # in the first cells
         self._questions_wait = False
 
     @property
@@ -250,7 +252,7 @@ class Work:
                 return
             text.sequence = self._free.pop()
             try:
-                self._share(text, begun)
+                self._share(text)
             except (Aborted, NoRoom):
                 self._release(text)
                 raise
@@ -261,20 +263,29 @@ class Work:
     def _held(self) -> int:
         return sum(len(text.tokens) for text in self._begun)
 
-    def _share(self, text: Text, begun: Sequence[Text]) -> None:
-        """Give a text its prompt's keys and values: another one's that has just begun with it, or those kept."""
+    def _share(self, text: Text) -> None:
+        """Give a text its prompt's keys and values. They stay in sequence 0 for the next text, unless that is alone and
+        would find them in other cells than it did before.
+        """
+        alone = not (self._begun or self._asked)
+        if self._resident and (alone and not (text.shared and self._resident_first)):
+            self._drop_resident()
         if not text.shared:
             return
-        for other in begun:
-            if (other.prompt, other.shared, other.done) == (text.prompt, text.shared, text.shared):
-                self._decoder.fork(other.sequence, text.sequence)
-                break
-        else:
+        if self._resident != text.prompt:
+            self._drop_resident()
             known = self._prefixes.state(text.prompt)
-            self._decoder.restore(known.state, text.sequence)
-            if text.shared < len(known.tokens):
-                self._decoder.forget(text.sequence, text.shared)
+            self._decoder.restore(known.state, 0)
+            self._resident, self._resident_size, self._resident_first = text.prompt, len(known.tokens), alone
+        self._decoder.fork(0, text.sequence)
+        if text.shared < self._resident_size:
+            self._decoder.forget(text.sequence, text.shared)
         text.done = text.shared
+
+    def _drop_resident(self) -> None:
+        if self._resident:
+            self._decoder.forget(0)
+        self._resident = ""
 
     def _compute(self, ids: Tokens) -> State:
         """A prompt's keys and values; it is decoded for itself, in sequence 0. Aborted, NoRoom."""
@@ -288,6 +299,7 @@ class Work:
 
     def _make_room(self, begun: list[Text], waiting: deque[Text], *, urgent: bool) -> None:
         """Texts that have begun begin again later: documents for a question, the last of several for the first."""
+        self._drop_resident()
         if urgent and self._begun:
             if any(text.restarts >= MOST_RESTARTS for text in self._begun):
                 self._questions_wait = True

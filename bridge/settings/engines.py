@@ -86,7 +86,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         Annotated[int, Meta(ge=1, extra={"unit": "bytes", "allowed": "a size: bytes, or as '64 MiB'"})] | None,
         Meta(
             description="Bytes of text after which a call takes no further text; what a query may have to wait for. "
-            "null: 512 at Ollama, llama-server and the embedded engine, which gain nothing from many; else 64 KiB."
+            "null: 512 at Ollama and llama-server, which gain nothing from many; 1 KiB at the embedded engine, which "
+            "answers questions meanwhile; else 64 KiB."
         ),
     ] = None
     gather: Annotated[

@@ -27,6 +27,7 @@ class Watched:
     context: LlamaContext
     decodes: list[list[Part]] = field(default_factory=list)
     before: dict[int, Callable[[], None]] = field(default_factory=dict)
+    restored: int = 0
 
     def decode(self, parts: Sequence[Part]) -> list[Vectors]:
         self.context.resume()
@@ -44,6 +45,7 @@ class Watched:
         return self.context.save(sequence)
 
     def restore(self, state: State, sequence: int) -> None:
+        self.restored += 1
         self.context.restore(state, sequence)
 
 
@@ -168,6 +170,12 @@ def test_a_prompt_is_computed_once_and_shared(bench: Bench, model: LlamaModel) -
     [parts] = bench.decoder.decodes
     assert [part.position for part in parts] == [prompt] * 3
     assert [len(part.tokens) for part in parts] == [len(model.tokens(text)) - prompt for text in texts]
+    for text in texts:
+        bench.vectors(text, prompt=PROMPT, urgent=True)
+    assert bench.decoder.restored == 1
+    bench.vectors("no prompt")
+    bench.vectors(PROMPT + "four", prompt=PROMPT)
+    assert bench.decoder.restored == 2
 
 
 def test_what_is_shared_is_counted_in_tokens(bench: Bench, reference: LlamaContext, model: LlamaModel) -> None:
