@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-fast coverage test-all test-e2e test-upgrade engines lint types picture format bench soak fuzz kill constraints release-check clean
+.PHONY: help setup setup-dev demo up down restart status logs doctor smoke test test-fallback test-fast coverage test-all test-e2e test-upgrade engines lint types picture format bench soak fuzz kill constraints release-check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -60,6 +60,9 @@ test: setup-dev ## Run the tests with the embedded engine: needs Python alone
 
 test-fast: setup-dev ## Run the unit tests that start no process and take no time: half a minute
 	$(BIN)/python -m pytest $(SPREAD) -m "not process and not slow" tests/unit $(ARGS)
+
+test-fallback: setup-dev ## Run the tests of the embedded engine on its fallback, llama.cpp's server
+	EMBEDDED_INTERFACE=server $(BIN)/python -m pytest $(SPREAD) tests/integration $(ARGS)
 
 coverage: setup-dev ## Run `make test`, and say which lines and branches it has been through
 	$(BIN)/python -m pytest $(SPREAD) --cov --cov-report=term:skip-covered $(ARGS)

@@ -21,16 +21,17 @@ _STYLE = {
     "xtick.color": "#777777",
     "ytick.color": "#777777",
 }
-_COLOURS = {"direct": "#d1603d", "bridge": "#2f7fd0"}
+_COLOURS = ("#d1603d", "#2f7fd0", "#c29a2e", "#3f9a6b")
+_LABELS = {"direct": "Ollama, asked directly", "bridge": "the bridge before the same Ollama"}
 
 
 def flood(lines: Mapping[str, Points], chunks: int, file: Path) -> None:
     """Write `file`, SVG: seconds a query took (log) over the second at which it was asked."""
     with mpl.rc_context(_STYLE):  # type: ignore[arg-type]  # its keys are strings here
         figure, axes = plt.subplots(figsize=(7.5, 3.6))
-        for name, points in lines.items():
-            label = "Ollama, asked directly" if name == "direct" else "the bridge before the same Ollama"
-            axes.semilogy(*zip(*points, strict=True), ".", markersize=5, color=_COLOURS[name], label=label)
+        for colour, (name, points) in zip(_COLOURS, lines.items(), strict=False):
+            label = _LABELS.get(name, name)
+            axes.semilogy(*zip(*points, strict=True), ".", markersize=5, color=colour, label=label)
         axes.set_xlabel("seconds since the upload began")
         axes.set_ylabel("seconds a query took")
         axes.set_title(f"Queries beside an upload of {chunks:,} chunks", fontsize=11)

@@ -17,6 +17,8 @@ import requests
 
 from tests.engines.process import free_port
 
+INTERFACE = os.environ.get("EMBEDDED_INTERFACE")
+"""How embedded engines are run, where a test does not say it itself: `make test-fallback` sets it."""
 READY_TIMEOUT = 120.0  # seconds; an engine behind it may load a model first
 
 
@@ -85,6 +87,8 @@ def bridge(
         log = Path(folder) / "log.txt"
         url = f"http://127.0.0.1:{(port := free_port())}"
         own = [f"cache.folder={Path(folder) / 'cache'}"] if cached else ["cache.memory=0", "cache.disk=0"]
+        if INTERFACE and {"--demo", "--gguf"} & set(arguments):
+            own.append(f"engine.interface={INTERFACE}")
         sets = [part for setting in own for part in ("--set", setting)]
         command = [*program, *sets, *arguments, "--listen", f"127.0.0.1:{port}"]
         passed = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_BRIDGE_", "OLLAMA"))}

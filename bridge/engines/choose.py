@@ -15,7 +15,7 @@ from embedstack.bridge.backends.openai import OpenAIBackend
 from embedstack.bridge.backends.own import Loading
 from embedstack.bridge.engines.engine import EngineLimits, Member
 from embedstack.bridge.errors import BridgeError
-from embedstack.bridge.settings.engines import ONE_AT_A_TIME, EngineSettings, Kind
+from embedstack.bridge.settings.engines import EngineSettings, Kind
 from embedstack.bridge.settings.load import ConfigError
 from embedstack.bridge.settings.structs import Settings
 from embedstack.host import ollama
@@ -73,7 +73,7 @@ def _three_ways(url: str) -> str:
 
 def _limits(engine: EngineSettings) -> EngineLimits:
     return EngineLimits(
-        concurrency=1 if engine.kind in ONE_AT_A_TIME else engine.concurrency,
+        concurrency=1 if engine.kind == "ollama" else engine.concurrency,
         batch=engine.batch,
         attempts=engine.attempts,
         slice_bytes=engine.slice_bytes,

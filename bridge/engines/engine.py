@@ -345,7 +345,8 @@ class Engine:
     def _use(self, facts: EngineFacts) -> Use:
         given, serial = self.limits, facts.kind in SERIAL
         return Use(
-            concurrency=given.concurrency or (1 if serial else 4),
+            # One that computes several texts side by side has the next call while it ends the last one.
+            concurrency=given.concurrency or (2 if self.backend.preempts else 1 if serial else 4),
             slice_bytes=given.slice_bytes or (1_024 if self.backend.preempts else 512 if serial else 65_536),
             gather=(0.0 if serial else 0.002) if given.gather is None else given.gather,
             urgent=1 if self.backend.preempts else 0,

@@ -78,8 +78,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     concurrency: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | None,
         Meta(
-            description="Calls in flight at once at one engine. null: 1 at Ollama, llama-server and the embedded "
-            "engine, 4 at any other; Ollama and the embedded engine embed one text at a time whatever is asked."
+            description="Calls in flight at once at one engine. null: 1 at Ollama and llama-server, which embed one "
+            "text at a time whatever is asked, 2 at the embedded engine, which decides itself, 4 at any other."
         ),
     ] = None
     slice_bytes: Annotated[

@@ -31,8 +31,9 @@ from embedstack.bridge.errors import (
     TextKillsEngine,
 )
 from embedstack.bridge.parity.golden import GoldenStore
-from embedstack.bridge.request import Departure, KeepAlive
-from embedstack.bridge.supply import Supplied
+from embedstack.bridge.request import Caller, Departure, KeepAlive
+from embedstack.bridge.supply import Supplied, WantedRows
+from embedstack.bridge.traffic import pace
 from tests.unit.bridge.engines.toy_pool import GOLDEN, ToyEngine, Toys, assert_right, run, until
 
 
@@ -694,3 +695,84 @@ def test_random_failures_lose_nothing(error: BridgeError) -> None:
             assert_right(answer, *request)
 
     run(scenario, *(ToyEngine(name=f"toy {n}") for n in range(3)), limits=EngineLimits(attempts=1))
+
+
+def test_an_engine_that_interrupts_documents_gets_a_question_at_once() -> None:
+    """Beside the documents that it has; a second question goes with the next call, and no document takes that place."""
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        engine.gate = asyncio.Event()
+        documents = [asyncio.create_task(toys.ask("d" * 1_100 + str(n))) for n in range(4)]
+        await until(lambda: len(engine.calls) == 2)
+        first = asyncio.create_task(toys.ask("one", lane="interactive"))
+        await until(lambda: len(engine.calls) == 3)
+        others = [asyncio.create_task(toys.ask(text, lane="interactive")) for text in ("two", "three")]
+        await asyncio.sleep(0.01)
+        assert [len(call) for call in engine.calls] == [1, 1, 1]
+        assert [urgent for urgent, _ in engine.known] == [False, False, True]
+        engine.gate.set()
+        for asked, text in zip((first, *others), ("one", "two", "three"), strict=True):
+            assert_right(await asked, text)
+        await asyncio.gather(*documents)
+        assert ["two", "three"] in engine.calls
+        assert engine.most_in_flight == 3
+
+    run(scenario, ToyEngine(kind="embedded", preempts=True))
+
+
+def test_questions_without_end_leave_documents_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While they have had less than that of the engine's time, the next question waits for them."""
+    monkeypatch.setattr(pace, "NEGLECT_AFTER", 0.05)
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        engine.gate = asyncio.Event()
+        document = asyncio.create_task(toys.ask("document"))
+        await until(lambda: engine.calls)
+        first = asyncio.create_task(toys.ask("one", lane="interactive"))
+        await asyncio.sleep(0.1)  # the document has had next to nothing of the engine since
+        assert toys.fleet.main.neglects_documents(0.5)
+        assert not toys.fleet.main.neglects_documents(0.0)
+        engine.gate.set()
+        assert_right(await first, "one")
+        assert_right(await document, "document")
+        assert not toys.fleet.main.neglects_documents(0.5)
+
+    run(scenario, ToyEngine(kind="embedded", preempts=True))
+
+
+def test_a_text_that_nobody_waits_for_is_cancelled_where_the_engine_can() -> None:
+    """The rest of its call is answered; somebody who asks for it again gets it computed again."""
+
+    async def scenario(toys: Toys) -> None:
+        engine = toys.engines[0]
+        engine.gate = asyncio.Event()
+        going, staying = asyncio.create_task(toys.ask("leave")), asyncio.create_task(toys.ask("stay"))
+        await until(lambda: engine.calls)
+        going.cancel()
+        await asyncio.sleep(0.01)
+        again = asyncio.create_task(toys.ask("leave"))
+        await asyncio.sleep(0.01)
+        engine.gate.set()
+        assert_right(await staying, "stay")
+        assert_right(await again, "leave")
+        assert engine.cancelled == ["leave"]
+        assert engine.texts.count("leave") == 2
+
+    run(scenario, ToyEngine(kind="embedded", preempts=True))
+    with pytest.raises(AssertionError):
+        run(scenario, ToyEngine())
+
+
+def test_an_engine_is_told_what_texts_begin_with() -> None:
+    """Of each text of a call; nothing where no prompt is known."""
+
+    async def scenario(toys: Toys) -> None:
+        texts = ["Query: one", "two"]
+        keys = [toys.fleet.fingerprint.key(text) for text in texts]
+        wanted = WantedRows(texts, keys, "bulk", Caller(("a", ""), "bulk", None), None, prompts=[7, 0])
+        await toys.supply.rows(wanted, None)
+        assert sorted(prompt for _, prompts in toys.engines[0].known for prompt in prompts) == ["", "Query: "]
+
+    run(scenario, ToyEngine())

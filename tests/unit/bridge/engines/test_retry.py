@@ -13,7 +13,7 @@ from embedstack.bridge.backends.base import Call, Embedded, EngineBusy, EngineDi
 from embedstack.bridge.backends.checks import BrokenVectors
 from embedstack.bridge.engines import retry
 from embedstack.bridge.engines.retry import Outcome, Resilient
-from embedstack.bridge.errors import BridgeError, EngineAnswerInvalid, EngineRefused, EngineTimeout, TooLong
+from embedstack.bridge.errors import BridgeError, ClientGone, EngineAnswerInvalid, EngineRefused, EngineTimeout, TooLong
 from embedstack.bridge.request import KeepAlive, Row
 from embedstack.vectors.mrl import Vectors
 from tests.unit.bridge.toy_backend import ToyBackend
@@ -245,3 +245,21 @@ def test_an_error_that_is_handed_on_holds_no_frames() -> None:
         assert isinstance(error, BrokenVectors)
         assert error.__traceback__ is None
         assert error.__context__ is None
+
+
+def test_what_was_cancelled_has_no_row() -> None:
+    """The others keep theirs, with the tokens that the engine counted for each."""
+    engine = ScriptedEngine()
+    rows = np.stack([vector("a"), np.zeros(DIMENSIONS, np.float32), vector("c")])
+    made = Embedded(rows, 12, counts=(3, 4, 5), cancelled=frozenset({1}))
+
+    async def embed(*_: object, **__: object) -> Embedded:
+        return made
+
+    engine.embed = embed  # type: ignore[method-assign]  # one answer is all that is asked for
+    first, second, third = ask(engine, ["a", "b", "c"])
+    assert isinstance(second, ClientGone)
+    assert isinstance(first, Row)
+    assert isinstance(third, Row)
+    assert (first.tokens, third.tokens) == (3, 5)
+    np.testing.assert_allclose(third.vector, vector("c"), atol=1e-6)

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -61,6 +61,7 @@ class ToyEngine(ToyBackend):
 
     name: str = "toy"
     kind: str = "ollama"
+    preempts: bool = False
     weights: str = ""
     digest: str = "d"
     down: bool = False
@@ -72,6 +73,8 @@ class ToyEngine(ToyBackend):
     gate: asyncio.Event | None = None
     script: list[BridgeError] = field(default_factory=list)
     calls: list[list[str]] = field(default_factory=list)
+    known: list[tuple[bool, list[str]]] = field(default_factory=list)  # what it was told of each of them
+    cancelled: list[str] = field(default_factory=list)
     checks: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
@@ -97,13 +100,17 @@ class ToyEngine(ToyBackend):
         *,
         keep_alive: KeepAlive = None,  # noqa: ARG002 -- Backend's
         as_float: bool = False,  # noqa: ARG002 -- Backend's
-        call: Call | None = None,  # noqa: ARG002 -- Backend's
+        call: Call | None = None,
     ) -> Embedded:
         await self.start()
         if set(texts) <= set(GOLDEN) and not self.wedged:
             self.checks += 1
             return self._answer(texts)
         self.calls.append(list(texts))
+        cancelled = set[int]()
+        if call is not None:
+            self.known.append((call.urgent, list(call.prompts)))
+            call.on_cancel = cancelled.add
         self.in_flight += 1
         self.most_in_flight = max(self.in_flight, self.most_in_flight)
         try:
@@ -114,7 +121,8 @@ class ToyEngine(ToyBackend):
             raise self.script.pop(0)
         if self.down or self.killers & set(texts):
             raise EngineDied(f"{self.name} ended")
-        return self._answer(texts)
+        self.cancelled += [texts[index] for index in sorted(cancelled)]
+        return replace(self._answer(texts), cancelled=frozenset(cancelled if self.preempts else ()))
 
     async def reset(self) -> None:
         self.resets += 1
