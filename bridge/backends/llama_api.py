@@ -1,6 +1,7 @@
 """llama.cpp by its C API as the embedded engine (`embedstack.bridge.llama`), over a socket pair that it inherits."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Sequence
 
@@ -10,7 +11,7 @@ import numpy as np
 from embedstack.bridge.backends.base import Call, Embedded, EngineDied, EngineDown
 from embedstack.bridge.backends.child import Child, Launch, Said
 from embedstack.bridge.backends.own import RESTART_WAIT, START_TIMEOUT, VARIABLES, Loading, explained
-from embedstack.bridge.errors import EngineAnswerInvalid, EngineNotReady, EngineTimeout
+from embedstack.bridge.errors import EngineNotReady, EngineTimeout, TooLong
 from embedstack.bridge.llama.frames import HEAD, MOST, TO_BRIDGE, Ask, Cancel, Computed, Serving, encode
 from embedstack.host import processes
 
@@ -113,8 +114,8 @@ class ApiEngine:
 
     def _embedded(self, answer: Computed, count: int) -> Embedded:
         for index, reason in answer.failed:
-            which = "A text" if count == 1 else f"Text {index}"
-            raise EngineAnswerInvalid(f"{which} has no vector: {reason}.", "Split it, or raise engine.context.")
+            which = "a text" if count == 1 else f"text {index}"
+            raise TooLong(f"The engine finds {which} too long: {reason}.", "Split it, or raise engine.context.")
         dimensions = self._serving.dimensions if self._serving else 0
         vectors = np.frombuffer(answer.vectors, np.float32).reshape(count, dimensions)
         return Embedded(vectors, sum(answer.tokens), answer.tokens, frozenset(answer.cancelled))
@@ -140,13 +141,13 @@ class _Line:
         number = self._calls
         answered: asyncio.Future[Computed] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answered
-        call.on_cancel = lambda index: self._send(Cancel(number, [index]))
+        call.on_cancel = lambda index: self._cancel(number, [index])
         try:
             prompts = call.prompts or [""] * len(texts)
             self._send(Ask(number, texts, prompts, call.urgent))
             return await answered
         except asyncio.CancelledError:
-            self._send(Cancel(number, list(range(len(texts)))))
+            self._cancel(number, range(len(texts)))
             raise
         finally:
             call.on_cancel = None
@@ -158,6 +159,10 @@ class _Line:
         if self._writer:
             self._writer.close()
         self._break()
+
+    def _cancel(self, number: int, indexes: Sequence[int]) -> None:
+        with contextlib.suppress(EngineDied):  # then nothing is computed any more
+            self._send(Cancel(number, list(indexes)))
 
     def _send(self, document: Ask | Cancel) -> None:
         if self._writer is None or self._writer.is_closing():

@@ -218,7 +218,8 @@ class LlamaContext:
         self._library.llama_memory_seq_rm(self._memory, sequence, first, -1)
 
     def clear(self) -> None:
-        self._library.llama_memory_clear(self._memory, False)
+        """Remove everything, and what the cells held."""
+        self._library.llama_memory_clear(self._memory, True)
 
     def save(self, sequence: int) -> npt.NDArray[np.uint8]:
         """A sequence's keys and values (n,) bytes, for `restore`."""

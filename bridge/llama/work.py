@@ -96,6 +96,7 @@ class Decoder(Protocol):
     def forget(self, sequence: int, first: int = 0) -> None: ...
     def save(self, sequence: int) -> State: ...
     def restore(self, state: State, sequence: int) -> None: ...
+    def clear(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,9 @@ class Sizes:
 
 @dataclass(slots=True, eq=False)
 class Text:
-    """`done` of its `tokens` are in the KV cache, under `sequence`; `shared` of them are its prompt's."""
+    """`done` of its `tokens` are in the KV cache, under `sequence`; `shared` of them are its prompt's. `alone`: nothing
+    else may be there with it, since one of those that were made something else than numbers.
+    """
 
     call: Pending
     index: int
@@ -122,6 +125,7 @@ class Text:
     sequence: int = -1
     done: int = 0
     restarts: int = 0
+    alone: bool = False
 
     @property
     def rest(self) -> int:
@@ -174,7 +178,7 @@ class Work:
 
     @property
     def has_questions(self) -> bool:
-        return bool(self._asked or self._questions) and not self._questions_wait
+        return bool(self._asked or self._questions) and not (self._questions_wait and self._begun)
 
     @property
     def is_idle(self) -> bool:
@@ -219,6 +223,9 @@ class Work:
 
     def step(self) -> None:
         """One decode. Aborted where a question came meanwhile: then nothing has changed."""
+        self._questions_wait = self._questions_wait and bool(self._begun)
+        if self.has_questions and self._begun and self._apart:
+            self._make_room(self._asked, self._questions, urgent=True)
         if self.has_questions:
             self._step(self._asked, self._questions, self._sizes.questions, urgent=True)
         elif self._begun or self._documents:
@@ -228,26 +235,35 @@ class Work:
         try:
             self._begin(begun, waiting, budget, urgent=urgent)
             parts, texts = _parts(begun, budget)
-            rows = iter(self._decoder.decode(parts))
+            if not parts:
+                return
+            found = self._decoder.decode(parts)
         except NoRoom:
             self._make_room(begun, waiting, urgent=urgent)
             return
+        if not all(np.isfinite(row).all() for row in found) and len(self._asked) + len(self._begun) > 1:
+            self._try_alone()
+            return
+        rows = iter(found)
         for part, text in zip(parts, texts, strict=True):
             text.done += len(part.tokens)
             if part.ends:
                 begun.remove(text)
                 self._release(text)
-                text.call.vectors[text.index] = _unit(next(rows))
+                row = next(rows)
+                if not np.isfinite(row).all():
+                    self._wipe()
+                text.call.vectors[text.index] = _unit(row)
                 text.call.missing -= 1
                 self._finish(text.call)
-        if not self._begun:
-            self._questions_wait = False
 
     def _begin(self, begun: list[Text], waiting: deque[Text], budget: int, *, urgent: bool) -> None:
         """Let texts begin, as many as the next decode has room for."""
         room = budget - sum(text.rest for text in begun)
         while waiting and self._free and (room > 0 or not begun):
             text = waiting[0]
+            if (self._begun or self._asked) and (text.alone or self._apart):
+                return
             if not urgent and begun and self._held + len(text.tokens) > self._sizes.context:
                 return
             text.sequence = self._free.pop()
@@ -258,6 +274,26 @@ class Work:
                 raise
             begun.append(waiting.popleft())
             room -= text.rest
+
+    @property
+    def _apart(self) -> bool:
+        """Whether a text that has begun, or the next question, has to be alone."""
+        return any(text.alone for text in (*self._begun, *self._asked, *list(self._questions)[:1]))
+
+    def _try_alone(self) -> None:
+        """A text made something else than numbers. Without flash attention that spreads: a cell that another text has
+        nothing to do with counts 0 times what it holds. So all that was there with it is computed again, one by one.
+        """
+        self._wipe()
+        for begun, waiting in ((self._asked, self._questions), (self._begun, self._documents)):
+            for text in begun:
+                text.alone = True
+            self._return(begun, waiting)
+
+    def _wipe(self) -> None:
+        """Nothing remains in the cells, where NaN would go on spreading."""
+        self._drop_resident()
+        self._decoder.clear()
 
     @property
     def _held(self) -> int:

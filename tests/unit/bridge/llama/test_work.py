@@ -41,6 +41,9 @@ class Watched:
     def forget(self, sequence: int, first: int = 0) -> None:
         self.context.forget(sequence, first)
 
+    def clear(self) -> None:
+        self.context.clear()
+
     def save(self, sequence: int) -> State:
         return self.context.save(sequence)
 
@@ -238,6 +241,23 @@ def test_a_text_without_room_fails_alone(bench: Bench, model: LlamaModel) -> Non
     assert (bench.rows(call)[1] == bench.vectors("short")[0]).all()
 
 
+def test_a_question_that_waits_for_a_document_goes_on_when_that_is_cancelled(bench: Bench) -> None:
+    """Nothing else is there to compute: it would wait for ever."""
+    document = bench.ask(LONG)
+    question = None
+    for _ in range(3):
+        for _ in range(12):
+            bench.work.step()
+        question = bench.ask(LONG, urgent=True)
+        while question not in bench.sent and bench.work.has_questions:
+            bench.work.step()
+    assert question not in bench.sent
+    bench.work.cancel(Cancel(document, [0]))
+    for _ in range(40):
+        bench.work.step()
+    assert question in bench.sent
+
+
 @pytest.mark.slow
 def test_a_document_gives_its_room_to_a_long_question_and_begins_again(bench: Bench) -> None:
     """Twice at most: a third question waits for its end."""
@@ -256,6 +276,34 @@ def test_a_document_gives_its_room_to_a_long_question_and_begins_again(bench: Be
         assert cosines(bench.rows(question), asked).min() > 0.99999
     order = list(bench.sent)[-4:]
     assert order == [*questions[:2], document, questions[2]]
+
+
+def test_what_is_no_number_spreads_to_nobody(
+    bench: Bench, context: LlamaContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts that were there with it are computed again, each alone, and it alone has no vector."""
+    right = {text: bench.vectors(text)[0].copy() for text in ("one", "three", LONG)}
+    asked = bench.vectors("question", urgent=True)[0].copy()
+    decode, bad = context.decode, context._model.tokens("a bad text")  # the demo model makes numbers of every text
+
+    def spreading(parts: Sequence[Part]) -> list[Vectors]:
+        held.update(part.sequence for part in parts if part.tokens[: len(bad)].tolist() == bad.tolist())
+        rows = decode(parts)
+        return [row * np.float32("nan") if held else row for row in rows]
+
+    held = set[int]()
+    clear = bench.decoder.clear
+    monkeypatch.setattr(context, "decode", spreading)
+    monkeypatch.setattr(bench.decoder, "clear", lambda: (held.clear(), clear()))
+    call = bench.ask("one", "a bad text", "three", LONG)
+    bench.work.step()
+    question = bench.ask("question", urgent=True)
+    bench.run()
+    rows = bench.rows(call)
+    assert np.isnan(rows[1]).all()
+    for index, text in ((0, "one"), (2, "three"), (3, LONG)):
+        assert (rows[index] == right[text]).all()
+    assert (bench.rows(question)[0] == asked).all()
 
 
 def test_the_least_used_prompt_goes_first() -> None:
