@@ -2,6 +2,7 @@
 # llama.cpp, asked for embeddings of a model that generates: its graph multiplies the state of every token, and not of the
 # last alone, with the whole output head, and throws the product away. With a vocabulary of 150,000 that is a quarter of
 # the work of a model of 0.6B. Nothing switches it off, and the flags that say which tokens are wanted are overridden.
+# Seen with xllamacpp 2026.10.11549: 40 tokens, one wanted, result_output has 40 rows of the vocabulary's 5,000 numbers.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -13,6 +14,7 @@ import pathlib
 import sys
 from importlib.metadata import version
 
+import cffi
 import gguf
 import llama_cpp_py_sync._cffi_bindings as declared  # declarations alone: its own library is not opened
 import numpy as np
@@ -41,14 +43,19 @@ writer.write_tensors_to_file()
 writer.close()
 
 ffi, seen = declared.ffi, {}
-lib = ffi.dlopen(str(next(pathlib.Path(xllamacpp.__file__).parent.glob("*.so"))))
+file = str(next(pathlib.Path(xllamacpp.__file__).parent.glob("*.so")))
+lib = ffi.dlopen(file)
+more = cffi.FFI()
+more.cdef("const char * ggml_get_name(const void * tensor); size_t ggml_nbytes(const void * tensor);")
+ggml = more.dlopen(file)
 
 
 @ffi.callback("bool(struct ggml_tensor *, bool, void *)")
 def watch(tensor, ask, _data):
-    name = ffi.string(lib.ggml_get_name(tensor)).decode()
+    node = more.cast("void *", int(ffi.cast("uintptr_t", tensor)))
+    name = more.string(ggml.ggml_get_name(node)).decode()
     if not ask and name.startswith("result_"):
-        seen[name] = lib.ggml_nbytes(tensor)
+        seen[name] = ggml.ggml_nbytes(node)
     return name.startswith("result_") if ask else True
 
 
