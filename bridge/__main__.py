@@ -1,4 +1,4 @@
-"""`embed-bridge`. Exit codes: 0 ended, 1 failed, 2 configuration, 3 the address cannot be listened on."""
+"""`embed-bridge`. Exit codes: 0 ended, 1 failed, 2 wrong configuration, 3 cannot listen on the address."""
 
 import sys
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from embedstack.bridge.listen import signals
 
 def main(argv: Sequence[str] | None = None) -> int:
     signals.hold()
-    from embedstack.bridge.listen.serve import run  # takes a second, in which a signal may come
+    from embedstack.bridge.listen.serve import run  # takes a second, and a signal may arrive meanwhile
 
     return run(argv)
 

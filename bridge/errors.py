@@ -1,7 +1,7 @@
-"""Everything the bridge answers instead of a vector.
+"""The errors that the bridge answers with instead of vectors.
 
 BridgeError
-├── BadRequest                 400  the request cannot mean anything
+├── BadRequest                 400  the request makes no sense
 │   ├── DimensionsOutOfRange   400
 │   └── TooLong                400
 ├── Unauthorized               401
@@ -15,9 +15,9 @@ BridgeError
 ├── UnsupportedEncoding        415
 ├── ClientGone                 499  nobody is left to read the answer
 ├── QueueFull                  503
-├── BodiesFull                 503  the bodies of other requests leave no room
+├── BodiesFull                 503  the bodies of other requests take all the memory
 ├── DeadlineMissed             503
-├── NotKept                    507  the disk does not take it
+├── NotKept                    507  the disk cannot be written to
 └── EngineError                502  the engine, not the client, is at fault
     ├── EngineAnswerInvalid    502
     ├── EngineRefused          502
@@ -26,8 +26,8 @@ BridgeError
     │   └── EngineNotReady     503
     └── EngineTimeout          504
 
-Each says what happened and why (`message`), what to do next (`advice`), and carries a stable `code`; a door turns it
-into the error shape of its own API.
+Each error says what happened and why (`message`) and what to do next (`advice`), and carries a stable `code`. A door
+turns it into the error shape of its API.
 """
 
 import copy
@@ -44,8 +44,8 @@ _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlist = 3, 60, 60, 5
 
 
 def shown(value: object) -> str:
-    """A wrong value as it stands in a message: short whatever was sent, a megabyte or a thousand brackets deep."""
-    # reprlib would sort the keys first, a million of them where a million was sent.
+    """A wrong value for a message. The text is short even if the value has a megabyte or a thousand levels."""
+    # reprlib would sort the keys first, even if the object has a million of them.
     if isinstance(value, dict) and len(value) > 5:
         return f"an object of {len(value)} fields"
     text = _REPR.repr(value)
@@ -53,8 +53,8 @@ def shown(value: object) -> str:
 
 
 def encodable(text: str) -> str:
-    """With lone surrogates written as escapes: what is said of a bad string must itself be one that can be sent. A text
-    without any comes back as it is.
+    """The text with lone surrogates written as escapes, since a message that quotes it must be valid UTF-8. A text
+    without lone surrogates is returned unchanged.
     """
     if text.isascii() or not _SURROGATE.search(text):
         return text
@@ -62,11 +62,11 @@ def encodable(text: str) -> str:
 
 
 class BridgeError(Exception):
-    """An answer that is not a vector. `retry_after` is in seconds, None where a retry would not help."""
+    """An answer that is not a vector. `retry_after` is in seconds; None if a retry would not help."""
 
     status: int = HTTPStatus.INTERNAL_SERVER_ERROR
     code: str = "internal_error"
-    # Whether one text of a request is at fault; a request of several learns which.
+    # Whether a single text is at fault; a request with several texts is answered with the text's index.
     about_text: bool = False
 
     def __init__(self, message: str, advice: str = "", *, code: str = "", retry_after: int | None = None) -> None:
@@ -80,7 +80,7 @@ class BridgeError(Exception):
         return encodable(joined(self.message, self.advice))
 
     def at(self, index: int) -> Self:
-        """The same error, naming the text by its place in the request."""
+        """The same error, with the index of the text in the request."""
         located = copy.copy(self)
         located.message = f"input {index}: {self.message}"
         return located
@@ -137,7 +137,7 @@ class BodyTimeout(BridgeError):
 
 
 class IndexMismatch(BridgeError):
-    """The vectors would not fit the index that they are for."""
+    """The vectors would not match the index that they are for."""
 
     status = HTTPStatus.CONFLICT
     code = "index_mismatch"
@@ -154,7 +154,7 @@ class UnsupportedEncoding(BridgeError):
 
 
 class NotKept(BridgeError):
-    """What must outlive the process cannot be written; nothing has changed."""
+    """Data that must outlive the process cannot be written to disk; nothing has changed."""
 
     status = HTTPStatus.INSUFFICIENT_STORAGE
     code = "index_not_kept"
@@ -171,14 +171,14 @@ class BodiesFull(BridgeError):
 
 
 class DeadlineMissed(BridgeError):
-    """The client's own time runs out before an engine is free."""
+    """The client's deadline passes before an engine is free."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "deadline_missed"
 
 
 class ClientGone(BridgeError):
-    """Nobody is left to read the answer; the status stands in logs and metrics alone."""
+    """The client has closed the connection; the status appears in logs and metrics only."""
 
     status = 499
     code = "client_gone"
@@ -190,13 +190,13 @@ class EngineError(BridgeError):
 
 
 class EngineAnswerInvalid(EngineError):
-    """The engine answered 200 with something that is not the vectors asked for."""
+    """The engine answered 200, but not with the requested vectors."""
 
     code = "engine_answer_invalid"
 
 
 class EngineRefused(EngineError):
-    """The engine refused a request that the bridge holds to be right."""
+    """The engine refused a request that the bridge considers valid."""
 
     code = "engine_refused"
 
@@ -207,7 +207,7 @@ class TextKillsEngine(EngineError):
 
 
 class EngineUnavailable(EngineError):
-    """The engine cannot be reached, broke the connection, or said that it is busy or loading."""
+    """The engine cannot be reached, closed the connection, or reported that it is busy or loading."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "engine_unavailable"

@@ -1,5 +1,6 @@
-"""What travels down the road: every door makes an EmbedRequest, and turns an EmbedResult into its own wire shape; and
-whether the client of a request is still there.
+"""Requests and results: every door makes an EmbedRequest and turns an EmbedResult into its own wire shape.
+
+Also whether the client of a request is still connected.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from embedstack.bridge.errors import ClientGone
 from embedstack.bridge.settings.security import ApiKey
 from embedstack.vectors.mrl import Vectors
 
-# Of a text that is too long "truncate" keeps the beginning, "truncate_start" the end.
+# If a text is too long, "truncate" keeps its beginning and "truncate_start" its end.
 OnTooLong = Literal["error", "truncate", "truncate_start"]
 KeepAlive = str | int | float | None
 Lane = Literal["interactive", "bulk"]
@@ -19,7 +20,7 @@ Lane = Literal["interactive", "bulk"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One text's full unit vector (d,) float32, read-only, and its tokens, EOS included."""
+    """One text's full unit vector (d,) float32, read-only, and its number of tokens, EOS included."""
 
     vector: Vectors
     tokens: int
@@ -27,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PromptHints:
-    """What a request itself says of its role. Values are as sent: synonyms are resolved in `prompts`."""
+    """What a request says about its role. Values are as sent; `prompts` resolves synonyms."""
 
     fields: tuple[tuple[str, str], ...] = ()
     instruction: str | None = None
@@ -39,9 +40,9 @@ NO_HINTS = PromptHints()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `flow`: the key's name or the address, and the user behind it; clients take turns by it. `lane` None:
-    by the role. `timeout`: seconds after which the client has no use for the answer. `webui`: it looks like Open WebUI.
-    `key`: the one that it has sent.
+    """The client of a request. `flow`: the key's name or the address, and the user; flows take turns. `lane` None: the
+    role decides. `timeout`: seconds after which the client no longer needs the answer. `webui`: it looks like Open
+    WebUI. `key`: the key that it sent.
     """
 
     flow: tuple[str, ...] = ("",)
@@ -57,7 +58,7 @@ ANYONE = Caller()
 @dataclass(frozen=True, slots=True)
 class EmbedRequest:
     """Texts to embed, in order. `dimensions` None: the model's default. `on_too_long` None: the configured policy.
-    `index`: the fingerprint of the index that the client says its vectors are for.
+    `index`: the fingerprint of the index that the vectors are for, if the client names one.
     """
 
     model: str
@@ -72,8 +73,8 @@ class EmbedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Of a request's texts: how many were in the cache, how many were on their way for somebody else (or stood twice in
-    the request), and how many were sent to an engine for it."""
+    """How many texts of a request were in the cache, how many were already being computed (for another request, or for
+    the same text earlier in this one), and how many were sent to an engine."""
 
     hit: int = 0
     joined: int = 0
@@ -82,7 +83,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Seconds: looking in the cache, waiting for an engine, and from the first text at an engine to the last vector."""
+    """Seconds for the cache lookup, for waiting for an engine, and from the first text sent to the last vector."""
 
     cache: float = 0.0
     queue: float = 0.0
@@ -91,7 +92,7 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a request was understood to ask for. `source`: what said the role, as `body input_type` or `default`."""
+    """How a request was understood. `source`: where the role came from, such as `body input_type` or `default`."""
 
     role: str
     task: str
@@ -101,7 +102,7 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class EmbedResult:
-    """Unit vectors (k,) float32, one a text and in their order; `tokens` counts the whole request, EOS included."""
+    """Unit vectors (k,) float32, one per text, in the same order. `tokens` counts the whole request, EOS included."""
 
     vectors: Sequence[Vectors]
     tokens: int
@@ -118,9 +119,9 @@ T = TypeVar("T")
 
 
 class Departure:
-    """Kept by the HTTP protocol in the ASGI scope, under `departure`. `on_gone` is called once, when the connection is
-    lost before the answer is complete. `has_sent`: the whole request is here. `comes_soon`: what is missing of its body
-    is so little, and so surely on its way, that the connection can be kept by anyone who answers before it is here.
+    """The HTTP protocol keeps this in the ASGI scope, under `departure`. `on_gone` is called once, if the connection is
+    lost before the answer is complete. `has_sent`: the whole request has arrived. `comes_soon`: the missing rest of the
+    body is small and already on its way, so an early answer need not close the connection.
     """
 
     __slots__ = ("comes_soon", "gone", "has_sent", "on_gone")
@@ -139,7 +140,7 @@ class Departure:
 
 
 async def unless_gone(waiting: Coroutine[Any, Any, T], departure: Departure | None) -> T:
-    """What is waited for. ClientGone, and an end to the waiting, once the client has left."""
+    """The coroutine's result. If the client leaves first, the coroutine is cancelled and ClientGone raised."""
     task = asyncio.create_task(waiting)
     if departure is not None:
         departure.on_gone = task.cancel

@@ -1,8 +1,8 @@
 """Embedstack: the right vectors of Qwen3-Embedding, on the engines that people have.
 
-`bridge` is the service, `deploy` the toolkit; what both stand on lies beside them, and neither imports the other. Their
-sources are the repository's folders of the same names, to which links lead from here: an editable install, mypy, pytest
-and the wheel all follow them.
+`bridge` is the service and `deploy` the toolkit. Neither imports the other; the code that both use lies beside them.
+Links lead from here to the repository's folders of the same names. An editable install, mypy, pytest and the wheel all
+follow them.
 """
 
 from importlib.metadata import version

@@ -1,6 +1,7 @@
-"""What is installed on top of the bridge: the extras that pyproject.toml names, and how to get one that is missing.
+"""The extras in pyproject.toml that can be installed besides the bridge, and how to get one that is missing.
 
-Looked up before the first import that needs it. No ImportError is caught for it: one of our own code stays one.
+An extra is looked up before the first import that needs it. ImportErrors are not caught for this, so that errors in our
+own code are not hidden.
 """
 
 import json
@@ -22,7 +23,7 @@ _OF_EXTRA = re.compile(r"""([\w.-]+).*;.*\bextra == ["']([\w-]+)["']""")
 
 @dataclass(frozen=True)
 class Missing:
-    """An extra of which these distributions are not installed."""
+    """An extra, and those of its distributions that are not installed."""
 
     extra: Extra
     distributions: tuple[str, ...]
@@ -39,7 +40,7 @@ class Missing:
 
 
 def missing(extra: Extra) -> Missing | None:
-    """What of an extra is not installed beside this code, None where nothing is; versions are left to pip."""
+    """What of an extra is missing in this environment; None if nothing is. Versions are left to pip."""
     lacking = tuple(name for name in _distributions(extra) if not _installed(name))
     return Missing(extra, lacking) if lacking else None
 
@@ -58,7 +59,7 @@ def _installed(name: str) -> bool:
 
 
 def _command(extra: Extra) -> str:
-    """What installs it here. uv and pipx replace what they installed before, hence all extras there."""
+    """The command that installs it here. uv and pipx replace what they installed before, so they get all extras."""
     prefix = Path(sys.prefix)
     if uv_of_run(prefix, os.environ):
         return shlex.join(["uvx", "--from", "embedstack[all]", Path(sys.argv[0]).name, *sys.argv[1:]])
@@ -70,30 +71,30 @@ def _command(extra: Extra) -> str:
 
 
 def uv_of_run(prefix: Path, environ: Mapping[str, str]) -> str | None:
-    """The uv whose `uvx` runs us, None where none does. It sets UV, and its environments lie in its cache, two folders
-    below the tag; those of `uv tool install` and `uv venv` do not.
+    """The uv whose `uvx` runs us; None if we are not run by uvx. It sets UV. Its environments are in its cache, two
+    folders below the tag; those of `uv tool install` and `uv venv` are not.
     """
     return environ.get("UV") if (prefix.parent.parent / "CACHEDIR.TAG").is_file() else None
 
 
 def uvx() -> str | None:
-    """How `embedstack` is typed where uvx runs it: its program is on no PATH afterwards. None where it does not."""
+    """The command for `embedstack` under uvx, whose program is not on the PATH afterwards. None if not run by uvx."""
     if uv_of_run(Path(sys.prefix), os.environ) is None:
         return None
     wanted = _with_extras()
     return "uvx embedstack" if " @ " not in wanted else f"uvx --from {shlex.quote(wanted)} embedstack"
 
 
-ASKED = "_EMBEDSTACK_WITH_EXTRAS"  # set for the program that is run in our place: it asks for no other
+ASKED = "_EMBEDSTACK_WITH_EXTRAS"  # set for the program that replaces us, so that it does not replace itself again
 
 
 def run_with_extras(
     arguments: Sequence[str], say: Callable[[str], object], execute: Callable[[str, list[str], dict[str, str]], object]
 ) -> None:
-    """Under `uvx embedstack …` become the same command with all extras; anywhere else return and do nothing.
+    """Under `uvx embedstack …`, become the same command with all extras. Otherwise do nothing and return.
 
-    What uvx installs is for one run, so that nobody's environment is changed by it. `say` gets the command line.
-    `execute` is os.execve.
+    uvx installs for one run only, so this changes nobody's environment. `say` gets the command line. `execute` is
+    os.execve.
     """
     uv = uv_of_run(Path(sys.prefix), os.environ)
     if uv is None or ASKED in os.environ:
@@ -105,7 +106,7 @@ def run_with_extras(
 
 
 def _with_extras() -> str:
-    """This very distribution with its extras, as a requirement: its version, or the file or commit that it is from."""
+    """This distribution with its extras as a requirement: its version, or the file or commit that it came from."""
     ours = metadata.distribution("embedstack")
     text = ours.read_text("direct_url.json")
     if text is None:

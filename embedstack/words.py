@@ -1,17 +1,17 @@
-"""A model's name in its many spellings, and sentences one after another. Pure."""
+"""Compares spellings of a model's name, and joins sentences. Pure."""
 
-# Where Ollama pulls from when no host is named, and whose default namespace is `library`.
+# The registries that Ollama pulls from by default; their default namespace is `library`.
 _REGISTRIES = ("registry.ollama.ai/", "registry.ollama.com/", "ollama.com/")
 _LIBRARY = "library/"
 _HUBS = ("hf.co/", "huggingface.co/", "www.huggingface.co/")
 
 
 def canonical(name: str) -> str:
-    """The spelling by which two names are compared: `https://huggingface.co/Qwen/X:latest` is `qwen/x`.
+    """The spelling by which names are compared: `https://huggingface.co/Qwen/X:latest` is `qwen/x`.
 
-    As Ollama compares (types/model/name.go): without case, scheme, default host, default namespace and default tag.
-    A repository on the Hub is known by its own name, whichever of the Hub's hosts it was pulled from, and a file in it
-    by its quantisation.
+    As in Ollama (types/model/name.go), case, scheme, default host, default namespace and default tag do not count. A
+    repository on the Hub is known by its own name, whichever of the Hub's hosts it was pulled from, and a file in it by
+    its quantisation.
     """
     name = name.strip().lower().removesuffix(":latest")
     for scheme in ("https://", "http://"):
@@ -26,7 +26,7 @@ def canonical(name: str) -> str:
 
 
 def _file_tag(name: str) -> str:
-    """`qwen/x-gguf:x-q4_k_m.gguf`, a tag that the Hub takes as well, is `qwen/x-gguf:q4_k_m`."""
+    """`qwen/x-gguf:x-q4_k_m.gguf`, which the Hub accepts as well, is `qwen/x-gguf:q4_k_m`."""
     repository, _, tag = name.rpartition(":")
     return f"{repository}:{tag[:-5].rpartition('-')[2]}" if repository and tag.endswith(".gguf") else name
 
@@ -35,7 +35,9 @@ _ENDS = (".", "!", "?", "…", "。", "！", "？")
 
 
 def sentence(text: str) -> str:
-    """The text with a full stop, unless it ends as a sentence does. What has lines of a log in it stays as it is."""
+    """The text with a full stop, unless it already ends a sentence. A text of several lines, as from a log, is
+    unchanged.
+    """
     if "\n" in text:
         return text
     text = text.rstrip(" :;,")
@@ -43,5 +45,5 @@ def sentence(text: str) -> str:
 
 
 def joined(*texts: str) -> str:
-    """One sentence after another; what is empty is left out."""
+    """The texts as sentences, joined by spaces; empty texts are left out."""
     return " ".join(sentence(text) for text in texts if text)

@@ -1,7 +1,7 @@
-"""What leaves a door: JSON, the headers that say what was done, and each API's own error shape.
+"""The answers of the doors: JSON, headers that say what was done, and each API's error shape.
 
-An answer of many vectors, written and sent a slice at a time: no other request waits until all of it is written, and
-no more of it is in memory than is on its way.
+An answer with many vectors is written and sent in slices. Other requests need not wait until all of it is written, and
+only the slices being sent are in memory.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ from embedstack.bridge.api.witness import Witness
 from embedstack.bridge.errors import BridgeError
 from embedstack.bridge.request import Departure, EmbedRequest, EmbedResult, Found, Stages
 
-# Numbers in a slice: a millisecond of orjson's time, 1.3 MB of JSON.
+# Numbers in a slice: orjson writes them in a millisecond, as 1.3 MB of JSON.
 SLICE = 65_536
-# Numbers from which on an answer is long. Below, it is written in one go and has a Content-Length.
+# An answer with more numbers is long. A shorter one is written in one piece and has a Content-Length.
 LONG = 4 * SLICE
 
 
 class LongAnswer(Response):
-    """As chunks, since its length is known at its end, as Ollama sends whatever is longer than 2 KB; to HTTP/1.0, which
-    has no chunks, as one. `done` is given the seconds that the writing took, and how many bytes it made.
+    """Sent in chunks, since its length is known only at the end. Ollama does the same for answers over 2 KB. HTTP/1.0
+    has no chunks and gets one piece. `done` is called with the seconds spent writing and the number of bytes.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class LongAnswer(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         for piece in self._timed():
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await asyncio.sleep(0)  # sending waits only where the client is the slower one
+            await asyncio.sleep(0)  # `send` itself waits only if the client is slower
             if departure is not None and departure.gone:
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -74,7 +74,7 @@ class LongAnswer(Response):
 
 
 def pieces(value: Mapping[str, Any], field: str, entries: int) -> Iterator[bytes]:
-    """`value` as JSON, so many entries of its list `field` at a time. There are fields before that one and after it."""
+    """`value` as JSON, `entries` entries of its list `field` at a time. `field` must not be its first or last field."""
     names = list(value)
     at = names.index(field)
     yield b"%b,%b:[" % (_json({name: value[name] for name in names[:at]})[:-1], _json(field))
@@ -90,12 +90,12 @@ def _json(value: Any) -> bytes:
 
 
 JSON = "application/json; charset=utf-8"
-# A header that names thousands of texts would be refused by clients and proxies (8 KiB is a common bound).
+# Clients and proxies would refuse a header that lists thousands of texts (8 KiB is a common limit).
 _MOST_NAMED = 50
 
 
 def json_answer(value: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    """`value` may hold NumPy arrays; float32 is written with as many digits as it needs to come back the same."""
+    """`value` may contain NumPy arrays; float32 is written with enough digits to be read back unchanged."""
     return Response(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), media_type=JSON, headers=headers)
 
 
@@ -107,7 +107,7 @@ def embed_answer(
     door: str,
     witness: Witness,
 ) -> Response:
-    """The vectors, and in headers what was done for them."""
+    """The vectors, with headers that say how they were made."""
     if is_long(result):
         slices = pieces(value, "data" if "data" in value else "embeddings", max(1, SLICE // len(result.vectors[0])))
         return LongAnswer(slices, _headers(result, ignored, None), partial(witness.answered, door, asked, result))
@@ -119,7 +119,7 @@ def embed_answer(
 
 
 def is_long(result: EmbedResult) -> bool:
-    """Whether it is written in slices; then a list in its answer may be one that is made entry by entry."""
+    """Whether the answer is written in slices. A list in it may then be lazy, made entry by entry."""
     return len(result.vectors) * len(result.vectors[0]) > LONG
 
 
@@ -140,7 +140,7 @@ def _headers(result: EmbedResult, ignored: Sequence[str], encode: float | None) 
 
 
 class _Vectors(Response):
-    """Starlette's own constructor looks at each header twice and copies the body; this is the answer that counts."""
+    """Avoids Starlette's constructor, which looks at each header twice and copies the body, on the busiest path."""
 
     def __init__(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         self.status_code, self.background, self.body = 200, None, body
@@ -148,7 +148,7 @@ class _Vectors(Response):
 
 
 def ignored_note(ignored: Sequence[str]) -> dict[str, str]:
-    """Options that were not obeyed, for an answer without vectors."""
+    """The header that lists ignored options, for an answer without vectors."""
     return {"X-Embed-Ignored": ",".join(ignored)} if ignored else {}
 
 
@@ -158,14 +158,16 @@ def _places(texts: Sequence[int]) -> str:
 
 
 def _found(found: Found) -> str:
-    """One word where it holds for every text, else how many of each."""
+    """One word if it holds for every text, otherwise the count of each."""
     counts = {"hit": found.hit, "joined": found.joined, "miss": found.miss}
     some = [name for name, count in counts.items() if count]
     return some[0] if len(some) == 1 else ", ".join(f"{name}={counts[name]}" for name in some)
 
 
 def _timing(stages: Stages, encode: float | None) -> str:
-    """Milliseconds, as https://www.w3.org/TR/server-timing/ has them. A long answer is written after its head."""
+    """Milliseconds, as in https://www.w3.org/TR/server-timing/. `encode` is None for a long answer, whose headers are
+    sent before it is written.
+    """
     written = "" if encode is None else f", encode;dur={encode * 1000:.3f}"
     return (
         f"cache;dur={stages.cache * 1000:.3f}, queue;dur={stages.queue * 1000:.3f}, "
@@ -174,7 +176,7 @@ def _timing(stages: Stages, encode: float | None) -> str:
 
 
 def error_answer(path: str, error: BridgeError) -> Response:
-    """In the shape of the API that `path` belongs to; the stable code always stands in X-Embed-Error as well."""
+    """The error in the shape of the API that `path` belongs to. X-Embed-Error always has the stable code as well."""
     headers = {"X-Embed-Error": error.code}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)

@@ -1,4 +1,4 @@
-"""A request as the doors see it: Starlette's, with its headers looked up in one step each."""
+"""The request that the doors see: Starlette's, but each header is found in one step."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ _SCOPE_KEY = "headers_by_name"
 
 
 class FirstHeaders(Headers):
-    """Of a name that stands twice, the first. Starlette compares a name with header after header, and most of those
-    that the bridge asks for are not there: a dozen such rounds a request.
+    """If a name occurs twice, the first counts. Starlette compares a name with every header in turn, and most of the
+    dozen headers that the bridge looks for are absent.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -25,12 +25,12 @@ class FirstHeaders(Headers):
         return default if value is None else value.decode("latin-1")
 
     def repeats(self, key: str) -> bool:
-        """Whether a name stands more than once."""
+        """Whether a name occurs more than once."""
         return len(self._first) < len(self._all) and len(self.getlist(key)) > 1
 
 
 class HeadersRequest(Request):
-    """Takes over what the guard in front of it has read."""
+    """Uses the headers that the guard has already parsed."""
 
     @property
     def headers(self) -> Headers:

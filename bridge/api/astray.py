@@ -1,16 +1,16 @@
-"""Paths that lead nowhere: which API the client speaks, and the base URL that it should have been given."""
+"""Unknown paths: which API the client speaks, and which base URL it needs."""
 
 import re
 
 from embedstack.bridge.errors import NotFound
 
 CHAT = ("/api/chat", "/api/generate", "/v1/chat/completions")
-# What changes the models of an Ollama, or sends them elsewhere.
+# Paths that change the models of an Ollama, or copy them elsewhere.
 MANAGING = ("/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete", "/api/blobs")
 
 _PATHS = "docs/api.md lists every path."
-_LONGEST_PATH = 200  # characters of a message
-# How a client ends what it asks for, whatever base URL it was given.
+_LONGEST_PATH = 200  # characters of a path in a message
+# The end of the paths that a client asks for, independent of its base URL.
 _OLLAMA = re.compile(
     r"/api/(embed|embeddings|tags|show|ps|version|chat|generate|pull|push|create|copy|delete|blobs(/[^/]*)?)$"
 )
@@ -20,15 +20,15 @@ _AZURE = re.compile(r"/openai/deployments/")
 
 
 def speaks_openai(path: str) -> bool:
-    """Whether anyone who asks at `path` reads OpenAI's errors; Ollama's otherwise."""
+    """Whether a client that asks at `path` expects OpenAI's errors; otherwise it expects Ollama's."""
     path = path.lower()
-    if path.startswith("/v1/models/"):  # what follows is a name
+    if path.startswith("/v1/models/"):  # the rest is a model's name
         return True
     return not _OLLAMA.search(path) and bool(_OPENAI_BEFORE.match(path) or _OPENAI.search(path))
 
 
 def nothing_at(path: str, base: str) -> NotFound:
-    """Why a path is not here, and how to set a client right. `base`: the URL under which this service was asked."""
+    """Why a path does not exist, and how to configure the client. `base`: the URL by which the client reached us."""
     at = f"There is nothing at {path[:_LONGEST_PATH]}"
     if path in MANAGING or path.startswith("/api/blobs/"):
         return NotFound(f"{at}: models are managed at Ollama itself.", f"Ask it at its own address. {_PATHS}")

@@ -1,12 +1,11 @@
-"""A request's body: read within bounds of size and time, and parsed as Ollama's own JSON decoder would.
+"""A request's body: read within limits of size and time, and parsed as Ollama's JSON decoder would.
 
-As it grows it lies in memory that goes back to the system when it is done with. An allocator keeps what a large body
-leaves: after a few of them that came at once, a process holds twice what it needs, for good. So what is large lies in
-pages of its own, which cost nothing until they are written.
+A large body lies in memory that goes back to the system afterwards. The allocator would keep that memory: after a few
+large bodies at once, the process would permanently hold twice what it needs. So a large body gets pages of its own,
+which cost nothing until they are written.
 
-Strings that no UTF-8 can hold: half of a pair of surrogates, in a body, a path, a query or a header.
-
-Nothing can store such a string, or repeat it in an answer. Texts to embed are the exception: in those it becomes U+FFFD
+A string with half of a surrogate pair is refused, in a body, a path, a query or a header: UTF-8 cannot encode it, so it
+can be neither stored nor repeated in an answer. Texts to embed are the exception: there it becomes U+FFFD
 (bridge.text.text), as in Ollama.
 """
 
@@ -28,13 +27,14 @@ from embedstack.bridge.errors import BadRequest, BodyTimeout, TooLarge, Unsuppor
 from embedstack.bridge.request import Departure
 from embedstack.bridge.settings.structs import Limits
 
-# A surrogate as UTF-8 would write it; in Latin-1 these are a letter and two control characters, which no text has.
+# A surrogate encoded as UTF-8 would encode it. In Latin-1 these bytes are a letter and two control characters, which
+# do not occur in text.
 _ENCODED = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _LONGEST_NAME = 60  # characters of a field's name
 
 
 def refuse_fields(body: Mapping[str, Any]) -> None:
-    """BadRequest that names the field with such a string as its name, its value, or within that, however deep."""
+    """BadRequest that names the field if such a string is its name, its value, or inside its value at any depth."""
     for name, value in body.items():
         waiting = [name, value]
         while waiting:
@@ -48,14 +48,14 @@ def refuse_fields(body: Mapping[str, Any]) -> None:
 
 
 def refuse_head(scope: Scope) -> None:
-    """BadRequest that names where in its first line or headers a request has such a string."""
+    """BadRequest that names the path, the query or the header that contains such a string."""
     for part, name in (("raw_path", "path"), ("query_string", "query")):
         target: bytes = scope.get(part) or b""
         if b"%" in target and (found := _ENCODED.search(unquote_to_bytes(target))):
             raise _refusal(f"The {name}", found[0])
     headers = scope["headers"]
     if b"\xed" not in b"".join([value for _, value in headers]):
-        return  # almost every request: half a microsecond
+        return  # almost every request; the check takes half a microsecond
     for name, value in headers:
         if found := _ENCODED.search(value):
             raise _refusal(f"The header {name.decode('latin-1')}", found[0])
@@ -71,24 +71,26 @@ def _refusal(where: str, value: str | bytes) -> BadRequest:
 
 Object = dict[str, Any]
 _NOTHING = re.compile(rb"[ \t\n\r\v\f]*")
-# What "surrogateescape" makes of a byte that is not UTF-8; no decoded text holds these otherwise.
+# "surrogateescape" decodes a byte that is not UTF-8 to one of these; decoded text has none of them otherwise.
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 async def read_object(request: Request, limits: Limits, text: str = "") -> Object:
-    """The JSON object of a body, its field names in lower case: to Go `Input` is `input`. Else as `read_sent`."""
+    """As `read_sent`, with field names in lower case, since Go reads `Input` as `input`."""
     value = await read_sent(request, limits, text)
     return value if all(map(str.islower, value)) else {name.lower(): given for name, given in value.items()}
 
 
 async def read_sent(request: Request, limits: Limits, text: str = "") -> Object:
-    """The JSON object of a body as it was sent, whatever its Content-Type (curl -d sends a form's). `text` is the field
-    whose strings may hold lone surrogates, as bad PDFs have them; in any other they are a BadRequest. May raise 4xx
-    errors, and BodiesFull."""
+    """The JSON object of a body as it was sent. Its Content-Type is ignored, since `curl -d` sends that of a form.
+    `text` is the field whose strings may contain lone surrogates, as bad PDFs do; in others they are a BadRequest.
+    Raises 4xx errors and BodiesFull."""
     refuse_encoded(request)
     departure: Departure | None = request.scope.get("departure")
     if departure is not None and departure.has_sent:
-        return await _read(request, limits.body_bytes, request.receive, text)  # it is here: nothing is waited for
+        return await _read(
+            request, limits.body_bytes, request.receive, text
+        )  # it has arrived, so there is nothing to wait for
     intake: Intake = request.scope.get(INTAKE) or Intake(limits.bodies_bytes, limits.body_timeout)
     try:
         async with asyncio.timeout(limits.body_timeout) as timer:
@@ -99,15 +101,15 @@ async def read_sent(request: Request, limits: Limits, text: str = "") -> Object:
 
 
 def refuse_encoded(request: Request) -> None:
-    """UnsupportedEncoding."""
+    """UnsupportedEncoding if the body has a Content-Encoding."""
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedEncoding(f"The body is encoded as {shown(encoding)}.", "Send it without Content-Encoding.")
 
 
 async def chunks(request: Request, most: int, receive: Receive) -> AsyncIterator[bytes]:
-    """A body of `most` bytes at most, as it comes, one piece at least. TooLarge; BadRequest where the client leaves in
-    the middle.
+    """The pieces of a body of at most `most` bytes as they arrive, at least one. TooLarge; BadRequest if the client
+    leaves in the middle.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > most:
@@ -128,12 +130,12 @@ async def chunks(request: Request, most: int, receive: Receive) -> AsyncIterator
 
 
 def parse(body: bytes | memoryview) -> Any:
-    """JSON as Go reads it: lone surrogates and bytes that are not UTF-8 do not refuse a whole request. BadRequest."""
+    """JSON as Go reads it: lone surrogates and bytes that are not UTF-8 are accepted. BadRequest."""
     return _parsed(body)[0]
 
 
 def _parsed(body: bytes | memoryview) -> tuple[Any, bool]:
-    """The value, and whether it is strict JSON, whose strings all are Unicode."""
+    """The value, and whether it was strict JSON, whose strings are all valid Unicode."""
     try:
         return orjson.loads(body), True
     except orjson.JSONDecodeError as strict:
@@ -147,7 +149,7 @@ def _parsed(body: bytes | memoryview) -> tuple[Any, bool]:
 
 
 def _decoded(body: bytes | memoryview) -> str:
-    """One U+FFFD for each byte that is not UTF-8, as Go writes it; Python's own "replace" writes one for several."""
+    """Decode with one U+FFFD per byte that is not UTF-8, as Go does; Python's "replace" writes one for several."""
     return _NO_UTF8.sub("\ufffd", str(body, "utf-8", "surrogateescape"))
 
 
@@ -190,12 +192,12 @@ def _kind(value: Any) -> str:
     return {list: "array", str: "string", bool: "boolean", type(None): "null"}.get(type(value), "number")
 
 
-# Bytes from which on a body gets pages of its own.
+# A body with more bytes gets pages of its own.
 LARGE = 256 * 1024
 
 
 class Whole:
-    """`size`: bytes that are announced, None where nobody knows."""
+    """A body that is collected piece by piece. `size`: the announced bytes; None if unknown."""
 
     def __init__(self, size: int | None) -> None:
         self._announced = size or 0
@@ -208,7 +210,7 @@ class Whole:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """What `bytes` gave is gone."""
+        """The result of `bytes` is no longer valid."""
         if self._view is not None:
             self._view.release()
         if self._pages is not None:
@@ -224,14 +226,14 @@ class Whole:
         self._end = end
 
     def bytes(self) -> bytes | memoryview:
-        """All of it, until the end of the `with`."""
+        """The whole body, valid until the end of the `with`."""
         if self._pages is None:
             return self._small
         self._view = memoryview(self._pages)[: self._end]
         return self._view
 
     def _room(self, end: int) -> mmap.mmap:
-        """Pages for so many bytes at least, with what there is in them."""
+        """Pages for at least `end` bytes that contain what has been added so far."""
         pages = self._pages
         if pages is not None and end <= len(pages):
             return pages

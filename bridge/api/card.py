@@ -1,6 +1,4 @@
-"""What a name of the served model gives, in the listings of both APIs: as the engine's own entry has it, or as one that
-is made from the catalogue.
-"""
+"""The served model's entries in the listings of both APIs: the engine's own, or made from the catalogue."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,13 +9,13 @@ from embedstack.bridge.pipeline import Pipeline
 from embedstack.bridge.request import EmbedRequest
 from embedstack.bridge.text.length import limit_of
 
-# The Ollama whose API the bridge keeps; reported to clients that ask an engine which is not Ollama.
+# The version of Ollama whose API the bridge implements; clients see it if the engine is not Ollama.
 OLLAMA_API = "0.34.4"
 
 
 class ModelCard:
-    """Entries for /api/tags, /api/ps, /api/show and /v1/models. Sizes are those that a name gives, context is what the
-    engine takes; the trained one would have a client send texts that are refused."""
+    """Entries for /api/tags, /api/ps, /api/show and /v1/models. Dimensions are those of the name. The context is what
+    the engine accepts: with the model's trained context, clients would send texts that are refused."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -28,7 +26,7 @@ class ModelCard:
         return [self._entry(name) for name in names]
 
     async def running(self) -> list[dict[str, Any]]:
-        """The one model, while it is loaded, with the engine's own word on memory and expiry where it has one."""
+        """The model, while it is loaded, with memory and expiry from the engine if it reports them."""
         if not self._fleet.is_ready:
             return []
         engine_says = await self._fleet.main.backend.loaded()
@@ -44,7 +42,7 @@ class ModelCard:
         return [entry | own | {"details": self._corrected(name, own.get("details", entry["details"]))}]
 
     def shown(self, name: str) -> dict[str, Any]:
-        """The card of a name. BadRequest and UnknownModel as an embedding request under it."""
+        """The card of a name. BadRequest and UnknownModel as for an embedding request with that name."""
         size = self._size(name)
         if (facts := self._facts()) is not None and facts.kind == "ollama":
             own = facts.details
@@ -63,7 +61,7 @@ class ModelCard:
         }
 
     def openai(self, name: str) -> dict[str, Any]:
-        """An entry of /v1/models; the last two fields are what vLLM, and what nobody else, has there."""
+        """An entry of /v1/models. `max_model_len` is a field of vLLM's entries, `dimensions` a field of ours alone."""
         context = self._context().get("context_length")
         entry = {"id": name, "object": "model", "created": 0, "owned_by": "embedstack"}
         size = {"dimensions": self._size(name)["embedding_length"]}
@@ -104,29 +102,29 @@ class ModelCard:
         return {"embedding_length": self._pipeline.meaning(EmbedRequest(name, ())).dimensions}
 
     def _context(self) -> dict[str, int]:
-        """Nothing before the engine has said it."""
+        """Empty until the engine has reported its context."""
         ready = self._fleet.main.ready
         return {"context_length": ready.context} if ready else {}
 
     def _corrected(self, name: str, details: Any) -> dict[str, Any]:
-        """What an engine says of itself, but for what this name gives."""
+        """The engine's own details, with the context and dimensions of this name."""
         ours = {**self._context(), **self._size(name)}
         return {key: ours.get(key, value) for key, value in _given(details).items()}
 
     def _info(self, size: Mapping[str, int], own: Mapping[str, Any]) -> dict[str, Any]:
-        """The keys of a GGUF's header; its `context_length` is how many tokens a text may have."""
+        """The keys of a GGUF header; `context_length` is the number of tokens that a text may have."""
         kind = own.get("general.architecture", "qwen3")
         info = {**own, f"{kind}.embedding_length": size["embedding_length"]}
         info.pop(f"{kind}.context_length", None)
         return info | {f"{kind}.{key}": limit_of(value) for key, value in self._context().items()}
 
     def _facts(self) -> EngineFacts | None:
-        """What the engine that speaks for all said of itself; None before it was ready."""
+        """What the main engine reported about itself; None until it is ready."""
         ready = self._fleet.main.ready
         return ready.facts if ready else None
 
     def _digest(self) -> str:
-        """The catalogue's sha256 of the weights at the served precision; zeros where it has none (a Hub folder)."""
+        """The catalogue's sha256 of the weights at the served precision; zeros if it has none (a Hub folder)."""
         model, precision = self._pipeline.model, self._fleet.precision
         digests = [file.sha256 for file in model.files if file.quantisation == precision]
         return next((digest for digest in digests if digest), "0" * 64)

@@ -1,4 +1,4 @@
-"""The door to chat: what goes on to Ollama, and what never does."""
+"""The chat door: which requests are forwarded to Ollama, and what is kept from it."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class PassthroughDoor:
-    """Requests and answers go through as they are, in Ollama's own shape and OpenAI's; keys stay here."""
+    """Forwards requests and answers unchanged, in the shapes of Ollama and OpenAI. Keys are not forwarded."""
 
     def __init__(self, upstream: ChatUpstream, limits: Limits) -> None:
         self._upstream = upstream
@@ -43,7 +43,7 @@ class PassthroughDoor:
     async def _sent(self, request: Request, departure: Departure | None) -> Exchange:
         announced = request.headers.get("content-length", "")
         body = chunks(request, self._limits.body_bytes, request.receive)
-        first = await anext(body)  # one that says that it is too large never reaches Ollama
+        first = await anext(body)  # a body that announces too large a size never reaches Ollama
         exchange = await self._upstream.open(request.url.path, int(announced) if announced.isdigit() else None)
         if departure is not None:
             departure.on_gone = exchange.close
@@ -71,7 +71,9 @@ async def _answered(exchange: Exchange, departure: Departure | None) -> Response
 
 
 class _Relay(Response):
-    """An answer that is sent on piece by piece. One that breaks off does so here too: no client takes it for whole."""
+    """An answer that is forwarded piece by piece. If Ollama's answer breaks off, so does this one, so that no client
+    mistakes it for a complete one.
+    """
 
     def __init__(self, exchange: Exchange, departure: Departure | None) -> None:
         self.status_code, self.background, self.body = exchange.status, None, b""

@@ -1,7 +1,7 @@
-"""The fields by which other services ask for another vector: obeyed under our own name, or refused with the way.
+"""Fields of other services' APIs that change the vector. They are read as our own field, or refused with advice.
 
-What is not in these tables changes no vector anywhere, and is ignored as Ollama ignores it. Names are compared without
-case, underscores and hyphens: `outputDimensionality` is `output_dimensionality`.
+Fields that are not in these tables change no vector in any service, and are ignored as Ollama ignores them. Names are
+compared without case, underscores and hyphens: `outputDimensionality` is `output_dimensionality`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from embedstack.bridge.errors import BadRequest, DimensionsOutOfRange, shown
 from embedstack.bridge.text.prompts import ROLE_FIELDS
 from embedstack.models.catalog import Model
 
-# Our own fields under the names that others give them, and who they are.
+# Our own fields, their names in other services, and those services.
 SAME: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "dimensions": {
@@ -32,8 +32,8 @@ SAME: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A field that is refused unless its value changes nothing. `users`: who knows it. `harmless`: those values, text
-    in lower case. `way`: what to do instead.
+    """A field that is refused unless its value changes nothing. `users`: the services that have it. `harmless`: the
+    values that change nothing, text in lower case. `way`: what to do instead.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Foreign:
     way: str
 
     def allows(self, value: Any) -> bool:
-        """Null and what is empty ask for nothing; a list asks for each of its values."""
+        """Null and empty values ask for nothing; a list asks for each of its values."""
         if value is None or value == "" or value == {}:
             return True
         if isinstance(value, list):
@@ -118,15 +118,15 @@ def _key(name: str) -> str:
 _OWN = ("dimensions", "truncate", "instruction", *ROLE_FIELDS)
 _OURS = {_key(name): own for own in _OWN for name in (own, *SAME.get(own, ()))}
 _FOREIGN = {_key(field.name): field for field in FOREIGN}
-# What most clients send, and what needs no second look.
+# The fields that most clients send. A body with no others needs no further check.
 _PLAIN = frozenset({"model", "input", "dimensions", "truncate", "keep_alive", "user", "instruction", *ROLE_FIELDS})
 _LONGEST_NAME = 60
 
 
 def understood(body: Object, model: Model, *own: str) -> Object:
-    """A body as it was sent, with names in lower case and all that changes a vector under our own names, also what
-    stands within `options`. `own`: fields that the route itself reads, as `prompt`. BadRequest and
-    DimensionsOutOfRange, which name a field as it was sent.
+    """The body with names in lower case. Fields that change the vector get our own names, also those within `options`.
+    `own`: fields that the route itself reads, such as `prompt`. BadRequest and DimensionsOutOfRange, which name the
+    field as it was sent.
     """
     if body.keys() <= _PLAIN or (own and body.keys() - own <= _PLAIN):
         return body
@@ -145,7 +145,7 @@ def understood(body: Object, model: Model, *own: str) -> Object:
 
 
 def _said(body: Object) -> Iterator[tuple[str, str, Any]]:
-    """Each field that says something, and how it was sent: in the body, or in `options`."""
+    """Each field that is not null: its name, its name as sent (`options.NAME` within `options`), and its value."""
     for name, value in body.items():
         if name.lower() == "options" and isinstance(value, dict):
             for inner, given in value.items():
@@ -156,7 +156,9 @@ def _said(body: Object) -> Iterator[tuple[str, str, Any]]:
 
 
 def _check_sizes(field: str, said: Mapping[str, Any], model: Model) -> None:
-    """Those of others: of `dimensions` itself the route and the model's name have a say."""
+    """Check other services' fields for the dimensions. `dimensions` itself is checked with the route and the model's
+    name.
+    """
     if field != "dimensions":
         return
     for name, value in said.items():
@@ -177,7 +179,7 @@ def _agreed(said: Mapping[str, Any]) -> Any:
 
 
 def _folded(value: Any) -> Any:
-    """`true` is not 1, and words are the same in any case."""
+    """For comparison: `true` differs from 1, and case does not matter."""
     return type(value), value.strip().lower() if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""Ollama's door: /api/embed, the legacy /api/embeddings, and what its clients look at before they embed."""
+"""Ollama's door: /api/embed, the legacy /api/embeddings, and the routes that clients ask before they embed."""
 
 import time
 from dataclasses import replace
@@ -63,7 +63,7 @@ class OllamaDoor:
         return embed_answer(answer, wanted, result, ignored, DOOR, self._witness)
 
     async def embeddings(self, request: Request) -> Response:
-        """One text, one vector; an empty prompt gets an empty vector, and nothing is ever cut, as in Ollama."""
+        """One text, one vector. As in Ollama, an empty prompt gets an empty vector, and no text is truncated."""
         body = understood(await read_sent(request, self.limits, "prompt"), self.pipeline.model, "prompt")
         if not body.get("model"):
             raise self._no_model()
@@ -83,7 +83,7 @@ class OllamaDoor:
         return embed_answer(answer, wanted, result, ignored, DOOR, self._witness)
 
     async def tags(self, request: Request) -> Response:
-        """With the names that LangChain looks for; Open WebUI would put each of them into its menus."""
+        """Includes the names that LangChain looks for, except for Open WebUI, whose menus would show all of them."""
         names = self.pipeline.names
         others = await self._chat.models(names) if self._chat else []
         ours = self._card.listed(names.listed if fields.is_webui(request.headers) else names.offered)

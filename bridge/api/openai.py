@@ -53,7 +53,7 @@ class OpenAIDoor:
         return json_answer({"object": "list", "data": [*ours, *(await self._others())]})
 
     async def model(self, request: Request) -> Response:
-        """One entry, by any name that can be embedded under, slashes and all."""
+        """One entry, by any name that an embedding request may use; the name may contain slashes."""
         name = request.path_params["model"]
         try:
             return json_answer(self._card.openai(name))
@@ -64,7 +64,7 @@ class OpenAIDoor:
             return json_answer(entry)
 
     async def _others(self) -> list[dict[str, Any]]:
-        """What chats, where chat is passed on."""
+        """The chat models, if chat requests are forwarded."""
         found = await self._chat.models(self.pipeline.names) if self._chat else []
         return [{"id": str(one["name"]), "object": "model", "created": 0, "owned_by": "library"} for one in found]
 
@@ -85,7 +85,7 @@ class OpenAIDoor:
         return wanted
 
     def _texts(self, body: Object) -> tuple[str, ...]:
-        """As in Ollama's /v1: "" is one empty text, and nothing to embed is a mistake."""
+        """As in Ollama's /v1, "" is one empty text, and a request without texts is an error."""
         value = body.get("input")
         texts = fields.texts_of([value] if value == "" else value, self.limits)
         if not texts:
@@ -111,7 +111,7 @@ def _answer(model: str, result: EmbedResult, encoding: str) -> dict[str, Any]:
     entries = ({"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows))
     return {
         "object": "list",
-        # Of a short one made beforehand: where orjson's buffer must grow past them, 32 texts take twice the time.
+        # A short list is made beforehand: if orjson's buffer must grow past the entries, 32 texts take twice the time.
         "data": entries if is_long(result) else list(entries),
         "model": model,
         "usage": {"prompt_tokens": result.tokens, "total_tokens": result.tokens},

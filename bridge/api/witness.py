@@ -1,5 +1,6 @@
-"""Sees each request for vectors come to its end: counts it, keeps it in the trace, and looks for its role. Where Open
-WebUI never says which texts are questions, it says once how to set that.
+"""Records each finished request for vectors: counts it, keeps it in the trace, and checks whether it named a role.
+
+If Open WebUI never says which texts are queries, a warning says once how to configure that.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from embedstack.bridge.request import EmbedRequest, EmbedResult
 
 log = logging.getLogger(__name__)
 
-# Texts without a role after which it is not an accident: one short document, or a person's questions of a day.
+# Texts without a role after which a warning is due: one short document, or one person's queries of a day.
 ENOUGH = 50
 
 HOW = (
@@ -28,12 +29,12 @@ _ORIGINS = {"body": "field", "header": "header", "model": "alias"}
 
 
 def origin(source: str) -> str:
-    """`field`, `header`, `alias` or `default`, of what `Prompt.source` says."""
+    """`field`, `header`, `alias` or `default`, from `Prompt.source`."""
     return _ORIGINS.get(source.partition(" ")[0], "default")
 
 
 class RoleWatch:
-    """Counts the texts of Open WebUI until one comes with a role, or enough have come without."""
+    """Counts the texts of Open WebUI until one comes with a role, or until enough have come without one."""
 
     def __init__(self) -> None:
         self._without = 0
@@ -56,7 +57,7 @@ class RoleWatch:
             )
 
 
-# Where a door leaves, in the ASGI scope, what it has understood of a request.
+# The key in the ASGI scope under which a door leaves the request that it has parsed.
 ASKED = "asked"
 DOORS: Mapping[str, str] = MappingProxyType(
     {"/api/embed": "ollama", "/api/embeddings": "ollama", "/v1/embeddings": "openai", "/embeddings": "openai"}
@@ -64,7 +65,7 @@ DOORS: Mapping[str, str] = MappingProxyType(
 
 
 class Witness:
-    """`trace` None: nothing is kept."""
+    """`trace` None: no requests are kept."""
 
     def __init__(self, pipeline: Pipeline, telemetry: Telemetry, trace: Trace | None) -> None:
         self._pipeline = pipeline
@@ -73,7 +74,7 @@ class Witness:
         self._roles = RoleWatch()
 
     def answered(self, door: str, asked: EmbedRequest, result: EmbedResult, encode: float, size: int) -> None:
-        """`encode` seconds, `size` bytes of the answer."""
+        """`encode` in seconds; `size` of the answer in bytes."""
         said, texts = origin(result.meaning.source), len(asked.texts)
         self._telemetry.observe_answer(door, result, encode)
         self._telemetry.observe_role(said, texts, webui=asked.caller.webui)

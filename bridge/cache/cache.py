@@ -1,6 +1,6 @@
-"""Both tiers as one.
+"""The cache with its two tiers, memory and disk.
 
-The vectors used last, in memory, within a bound of bytes.
+The tier in memory holds the most recently used vectors within a limit of bytes.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from embedstack.bridge.request import Row
 from embedstack.bridge.settings.structs import CacheSettings
 from embedstack.contract.answers import CacheStats
 
-# What an entry takes besides its numbers: key, row, array and table, and what the allocator rounds up. Measured.
+# Bytes of an entry besides its numbers: key, row, array, table and the allocator's rounding. Measured.
 ENTRY_OVERHEAD = 1536
 
 
 class MemoryTier:
-    """The least recently used leave first. 0 bytes keep nothing."""
+    """The least recently used rows are evicted first. With 0 bytes, nothing is kept."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most = most_bytes
@@ -60,7 +60,7 @@ class MemoryTier:
 
 
 def _own(row: Row) -> Row:
-    """A row of a matrix, or of a whole answer, would keep all of it alive."""
+    """The row with memory of its own: a view would keep the whole matrix or answer alive."""
     vector, base = row.vector, row.vector.base
     held = base.nbytes if isinstance(base, np.ndarray) else len(base) if isinstance(base, bytes) else None
     if base is not None and (held is None or held > vector.nbytes + ENTRY_OVERHEAD):
@@ -72,13 +72,13 @@ def _own(row: Row) -> Row:
 
 
 class Cache:
-    """Rows by key (bridge.index.fingerprint). `folder` None: nothing is kept beyond this process."""
+    """Rows by key (bridge.index.fingerprint). `folder` None: nothing outlives this process."""
 
     def __init__(self, memory_bytes: int, disk: DiskTier | None) -> None:
         self._memory = MemoryTier(memory_bytes)
         self._disk = disk
         self._forgetting: set[asyncio.Task[None]] = set()
-        self.get = self._memory.get  # on the road of every request: one call less
+        self.get = self._memory.get  # saves a call in every request
 
     @property
     def folder(self) -> Path | None:
@@ -88,7 +88,7 @@ class Cache:
         return self._disk is not None and self._disk.may_hold(key)
 
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, Row]:
-        """What is on disk of these; in memory from now on."""
+        """The rows of these keys that are on disk. They are in memory from now on."""
         found = await self._disk.find(keys) if self._disk else {}
         for key, row in found.items():
             self._memory.put(key, row)
@@ -100,14 +100,14 @@ class Cache:
             self._disk.put(key, row)
 
     async def discard(self, keys: Sequence[bytes]) -> None:
-        """Forget rows that are no longer true."""
+        """Forget rows that are no longer valid."""
         for key in keys:
             self._memory.discard(key)
         if self._disk:
             await self._disk.discard(keys)
 
     def forget(self, keys: Sequence[bytes]) -> None:
-        """`discard`, without a wait for its end."""
+        """`discard`, without waiting for it to finish."""
         if keys:
             task = asyncio.create_task(self.discard(keys))
             self._forgetting.add(task)
@@ -128,7 +128,7 @@ class Cache:
 
 
 def open_cache(settings: CacheSettings, dimensions: int) -> Cache:
-    """Never raises: what is wrong with the disk is logged, and shows in the statistics."""
+    """Never raises: a fault of the disk is logged, and shows in the statistics."""
     folder = settings.folder or platformdirs.user_cache_path("embedstack") / "bridge"
     disk = DiskTier(DiskStore(folder, settings.disk), dimensions) if settings.disk else None
     return Cache(settings.memory, disk)

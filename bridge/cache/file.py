@@ -1,4 +1,4 @@
-"""The SQLite file that holds the vectors: how it is opened, and what is in it."""
+"""The SQLite file of vectors: how it is opened, and its schema."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ SCHEMA = 1
 PAGE = 4096  # 2,560 numbers take 3 pages, 4,096 a little over 4, 1,024 a little over 1: at most a fifth is lost
 _BUSY = 5.0  # seconds for which another process may hold the file
 
-# AUTOINCREMENT: a number is never used again, so that what is new to another process has a higher one.
+# AUTOINCREMENT never reuses a number, so rows that are new to another process have higher ones.
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS vectors ("
     "number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, used INTEGER NOT NULL, value BLOB NOT NULL)",
@@ -18,14 +18,14 @@ _TABLES = (
 
 
 def journal_bytes(most: int) -> int:
-    """What of a bound is kept free for the journal beside the file."""
+    """Bytes of the limit that are reserved for the journal beside the file."""
     return min(4 * 1024 * 1024, most // 4)
 
 
 def open_file(path: Path, most: int) -> tuple[sqlite3.Connection, bool]:
-    """The file, and whether it can be written to. sqlite3.DatabaseError for one that cannot be used."""
-    with contextlib.suppress(OSError):  # SQLite says it better
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # and its journals get the same rights
+    """The file, and whether it can be written to. sqlite3.DatabaseError if it cannot be used."""
+    with contextlib.suppress(OSError):  # SQLite's error says more
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # its journals get the same permissions
     try:
         return _opened(path, "mode=rwc", most), True
     except sqlite3.OperationalError as error:
@@ -34,19 +34,19 @@ def open_file(path: Path, most: int) -> tuple[sqlite3.Connection, bool]:
     try:
         return _opened(path, "mode=ro"), False
     except sqlite3.OperationalError:
-        # Where no journal lies beside it and none can be made, it can only be read as a file that nobody changes.
+        # Without a journal, and if none can be created, SQLite reads a file only if it is declared immutable.
         return _opened(path, "mode=ro&immutable=1"), False
 
 
 def error_name(error: sqlite3.Error) -> str:
-    """SQLite's own name for it; "" for an error that we made ourselves."""
+    """SQLite's name for the error; "" for an error that we raised ourselves."""
     return getattr(error, "sqlite_errorname", None) or ""
 
 
 def _opened(path: Path, query: str, most: int | None = None) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.resolve().as_uri()}?{query}", uri=True, timeout=_BUSY, isolation_level=None)
     try:
-        # No memory map: a fault of the file must be an error, never a signal that ends the process.
+        # No memory map: a damaged file must cause an error, never a signal that kills the process.
         for pragma in ("mmap_size = 0", "cache_size = -1024", "synchronous = NORMAL", "trusted_schema = OFF"):
             db.execute(f"PRAGMA {pragma}")
         _check_schema(db, may_be_empty=most is not None)

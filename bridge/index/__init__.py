@@ -1,1 +1,1 @@
-"""What an index is made with, and whether a request fits it."""
+"""What an index is made with, and whether a request matches it."""

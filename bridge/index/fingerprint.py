@@ -1,4 +1,4 @@
-"""What a vector depends on besides the text, and an index of documents, in one short name each. Pure."""
+"""Short names for what a vector depends on besides its text, and for an index of documents. Pure."""
 
 import hashlib
 import unicodedata
@@ -10,14 +10,14 @@ from typing import Any
 
 from embedstack.contract.answers import IndexFacts
 
-# Raised whenever normalising, rendering or cutting changes what reaches the engine for most requests. Where it does so
-# for a few texts alone (rare marks), their keys change by themselves: a key is made of the final text.
+# Raised whenever a change of normalising, rendering or cutting changes what reaches the engine for most requests. If
+# only a few texts change (rare marks), their keys change by themselves: a key is made from the final text.
 RULES = "nfc-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """`source` names the weights: their sha256 from the catalogue, else the engine's own digest of them."""
+    """`source` names the weights: their sha256 from the catalogue, or else the engine's digest of them."""
 
     model: str
     precision: str
@@ -28,7 +28,7 @@ class Fingerprint:
     _seed: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Lengths before the parts: two lists of parts never read as one.
+        # Each part has its length before it, so that different lists of parts never give the same string.
         parts = (self.model, self.precision, self.source, self.style, self.special_tokens, self.rules)
         seed = hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode())
         object.__setattr__(self, "_seed", seed)
@@ -39,7 +39,7 @@ class Fingerprint:
         return str(self._seed.hexdigest()[:16])
 
     def key(self, text: str) -> bytes:
-        """32 bytes for a final text, which holds its instruction: no role ever gets another's vector."""
+        """32 bytes for a final text. The text contains its instruction, so no role ever gets another role's vector."""
         seed = self._seed.copy()
         seed.update(text.encode())
         digest: bytes = seed.digest()
@@ -47,8 +47,8 @@ class Fingerprint:
 
 
 def index_id(served: str, dimensions: int, document_prefix: str) -> str:
-    """16 hexadecimal digits. Vectors of two indexes with different ones are not to be compared."""
-    # Earlier versions normalised the prompt with Python's tables, and their indexes keep their names.
+    """16 hexadecimal digits. Vectors of indexes with different ids must not be compared."""
+    # Earlier versions normalised the prompt with Python's tables; their indexes must keep their names.
     parts = f"{served} {dimensions} {unicodedata.normalize('NFC', document_prefix)}"
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
@@ -67,10 +67,10 @@ def facts(served: Fingerprint, dimensions: int, document_prefix: str) -> IndexFa
 
 @lru_cache(maxsize=2)
 def dimensions_by_id(served: str, sizes: range, document_prefix: str) -> Mapping[str, int]:
-    """Each index that these vectors can make, by its fingerprint: 2,529 sizes of the 4B take a few milliseconds."""
+    """The dimensions of each possible index, by its fingerprint. The 2,529 of the 4B take a few milliseconds."""
     return MappingProxyType({index_id(served, size, document_prefix): size for size in sizes})
 
 
 def described(served: Fingerprint, dimensions: int) -> str:
-    """For a sentence."""
+    """The index's model, precision and dimensions, for use in a sentence."""
     return f"{served.model} at {served.precision}, {dimensions} dimensions"

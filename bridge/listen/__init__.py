@@ -1,1 +1,1 @@
-"""The address, the sockets and HTTP below the routes."""
+"""The address, the sockets and HTTP, below the routes."""

@@ -1,6 +1,6 @@
-"""Signals from the first line on: what comes during the start-up is neither lost nor the end of the bridge.
+"""Signal handlers from the first line on: a SIGHUP during start-up is neither lost nor fatal.
 
-The rest of the bridge takes a second to import, so nothing of it is imported here.
+The rest of the bridge takes a second to import, so none of it is imported here.
 """
 
 import os
@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class Hangup:
-    """SIGHUP, which asks for the configuration to be read again. One that comes before anybody listens is kept."""
+    """SIGHUP, which asks the bridge to read its configuration again. One that comes before `listen` is remembered."""
 
     def __init__(self) -> None:
         self._came = False
@@ -20,7 +20,7 @@ class Hangup:
         signal.signal(signal.SIGHUP, self._come)
 
     def listen(self, listener: Callable[[], object]) -> None:
-        """From now on it is called, in the main thread between any two of its steps; at once for what has come."""
+        """Call `listener` at each SIGHUP, in the main thread between any two steps; at once if one has already come."""
         self._listener = listener
         if self._came:
             listener()
@@ -36,8 +36,8 @@ HANGUP = Hangup()
 
 
 def hold() -> None:
-    """For the start-up: SIGHUP is kept, and SIGTERM or SIGINT end what has no engine and no client yet, without a word.
-    SIGINT where a shell has set it to be ignored stays so.
+    """Handlers for the start-up. SIGHUP is remembered. SIGTERM and SIGINT end the process silently, since it has no
+    engine and no client yet. If a shell has set SIGINT to be ignored, it stays ignored.
     """
     HANGUP.catch()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -46,4 +46,4 @@ def hold() -> None:
 
 
 def _end(_: int, __: FrameType | None) -> None:
-    os._exit(0)  # an exception may come out anywhere in an import, and be lost there
+    os._exit(0)  # an exception could be raised anywhere in an import, and be lost there

@@ -1,1 +1,1 @@
-"""What the bridge shows of itself: log, metrics, trace."""
+"""What the bridge reports about itself: log, metrics and trace."""

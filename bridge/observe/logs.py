@@ -1,4 +1,4 @@
-"""Log lines on standard error, for people or as one JSON object a line."""
+"""Log lines on standard error, as text or as one JSON object per line."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from embedstack.bridge.settings.structs import Log
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger and message; the traceback where there is one."""
+    """Time, level, logger and message, with the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -31,7 +31,7 @@ def _short_name(record: logging.LogRecord) -> bool:
 
 
 def configure(settings: Log) -> None:
-    """Replace whatever handlers there were: everything the process logs goes one way."""
+    """Replace all existing handlers, so that all log lines of the process go through this one."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_short_name)
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")

@@ -1,4 +1,4 @@
-"""Counters for /metrics. Never a text, a vector or a key."""
+"""Counters for /metrics. They never contain a text, a vector or a key."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -9,12 +9,12 @@ from prometheus_client.process_collector import ProcessCollector
 from embedstack.bridge.request import EmbedResult, Lane
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-# Looking in the cache and encoding an answer take microseconds.
+# A cache lookup and the encoding of an answer take microseconds.
 FINE = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, *BUCKETS)
 
 
 class Telemetry:
-    """One registry for one application, so that two in one process do not add up."""
+    """Each application has a registry of its own, so that two in one process do not add up."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -52,7 +52,7 @@ class Telemetry:
         self._cache = self._gauge("embed_bridge_cache_bytes", "Bytes of vectors kept.", ("tier",))
         self._cache_entries = self._gauge("embed_bridge_cache_entries", "Vectors kept.", ("tier",))
         self._engines: set[str] = set()
-        # A label set is looked up again at each call; a request has few of them, so each is looked up once.
+        # prometheus_client looks up a label set at each call. There are few label sets, so each is looked up once.
         self._request = cache(self._requests.labels)
         self._stage = cache(self._stages.labels)
         self._text = cache(self._texts.labels)
@@ -88,7 +88,7 @@ class Telemetry:
         self._truncated.inc(texts)
 
     def observe_engines(self, serving: Mapping[str, bool]) -> None:
-        """Engines by name; one that is not among them any more leaves the metrics."""
+        """Engines by name. An engine that is no longer listed is removed from the metrics."""
         for gone in self._engines - set(serving):
             self._ready.remove(gone)
         self._engines = set(serving)

@@ -1,4 +1,4 @@
-"""The recent requests, for anyone who looks for what a client really asks. Bounded; no text unless it is asked for."""
+"""The recent requests, to see what a client really sends. Their number is limited; texts are kept only on request."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from typing import NamedTuple
 from embedstack.bridge.request import EmbedRequest, EmbedResult, Found, Meaning, Stages
 from embedstack.contract.answers import TraceRecord
 
-# Characters of a name that a client sends, of a text, and texts of one request: a record stays small.
+# Characters kept of a name and of a text, and texts kept of one request, so that a record stays small.
 LONGEST_NAME, LONGEST_TEXT, MOST_TEXTS = 200, 500, 20
 _NOTHING, _NO_STAGES = Found(), Stages()
 
 
 class TraceEntry(NamedTuple):
-    """What is kept of a request: nothing that would keep its texts or its vectors alive. Seconds, bytes."""
+    """What is kept of a request. It has no reference to the request's texts or vectors. Seconds, bytes."""
 
     time: float
     door: str
@@ -36,7 +36,7 @@ class TraceEntry(NamedTuple):
 
 
 class Trace:
-    """The last `records` of them, numbered from 1. `text`: whether the beginning of each text is kept too."""
+    """The last `records` requests, numbered from 1. `text`: whether to keep the beginning of each text too."""
 
     def __init__(self, records: int, *, text: bool) -> None:
         self._entries: deque[TraceEntry] = deque(maxlen=records)
@@ -46,7 +46,7 @@ class Trace:
     def answered(
         self, at: float, door: str, asked: EmbedRequest, result: EmbedResult, encode: float, size: int
     ) -> None:
-        """`at` seconds since 1970, `encode` seconds, `size` bytes of the answer."""
+        """`at` in seconds since 1970; `encode` in seconds; `size` of the answer in bytes."""
         self._last += 1
         self._entries.append(
             TraceEntry(
@@ -73,7 +73,7 @@ class Trace:
     def refused(
         self, at: float, door: str, asked: EmbedRequest | None, meaning: Meaning | None, status: int, code: str
     ) -> None:
-        """`asked` None: its body could not be read. `meaning` None: it means nothing."""
+        """`asked` None: the body could not be read. `meaning` None: the request could not be understood."""
         self._last += 1
         flow, model, texts = (asked.caller.flow, asked.model, asked.texts) if asked else (("",), "", ())
         kept = _clipped(texts) if self._text else None
@@ -81,7 +81,7 @@ class Trace:
         self._entries.append(TraceEntry(at, *facts, 0.0, 0, 0, 0, status, code, kept))
 
     def after(self, seq: int, limit: int) -> list[TraceRecord]:
-        """The oldest `limit` records with a higher number; all of them where the number is of an earlier process."""
+        """The oldest `limit` records numbered above `seq`. If `seq` is from an earlier process, all records qualify."""
         first = self._last - len(self._entries) + 1
         begin = 0 if seq > self._last else max(0, seq + 1 - first)
         kept = islice(self._entries, begin, begin + limit)

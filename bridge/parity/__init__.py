@@ -1,1 +1,1 @@
-"""Whether an engine makes the model's vectors."""
+"""Whether an engine computes the model's vectors."""

@@ -1,6 +1,6 @@
-"""The gate: an engine serves only when golden texts come back as the model's authors would have computed them.
+"""The gate's checks: an engine serves only if its vectors of golden texts are those that the model's authors expect.
 
-It sees a wrong model, dimension or quantisation, missing, doubled or other EOS tokens, another pooling, broken
+They detect a wrong model, wrong dimensions or quantisation, missing, doubled or wrong EOS tokens, wrong pooling, broken
 normalisation, answers that depend on the batch, and base64 that differs from float.
 """
 
@@ -20,7 +20,7 @@ from embedstack.vectors.mrl import Vectors
 
 @dataclass(frozen=True, slots=True)
 class ParityFinding:
-    """One check, whether it held, and what was measured."""
+    """One check, whether it passed, and what was measured."""
 
     check: str
     ok: bool
@@ -29,7 +29,7 @@ class ParityFinding:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """All findings about an engine, and its own vectors of the golden texts where it made any."""
+    """All findings about an engine, and its vectors of the golden texts if it made any."""
 
     findings: tuple[ParityFinding, ...]
     vectors: Vectors | None = None
@@ -43,11 +43,11 @@ async def examine(
     concurrency: int = 1,
     stored: Vectors | None = None,
 ) -> Examined:
-    """An engine that will get `concurrency` calls at once. `stored` are golden vectors that it must agree with, made by
-    an earlier run or by another engine of the pool. EngineError where it does not answer.
+    """Examine an engine that will get `concurrency` calls at once. `stored`: golden vectors that it must agree with,
+    made by an earlier run or another engine of the pool. EngineError if it does not answer.
 
-    With n golden texts it takes n + 1 calls, one more where base64 is offered, one where the model has trap texts, and
-    2 * concurrency more where several calls will be in flight.
+    With n golden texts this takes n + 1 calls, one more if the engine offers base64, one more if the model has trap
+    texts, and 2 * concurrency more if several calls will be in flight.
     """
     findings = [_quantisation(facts, precision)]
     reference = model.reference
@@ -84,7 +84,9 @@ async def examine(
 
 
 async def recheck(backend: Backend, model: Model, golden: Vectors) -> tuple[ParityFinding, ...]:
-    """One call, after a reconnect: are they still the same vectors? EngineError where the engine does not answer."""
+    """Check with one call, after a reconnect, whether the vectors are still the same. EngineError if the engine does
+    not answer.
+    """
     reference = model.reference
     if reference is None:
         return (_no_reference(model),)
@@ -97,7 +99,7 @@ async def recheck(backend: Backend, model: Model, golden: Vectors) -> tuple[Pari
 
 
 def held_against(examined: Examined, stored: Vectors) -> Examined:
-    """The same, and whether its vectors are those that an earlier run or another engine of the pool made. Pure."""
+    """The findings, plus whether the vectors match those of an earlier run or another engine of the pool. Pure."""
     if examined.vectors is None:
         return examined
     return Examined((*examined.findings, _as_before(examined.vectors, stored)), examined.vectors)
@@ -108,15 +110,15 @@ def _no_reference(model: Model) -> ParityFinding:
 
 
 def _wrong_answer(error: EngineError) -> ParityFinding:
-    """The finding for an answer that is not a set of vectors; any other error is raised again."""
+    """The finding for an invalid answer; any other error is raised again."""
     if not isinstance(error, EngineAnswerInvalid):
         raise error
     return ParityFinding("answer", ok=False, detail=error.message)
 
 
 async def _beside_others(backend: Backend, texts: Sequence[str], vectors: Vectors, concurrency: int) -> ParityFinding:
-    """The same texts in as many calls at once as the engine will get, and other texts beside them: parallel slots have
-    mixed up their answers (llama.cpp #26282)."""
+    """Send the same texts in as many simultaneous calls as the engine will get, with other texts beside them: parallel
+    slots have mixed up their answers (llama.cpp #26282)."""
     starts = [turn % len(texts) for turn in range(concurrency)]
     calls = [backend.embed([*texts[start:], *texts[:start]]) for start in starts]
     others = [backend.embed([f"{text} {turn}" for text in texts]) for turn in range(concurrency)]
@@ -128,7 +130,9 @@ async def _beside_others(backend: Backend, texts: Sequence[str], vectors: Vector
 
 
 async def _traps(backend: Backend, model: Model) -> ParityFinding:
-    """Whether numbers are wide enough for this model. Last of all: an engine may make nothing right after a NaN."""
+    """Whether the engine's numbers are wide enough for this model. This check comes last: after a NaN, an engine may
+    compute everything wrong.
+    """
     traps = model.reference.traps if model.reference else ()
     advice = f"; take {model.sound}" if model.unsound else ""
     try:
@@ -144,7 +148,7 @@ def _one(answer: Embedded, count: int, dimensions: int) -> Vectors:
 
 
 def _as_before(vectors: Vectors, stored: Vectors) -> ParityFinding:
-    """Other weights under the same name show here, however plausible their scores."""
+    """Detects other weights under the same name, even if their scores are plausible."""
     if stored.shape != vectors.shape:
         return ParityFinding("stored vectors", ok=False, detail=f"shape {vectors.shape}, stored {stored.shape}")
     finding = _agreement("stored vectors", vectors, stored)
@@ -189,7 +193,9 @@ def _distinct(vectors: Vectors) -> ParityFinding:
 
 
 def _identical(base64: Vectors, floats: Vectors) -> ParityFinding:
-    """The same vector by two encodings; an engine may round one run differently from the next, so by cosine first."""
+    """The same vectors in two encodings. An engine may round differently from run to run, so they need only agree by
+    cosine.
+    """
     if np.array_equal(base64, floats):
         return ParityFinding("base64 = float", ok=True, detail="equal to the bit")
     return _agreement("base64 = float", base64, floats)

@@ -1,4 +1,4 @@
-"""Who may join: every engine of a pool makes the same vectors, and the same as last time."""
+"""Decides which engines may join a pool: all must compute the same vectors, and the same as last time."""
 
 import contextlib
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found; an engine that passed has the pool's precision and fingerprint."""
+    """The findings about an engine. If it passed, precision and fingerprint are the pool's."""
 
     findings: tuple[ParityFinding, ...]
     precision: str
@@ -30,8 +30,8 @@ class Verdict:
 
 
 class Gate:
-    """One for a pool. `wanted` precision, None for what the engine says. `style` and `special_tokens` are how texts are
-    rendered.
+    """The gate of one pool. `wanted`: the precision; None for the engine's own. `style` and `special_tokens`: how texts
+    are rendered.
     """
 
     def __init__(
@@ -48,27 +48,27 @@ class Gate:
     async def examine(
         self, backend: Backend, facts: EngineFacts, concurrency: int, *, others: Callable[[], bool]
     ) -> Verdict:
-        """Engines may be examined side by side; they are judged one after another, as they finish: the second is held
-        against the first. `others` tells whether engines serve already. Anyone who passed must be seen to serve before
-        the event loop's next turn, or the next to be judged does not know of it.
+        """Examine and judge an engine. Engines may be examined in parallel, but are judged one after another as they
+        finish, each against those before. `others` returns whether engines already serve. An engine that passed must
+        count as serving before the event loop's next turn; otherwise the next judgement does not know of it.
         """
         precision = self._precision(facts)
         measured = await parity.examine(backend, facts, self.model, precision, concurrency)
         return self._judge(measured, precision, facts, others=others())
 
     async def recheck(self, backend: Backend, fingerprint: Fingerprint) -> tuple[ParityFinding, ...]:
-        """One call, after a reconnect of an engine that served as `fingerprint`."""
+        """Check an engine that served as `fingerprint` with one call, after a reconnect."""
         golden = self.golden
         if golden is None:
             return (ParityFinding("reference", ok=False, detail="nothing to compare with"),)
         findings = await parity.recheck(backend, self.model, golden)
-        # What the pool serves may have changed while the engine was away, or while it was asked.
+        # The pool may serve other vectors since the engine left, or since it was asked.
         if self.golden is not golden or self.fingerprint != fingerprint:
             return (ParityFinding("reference", ok=False, detail="the pool serves something else by now"),)
         return findings
 
     def _judge(self, measured: Examined, precision: str, facts: EngineFacts, *, others: bool) -> Verdict:
-        """Without a wait, so that nothing changes meanwhile."""
+        """Judge without awaiting anything, so that nothing changes meanwhile."""
         joins = others and self.fingerprint is not None and self.fingerprint.precision == precision
         own = self._fingerprint(precision, facts)
         fingerprint = self.fingerprint if joins and self.fingerprint else own
@@ -82,7 +82,7 @@ class Gate:
         return verdict
 
     def forget(self) -> None:
-        """Take the next engine that passes for the model, whatever an earlier one answered."""
+        """Accept the next engine that passes, even if its vectors differ from those of an earlier one."""
         if self.fingerprint:
             self._store.forget(self.fingerprint.id)
         self.golden = None
@@ -98,7 +98,7 @@ class Gate:
         return ParityFinding("precision", ok=False, detail=f"{precision}, while the pool serves {serving}")
 
     def _precision(self, facts: EngineFacts) -> str:
-        """The configured one; else the engine's own word, where the catalogue knows it; else the default."""
+        """The configured precision, else the one that the engine reports if the catalogue has it, else the default."""
         if self.wanted:
             return self.wanted
         if facts.kind == "vllm" and self.model.safetensors:

@@ -1,6 +1,6 @@
-"""The settings as a table: one row a key, read off the structs of `bridge.settings.structs`.
+"""The settings as a table with one row per key, made from the structs of `bridge.settings.structs`.
 
-The loader reads values by it; the example file, `--print-config` and docs/configuration.md are made from it.
+The loader uses it to read values. The example file, `--print-config` and docs/configuration.md are made from it.
 """
 
 from embedstack.bridge.settings.structs import Settings

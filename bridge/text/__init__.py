@@ -1,1 +1,1 @@
-"""From what a client sends to the text that the model reads."""
+"""Turns what a client sends into the text that the model reads."""

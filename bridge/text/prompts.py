@@ -1,14 +1,13 @@
-"""From what a request says of its role to the exact text that the model must see. Pure.
+"""Makes the exact text that the model must see, from what a request says about its role. Pure.
 
-Two things decide: the *role* (query or document) and the *task* (retrieval unless said otherwise). A symmetric task
-(classification, clustering, sts, bitext) prefixes every text; any other prefixes queries and leaves documents bare,
-as Qwen's own evaluation does.
+Two things decide: the *role* (query or document) and the *task* (retrieval by default). A symmetric task
+(classification, clustering, sts, bitext) prefixes every text. Any other prefixes queries and leaves documents bare, as
+Qwen's own evaluation does.
 
-A prompt that a client wrote and nearly got right, as the model was trained on it. Pure.
-
-Clients join a prompt and a text with a space (LlamaIndex, qmd), and prompts in variables of the environment come with a
-`\n` spelt out: each makes another first token than the model knows. What is recognised begins with the style's first
-mark and has its second at the beginning of a line; only blanks around the marks and the break between them are touched.
+A client's own prompt that is nearly right is corrected to the form that the model was trained on. Some clients join
+prompt and text with a space (LlamaIndex, qmd), and prompts from environment variables contain a literal `\n`: the text
+then starts with another token than the model knows. A prompt is recognised if it begins with the style's first mark and
+has the second at the start of a line. Only blanks around the marks and the line break between them are changed.
 """
 
 import difflib
@@ -26,8 +25,8 @@ _BLANKS = " \t"
 
 
 class Correction:
-    """For one style. A style whose own text stands behind a blank, or on the line of its instruction, has nothing that
-    could be recognised from the text itself: such prompts stay as they are.
+    """Corrects prompts of one style. If the style puts the text after a blank, or on the line of the instruction, its
+    prompts cannot be recognised from the text and stay as they are.
     """
 
     def __init__(self, style: PromptStyle) -> None:
@@ -41,10 +40,10 @@ class Correction:
         self._fixed = tuple(_fixed(style.tasks.values()))
 
     def read(self, text: str, prefix: str) -> str | None:
-        """The text as the style writes it, where it is a prompt of the style or nearly one; None where it is not.
+        """The text as the style writes it, if it begins with a prompt of the style or nearly so; otherwise None.
 
-        `prefix` is what would be put before it, "" for nothing: of the prefixes without an instruction that one counts,
-        or any where there is none.
+        `prefix`: the prefix that the text would get, "" for none. Of the prefixes without an instruction, only this one
+        is recognised, or any if it is "".
         """
         if self._applies and text.startswith(self._mark):
             return self._instructed(text)
@@ -62,22 +61,22 @@ class Correction:
 
 
 def _fixed(templates: Iterable[str]) -> Iterable[str]:
-    """The prefixes that hold no instruction and end with no blank, the longest first."""
+    """The prefixes without an instruction that do not end with a blank, the longest first."""
     prefixes = {template.removesuffix("{text}") for template in templates if "{instruction}" not in template}
     return sorted((prefix for prefix in prefixes if prefix.strip() and not prefix[-1].isspace()), key=len, reverse=True)
 
 
-# Body fields that carry a role or a task, in the order in which a message names them.
+# Body fields that name a role or a task, in the order in which a message lists them.
 ROLE_FIELDS = ("input_type", "task", "prompt_name", "task_type", "text_type")
 QUERY, DOCUMENT = "query", "document"
-_DEFAULT = "default"  # the source of a role that nothing has said
+_DEFAULT = "default"  # the source of a role that the request does not name
 _LONGEST_MISTYPED = 200
 _TEXT_FOLLOWS = "\nQuery:"
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A role, a task, or both; None is "not said"."""
+    """A role, a task, or both; None if not given."""
 
     role: str | None = None
     task: str | None = None
@@ -105,7 +104,7 @@ SYNONYMS = tuple(_SYNONYMS)
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What goes before each text of a request, and why. `prefix` "" leaves the text bare."""
+    """The prefix for each text of a request, and where it comes from. `prefix` "" leaves the text bare."""
 
     role: str
     task: str
@@ -115,11 +114,11 @@ class Prompt:
 
     @property
     def asks(self) -> bool:
-        """Whether its texts are not said to be documents: nothing was said, or something else."""
+        """Whether the texts may be queries: the request says so, or does not name a role."""
         return self.role == QUERY or self.source == _DEFAULT
 
     def length_in(self, text: str) -> int:
-        """How many characters of a final text are its prompt, no matter who put it there."""
+        """How many characters of a final text are its prompt, whether the client or the bridge wrote it."""
         if self.prefix and text.startswith(self.prefix):
             return len(self.prefix)
         return text.index(_TEXT_FOLLOWS) + len(_TEXT_FOLLOWS) if _is_rendered(text) else 0
@@ -132,15 +131,15 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Final texts in their order, and the places of those whose own prompt was corrected."""
+    """Final texts in order, and the indices of those whose prompt was corrected."""
 
     texts: tuple[str, ...]
     corrected: tuple[int, ...]
 
 
 class Prompts:
-    """The tasks and the style of one model. `own` names the tasks whose instruction is the user's, not the catalogue's;
-    `default` is the role or task of a request that names none; `correct`: nearly right prompts are put right.
+    """The tasks and the style of one model. `own`: tasks whose instruction is the user's, not the catalogue's.
+    `default`: the role or task of a request that names none. `correct`: correct prompts that are nearly right.
     """
 
     def __init__(
@@ -162,8 +161,8 @@ class Prompts:
         self._default = self._intent(default, "prompts.default")
 
     def resolve(self, hints: PromptHints, alias: str | None = None) -> Prompt:
-        """The first of body, header, alias and default that says something. BadRequest where a body contradicts itself
-        or a name is unknown."""
+        """The prompt by the first of body, header, alias and default that names a role or task. BadRequest if the body
+        contradicts itself or a name is unknown."""
         body = self._body_intent(hints)
         if hints.instruction is not None:
             role = (body and body[0].role) or QUERY
@@ -178,11 +177,11 @@ class Prompts:
 
     @property
     def document_prefix(self) -> str:
-        """What is put before a text that a client says is a document."""
+        """The prefix for a text that the client says is a document."""
         return self._prompt(Intent(role=DOCUMENT), "").prefix
 
     def rendered(self, texts: Sequence[str], prompt: Prompt) -> Rendered:
-        """Normalised, special tokens as configured, prefixed once."""
+        """The texts normalised, with special tokens as configured, each prefixed once."""
         cleaned = [self._cleaned(text) for text in texts]
         if not prompt.asks:
             return Rendered(tuple(map(prompt.render, cleaned)), ())
@@ -198,7 +197,7 @@ class Prompts:
         return Rendered(tuple(final), tuple(corrected))
 
     def _cleaned(self, said: str) -> str:
-        """A client's words, text or instruction: normalised, special tokens as configured."""
+        """A client's text or instruction, normalised, with special tokens as configured."""
         said = normalise(said)
         return neutralise_special_tokens(said) if self._neutralise else said
 
@@ -237,7 +236,7 @@ class Prompts:
         name = intent.task or intent.role or DOCUMENT
         task = self._tasks[name]
         role = intent.role or (DOCUMENT if task.instruction is None else QUERY)
-        # `document` has an instruction only where the user gave it one, and then means it.
+        # `document` has an instruction only if the user gave it one, which then applies.
         applies = task.instruction is not None and (task.symmetric or role == QUERY or name == DOCUMENT)
         if not applies:
             return Prompt(role, name, None, "", source)
@@ -251,10 +250,10 @@ class Prompts:
 
     def _prefix(self, task: str, instruction: str) -> str:
         template = self._style.template if task in self._own else self._style.template_for(task)
-        # The user's own tasks and styles are as their editor wrote them: decomposed, on a Mac.
+        # An editor may write the user's own tasks and styles in decomposed form, as on a Mac.
         return normalise(template.removesuffix("{text}").replace("{instruction}", instruction))
 
 
 def _is_rendered(text: str) -> bool:
-    """A client that prepends Qwen's prompt itself must not get it twice."""
+    """Whether the client has prepended Qwen's prompt itself; it must not be added twice."""
     return text.startswith("Instruct: ") and _TEXT_FOLLOWS in text

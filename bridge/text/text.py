@@ -1,4 +1,4 @@
-"""Texts as the tokenizer must see them: well-formed Unicode in its own NFC, special tokens as configured. Pure."""
+"""Texts as the tokenizer must see them: well-formed Unicode in its NFC, with special tokens as configured. Pure."""
 
 import re
 import unicodedata
@@ -8,30 +8,30 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-# Unicode's own stream-safe format allows 30 marks on one character; no text of a person has as many.
+# Unicode's stream-safe format allows 30 marks on one character; real text has fewer.
 LONGEST_RUN = 32
-# Texts below this many characters cannot hold a run that costs more than milliseconds.
+# A text with fewer characters cannot have a run that costs more than milliseconds.
 _WORTH_A_LOOK = 4096
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPECIAL_TOKEN = re.compile(r"<\|([A-Za-z0-9_]+)\|>")
-# Qwen's tokenizer takes these out of a text before it normalises the rest.
+# Qwen's tokenizer removes these from a text before it normalises the rest.
 _TAKEN_OUT = re.compile(
     r"<\|(?:endoftext|im_start|im_end|(?:object_ref|box|quad|vision)_(?:start|end)|(?:vision|image|video)_pad"
     r"|fim_(?:prefix|middle|suffix|pad)|repo_name|file_sep)\|>|</?tool_call>"
 )
-# The one mark that a `>` composes with.
+# The only mark that composes with `>`.
 _OVERLAY = "\u0338"
-# Planes 0 and 1 have every mark there is.
+# All combining marks are in planes 0 and 1.
 _CODES = 0x20000
-# A surrogate that stands in for no character, but keeps two apart.
+# A surrogate that replaces no character; it keeps two characters from composing.
 _APART = "\udfff"
 
 
 def normalise(text: str) -> str:
-    """Lone surrogates become U+FFFD, as in Go's decoder; then NFC as Qwen's tokenizer has it, and llama.cpp has not.
+    """Lone surrogates become U+FFFD, as in Go's decoder. Then NFC as in Qwen's tokenizer, which llama.cpp lacks.
 
-    The tokenizer's tables are Unicode 9's (tokenizers 0.23), Python's are years younger. Where no character has come
-    between, both NFCs are one, and Python's takes a tenth of the time.
+    The tokenizer's tables are those of Unicode 9 (tokenizers 0.23), Python's are years newer. For texts without newer
+    characters, both give the same NFC, and Python's takes a tenth of the time.
     """
     if text.isascii():
         return text
@@ -39,12 +39,14 @@ def normalise(text: str) -> str:
 
 
 def _is_unusual(text: str) -> bool:
-    """Whether it holds a surrogate, or what Python's NFC and the tokenizer's may see differently."""
+    """Whether the text has a surrogate, or a character that Python's NFC and the tokenizer's may treat differently."""
     return _suspects().search(text) is not None and not _unusual().isdisjoint(text)
 
 
 def _as_tokenizer(text: str) -> str:
-    """For a text without surrogates: they stand in for what the tokenizer knows as plain letters, and Python moves."""
+    """The tokenizer's NFC of a text without surrogates. Surrogates replace characters that Python would move or compose
+    and the tokenizer does not.
+    """
     if _OVERLAY in text:
         text = _TAKEN_OUT.sub(rf"\g<0>{_APART}", text)
     letters = _plain_letters()
@@ -62,9 +64,9 @@ def _nfc(text: str) -> str:
 
 
 def _marks_in_order(text: str) -> str:
-    """Long runs of combining marks in canonical order, which NFC leaves as they are.
+    """The text with long runs of combining marks in canonical order, which NFC then leaves unchanged.
 
-    `unicodedata` sorts a run by insertion: 800 KB of marks would take it minutes, with the interpreter locked.
+    `unicodedata` uses insertion sort for a run: 800 KB of marks would take minutes, with the interpreter locked.
     """
     others = np.concatenate([[-1], np.flatnonzero(~_are_marks(text)), [len(text)]])
     parts, done = [], 0
@@ -83,17 +85,17 @@ def _are_marks(text: str) -> npt.NDArray[np.bool_]:
 
 @cache
 def _marks() -> npt.NDArray[np.bool_]:
-    """By code point, and one place more for all above."""
+    """Whether each code point is a combining mark, with one more entry for all higher code points."""
     marks = np.zeros(_CODES + 1, np.bool_)
-    composed = [0x0F73, 0x0F75, 0x0F81]  # three Tibetan vowels are made of marks, and are none themselves
+    composed = [0x0F73, 0x0F75, 0x0F81]  # three Tibetan vowels that decompose to marks but are not marks
     marks[[code for code in range(_CODES) if unicodedata.combining(chr(code))] + composed] = True
     return marks
 
 
 @cache
 def _suspects() -> re.Pattern[str]:
-    """Any of the unusual. Of those beyond the first plane, whatever lies between: the matcher has a table for the first
-    plane, and would compare each character with each of the others.
+    """Matches any unusual character. Those beyond the first plane are matched as one range, since the matcher has a
+    table only for the first plane and would compare each character with each of the others.
     """
     low = "".join(char for char in _unusual() if char <= "\uffff")
     high = sorted(char for char in _unusual() if char > "\uffff")
@@ -102,7 +104,7 @@ def _suspects() -> re.Pattern[str]:
 
 @cache
 def _unusual() -> frozenset[str]:
-    """Surrogates, what has come since Unicode 3.2 and is moved or composed by NFC, and the overlay."""
+    """Surrogates, characters newer than Unicode 3.2 that NFC moves or composes, and the overlay."""
     then = unicodedata.ucd_3_2_0
     chars = {chr(code) for code in range(0xD800, 0xE000)} | {_OVERLAY}
     for char in map(chr, range(0x300, _CODES)):
@@ -120,13 +122,15 @@ def _is_composed(char: str) -> bool:
 
 @cache
 def _plain_letters() -> Mapping[str, str]:
-    """What the tokenizer neither moves nor composes though Python does, and the surrogate that stands in for it."""
+    """The characters that Python moves or composes and the tokenizer does not, each with its replacing surrogate."""
     from tokenizers.normalizers import NFC  # 4 MB that most bridges never need
 
     nfc = NFC().normalize_str
 
     def knows(char: str) -> bool:
-        """A mark goes before one of the highest class, or behind one of the lowest; a class never changes."""
+        """Whether the tokenizer knows the character. A mark that it knows moves before one of the highest class, or
+        behind one of the lowest; classes never change.
+        """
         if unicodedata.combining(char):
             return nfc(f"\u0345{char}") != f"\u0345{char}" or nfc(f"{char}\u0334") != f"{char}\u0334"
         return nfc(unicodedata.normalize("NFD", char)) == unicodedata.normalize("NFC", char)
@@ -138,5 +142,5 @@ def _plain_letters() -> Mapping[str, str]:
 
 
 def neutralise_special_tokens(text: str) -> str:
-    """Space out `<|name|>` so that no tokenizer takes it for a control token: `<|endoftext|>` -> `<| endoftext |>`."""
+    """Put spaces into `<|name|>` so that no tokenizer reads a control token: `<|endoftext|>` -> `<| endoftext |>`."""
     return _SPECIAL_TOKEN.sub(r"<| \1 |>", text)

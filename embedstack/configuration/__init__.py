@@ -1,4 +1,4 @@
-"""Settings off msgspec structs: defaults, one YAML file, the environment, flags; each value with its source.
+"""Settings from msgspec structs: defaults, one YAML file, the environment and flags, each value with its source.
 
-What is common to the bridge and the toolkit. Each has structs of its own, and a `Schema` that says how they are named.
+The bridge and the toolkit share this code. Each has its own structs, and a `Schema` that says how they are named.
 """

@@ -1,4 +1,4 @@
-"""From what the layers gave to the struct, and whom to blame where a value cannot be used. Pure."""
+"""Builds the settings from the layers, and names the source of an invalid value. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Document = dict[str, dict[str, Any]]
 
 
 def build(schema: Schema[S], given: Layer, prepare: Callable[[Document], None] | None = None, cwd: Path = Path()) -> S:
-    """The settings; ConfigError that names every source of what is wrong. A stronger layer's value is in `given`.
+    """The settings. ConfigError, which names every source of the problem. `given`: the layers' values, merged.
 
-    `prepare` may rewrite what people may write shorter; a relative path is taken from `cwd`.
+    `prepare` may expand short forms. A relative path is relative to `cwd`.
     """
     document: Document = {}
     for key, (value, _) in given.items():
@@ -35,7 +35,7 @@ def build(schema: Schema[S], given: Layer, prepare: Callable[[Document], None] |
 
 
 def sources(schema: Schema[S], given: Layer) -> dict[str, str]:
-    """By key, where its value came from: `default`, a file, a variable, a flag."""
+    """Where the value of each key came from: `default`, a file, a variable, a flag."""
     return {key: given[key].source if key in given else "default" for key in schema.table}
 
 
@@ -44,12 +44,12 @@ def _path(kind: type, value: Any, cwd: Path) -> Any:
         raise ValueError("not a path")
     try:
         return cwd / Path(value).expanduser()
-    except RuntimeError as error:  # `~name` of nobody
+    except RuntimeError as error:  # `~name` without such a user
         raise ValueError("not a path") from error
 
 
 def _blame(path: str, given: Layer, problem: str) -> str:
-    """Where the wrong value came from; for values that do not go together, every source of them."""
+    """Where the wrong value came from. For values that contradict each other, all their sources."""
     if not path:
         owners = [key for key in given if key in problem] or [key for key in given if _section_in(problem, key)]
         return ", ".join(dict.fromkeys(given[key].source for key in owners)) or "configuration"

@@ -1,5 +1,5 @@
-"""What is written from the settings: an example file, and the table between two marks of a document; and settings as
-they may be shown, each key with its value, masked, and its source. Pure but for `Pages.write`.
+"""Writes the settings' example file, and their table between two marks in a document. Also shows each key with its
+masked value and its source. Pure, except for `Pages.write`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 
 @dataclass(frozen=True)
 class Pages:
-    """What is written from one schema: the example file, and the table in a document; both by their paths in the
-    repository. `head`: how the example begins.
+    """The pages made from one schema: the example file, and the document with the table, by their paths in the
+    repository. `head`: the beginning of the example.
     """
 
     schema: Schema[Any]
@@ -34,17 +34,17 @@ class Pages:
         return example(self.schema, self.head)
 
     def as_document(self, text: str) -> str:
-        """`text` with its table made again; ValueError where a mark is missing."""
+        """`text` with a new table. ValueError if a mark is missing."""
         return document(self.schema, text, str(self.document))
 
     def write(self) -> None:
-        """Both, in the current folder."""
+        """Write both, relative to the current folder."""
         self.example.write_text(self.as_example(), encoding="utf-8")
         self.document.write_text(self.as_document(self.document.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def example(schema: Schema[Any], head: str) -> str:
-    """The example file: every key with its description, what it allows, and its default as the value."""
+    """The example file: every key with its description, its allowed values, and its default as the value."""
     parts = [head]
     for section, rows in _by_section(schema):
         parts.append(f"\n{_comment(schema.sections[section], '')}{section}:\n")
@@ -53,7 +53,7 @@ def example(schema: Schema[Any], head: str) -> str:
 
 
 def document(schema: Schema[Any], text: str, name: str) -> str:
-    """The document `name` with the table between its two marks made again; ValueError where a mark is missing."""
+    """The document `name` with a new table between its two marks. ValueError if a mark is missing."""
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
@@ -93,7 +93,7 @@ def _row(row: Setting) -> str:
 
 @dataclass(frozen=True)
 class Shown:
-    """One key. `value` is what JSON can hold, `text` one line of YAML; both are masked."""
+    """One key. `value`: for JSON. `text`: one line of YAML. Both are masked."""
 
     key: str
     value: Any

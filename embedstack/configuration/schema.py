@@ -1,4 +1,4 @@
-"""The settings of one program: its structs, and how file, variables and sections are called. Pure."""
+"""The settings of one program: its structs, and the names of its file, variables and sections. Pure."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Schema(Generic[S]):
     """All settings of a program.
 
     Attributes:
-        settings: a struct with one struct a section, every default set.
-        prefix: of its environment variables, as `EMBED_BRIDGE_`.
+        settings: a struct with one struct per section, in which every field has a default.
+        prefix: of its environment variables, such as `EMBED_BRIDGE_`.
         file_name: of its YAML file.
-        reserved: variables with the prefix that are not settings, the one that names the file aside.
+        reserved: variables with the prefix that are not settings, besides the one that names the file.
     """
 
     settings: type[S]
@@ -44,7 +44,7 @@ class Schema(Generic[S]):
 
     @cached_property
     def sections(self) -> dict[str, str]:
-        """Every section with what it is about."""
+        """Every section with its description."""
         hints = get_type_hints(self.settings)
         return {
             field.name: (hints[field.name].__doc__ or "").strip() for field in msgspec.structs.fields(self.settings)
@@ -53,7 +53,7 @@ class Schema(Generic[S]):
     def foreign(self, variable: str) -> bool:
         """Whether a variable is not a setting: without the prefix, reserved, or one that Kubernetes sets.
 
-        Kubernetes gives every pod variables for the Services around it; a Service may be called as the program is.
+        Kubernetes gives every pod variables for the Services around it, and a Service may have the program's name.
         """
         link = rf"{re.escape(self.prefix)}(SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?)"
         own = variable.startswith(self.prefix) and variable not in {self.file_variable, *self.reserved}

@@ -22,16 +22,17 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 
 @dataclass(frozen=True)
 class Setting:
-    """One key, as `engine.url`.
+    """One key, such as `engine.url`.
 
     Attributes:
         variable: its environment variable.
-        members: the types it takes, annotations removed: (str, NoneType).
-        allowed: the values it takes, in words.
+        members: the types that it accepts, without annotations: (str, NoneType).
+        allowed: the values that it accepts, in words.
         secret: never printed.
-        size: takes '64 MiB' as well as bytes.
-        as_text: takes an integer as its text, which YAML would make of -1.
-        item_secrets, item_paths: of a list of structs, the fields that are never printed, and those that name a file.
+        size: accepts '64 MiB' as well as bytes.
+        as_text: accepts an integer, such as YAML reads from -1, and keeps it as text.
+        item_secrets, item_paths: if it is a list of structs, their fields that are never printed, and those that name
+            a file.
     """
 
     section: str
@@ -49,12 +50,12 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """Its name in the file and for --set."""
+        """Its name in the file and in --set."""
         return f"{self.section}.{self.name}"
 
     @property
     def nullable(self) -> bool:
-        """Whether null is a value of it."""
+        """Whether it accepts null."""
         return types.NoneType in self.members
 
     @property
@@ -63,12 +64,12 @@ class Setting:
         return Path in self.members
 
     def parse(self, text: str) -> Any:
-        """The value that `text` stands for in a variable or a flag; Damaged for broken YAML.
+        """The value that `text` stands for in a variable or a flag. Damaged for broken YAML.
 
-        Text for a text or path setting is taken as it stands; anything else is YAML, and a list may also be
-        written with commas.
+        A text or path setting takes the text unchanged. Any other text is YAML, and a list may also be written with
+        commas.
         """
-        content.as_text(text.encode("utf-8", "surrogateescape"))  # a variable and a flag may hold any bytes
+        content.as_text(text.encode("utf-8", "surrogateescape"))  # a variable and a flag may contain any bytes
         if self.nullable and text in ("", "null"):
             return None
         if self.members[0] in (str, Path):
@@ -78,7 +79,7 @@ class Setting:
         return self.normalise(yaml_file.parse(text))
 
     def normalise(self, value: Any) -> Any:
-        """A size written for people as bytes, an integer as text where it stands for text; any other value as it is."""
+        """A size such as '64 MiB' in bytes, an integer as text if the setting is text, any other value unchanged."""
         if self.as_text and type(value) is int:
             return str(value)
         if not self.size or not isinstance(value, str):
@@ -89,11 +90,11 @@ class Setting:
         return int(float(match[1]) * _UNITS[match[2]])
 
     def masked(self, value: Any) -> Any:
-        """The value as it may be shown: no key, no password in a URL."""
+        """The value without secrets: keys, and passwords in URLs, are masked."""
         return MASK if self.secret and value else _masked(value)
 
     def show(self, value: Any) -> str:
-        """The value as one line of YAML, masked; a size in MiB where that is exact."""
+        """The value as one line of YAML, masked; a size in MiB if that is exact."""
         if self.size and isinstance(value, int) and value % MIB == 0:
             return f"{value // MIB} MiB"
         if self.as_text and isinstance(value, str) and re.fullmatch(r"-?\d+", value):
@@ -101,13 +102,13 @@ class Setting:
         return flow(self.masked(value))
 
     def hides(self, path: str) -> bool:
-        """Whether what stands at `path`, this key or a part of its value, must not be reported in an error."""
+        """Whether an error must not show the value at `path`, which is this key or a part of its value."""
         own = path.startswith(self.key)
         return own and (self.secret or any(name in path.removeprefix(self.key) for name in self.item_secrets))
 
 
 def flow(value: Any) -> str:
-    """A value as YAML on one line, as it can be pasted into the file or after `--set KEY=`."""
+    """A value as one line of YAML, which can be pasted into the file or after `--set KEY=`."""
     plain = msgspec.to_builtins(value, enc_hook=str)
     if isinstance(plain, float) and plain.is_integer():
         plain = int(plain)
@@ -116,7 +117,7 @@ def flow(value: Any) -> str:
 
 
 def read_struct(section: str, struct: type[msgspec.Struct], prefix: str) -> Iterator[Setting]:
-    """Every field of a section's struct as a setting, with variables that begin with `prefix`."""
+    """Every field of a section's struct as a setting, whose variable begins with `prefix`."""
     hints = get_type_hints(struct, include_extras=True)
     for field in msgspec.structs.fields(struct):
         kind = hints[field.name]
@@ -149,7 +150,7 @@ def _masked(value: Any) -> Any:
 
 
 def _item(kind: Any) -> dict[str, Any]:
-    """The fields of the struct of which `kind` is a list; {} where it is none."""
+    """If `kind` is a list of structs, the struct's fields; otherwise {}."""
     lists = [get_args(member)[0] for member in _members(kind) if get_origin(member) is tuple]
     structs = [item for item in lists if isinstance(item, type) and issubclass(item, msgspec.Struct)]
     return get_type_hints(structs[0], include_extras=True) if structs else {}

@@ -1,7 +1,7 @@
-"""Plain values to frozen structs, with errors that name the key, what was expected and what was found.
+"""Converts plain values to frozen structs, with errors that name the key, what was expected and what was found.
 
-msgspec does the conversion; only when it refuses is the value walked again, because msgspec's own message
-gives a mapping's key as `[...]`, never the value, and cannot suggest the key that was meant.
+msgspec does the conversion. If it refuses, the value is walked again, because msgspec's own message shows a mapping's
+key as `[...]`, never shows the value, and cannot suggest the intended key.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ DecHook = Callable[[type, Any], Any]
 
 
 class InvalidError(ValueError):
-    """A value that the schema refuses. A struct's `__post_init__` may raise one, with a path that begins at the struct.
+    """A value that the schema refuses. A struct's `__post_init__` may raise it with a path relative to the struct.
 
     Attributes:
-        path: where, as `engine.timeout` or `models.demo.files[0].sha256`; "" for the whole document.
+        path: where, such as `engine.timeout` or `models.demo.files[0].sha256`; "" for the whole document.
         problem: what is wrong, with the value and what is allowed.
     """
 
@@ -33,7 +33,7 @@ class InvalidError(ValueError):
 
 
 def convert(raw: Any, kind: type[T], dec_hook: DecHook | None = None) -> T:
-    """`raw` (mappings, lists, scalars) as a `kind`; InvalidError naming the first key that does not fit."""
+    """`raw` (mappings, lists, scalars) as a `kind`. InvalidError, which names the first invalid key."""
     try:
         return msgspec.convert(raw, kind, dec_hook=dec_hook)
     except msgspec.ValidationError as error:
@@ -42,7 +42,7 @@ def convert(raw: Any, kind: type[T], dec_hook: DecHook | None = None) -> T:
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """`, did you mean 'x'?` for the nearest known name, else the whole list."""
+    """`; did you mean 'x'?` with the nearest known name, or a list of all of them."""
     names = list(known)
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else f"; known here: {', '.join(names)}"
@@ -51,7 +51,7 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 def describe(kind: Any) -> str:
     """What a type accepts, in words: `an integer from 1 to 65535`, `'text' or 'json'`, `a path or null`.
 
-    `Meta(extra={"allowed": ...})` on the type says it better where its name and bounds do not.
+    `Meta(extra={"allowed": ...})` on the type overrides the description made from its name and bounds.
     """
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
@@ -98,7 +98,7 @@ def _either(words: Sequence[str]) -> str:
 
 
 def _check(raw: Any, kind: Any, path: str, hook: DecHook | None) -> None:
-    """Raise InvalidError for the first part of `raw` that its part of `kind` refuses on its own."""
+    """Raise InvalidError for the innermost part of `raw` that its part of `kind` refuses."""
     shape = _shape(kind, raw)
     origin, args = get_origin(shape), get_args(shape)
     if isinstance(raw, Mapping) and isinstance(shape, type) and issubclass(shape, msgspec.Struct):
@@ -112,7 +112,7 @@ def _check(raw: Any, kind: Any, path: str, hook: DecHook | None) -> None:
     try:
         msgspec.convert(raw, kind, dec_hook=hook)
     except msgspec.ValidationError as error:
-        if isinstance(own := error.__cause__, InvalidError):  # a struct's __post_init__ that knows which of its fields
+        if isinstance(own := error.__cause__, InvalidError):  # raised by a struct's __post_init__, with the field
             raise InvalidError(join(path, own.path), own.problem) from error
         raise InvalidError(path, _problem(raw, kind, shape, error)) from error
 
@@ -131,12 +131,12 @@ def _check_struct(raw: Mapping[str, Any], kind: type[msgspec.Struct], path: str,
 
 def _problem(raw: Any, kind: Any, shape: Any, error: msgspec.ValidationError) -> str:
     if isinstance(raw, Mapping) and isinstance(shape, type) and issubclass(shape, msgspec.Struct):
-        return str(error).rpartition(" - at ")[0] or str(error)  # every field is good: its own __post_init__ spoke
+        return str(error).rpartition(" - at ")[0] or str(error)  # every field is valid, so its __post_init__ refused
     return f"expected {describe(kind)}, got {show(raw)}"
 
 
 def _shape(kind: Any, raw: Any) -> Any:
-    """`X` of `Annotated[X, ...]`, and of a union the member that is a container like `raw`."""
+    """`X` for `Annotated[X, ...]`; for a union, the member that is a container like `raw`."""
     if get_origin(kind) is Annotated:
         return _shape(get_args(kind)[0], raw)
     if get_origin(kind) in (Union, types.UnionType):
@@ -152,12 +152,12 @@ def _contains(shape: Any, raw: Any) -> bool:
 
 
 def join(path: str, key: str) -> str:
-    """`engine` and `url` as `engine.url`; without a dot where one of them is empty."""
+    """`engine` and `url` as `engine.url`; without a dot if one of them is empty."""
     return f"{path}.{key}" if path and key else path or key
 
 
 def show(raw: Any) -> str:
-    """A value as a person would have written it, cut when long."""
+    """A value as a person would write it, shortened if it is long."""
     words = {None: "null", True: "true", False: "false"}
     text = words[raw] if raw is None or isinstance(raw, bool) else repr(raw)
     return text if len(text) <= 100 else f"{text[:97]}..."

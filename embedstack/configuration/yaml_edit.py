@@ -1,6 +1,6 @@
-"""One value set in the text of a YAML file of sections, where every comment and every other line stays as it is. Pure.
+"""Sets one value in the text of a YAML file of sections, and leaves all comments and other lines unchanged. Pure.
 
-PyYAML writes no comments. It tells where each value stands, so that one value can be replaced in the text.
+PyYAML does not write comments, but it reports the position of each value, so that one can be replaced in the text.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ Node = yaml.Node | None
 
 
 def set_value(text: str, row: Setting, value: object) -> str | None:
-    """The text with that setting; None where it is written in a way that this cannot change."""
-    # Plain first, as people write it. PyYAML writes `a?` plain also for places where it cannot read it so.
+    """The text with that setting; None if the file is written in a way that this code cannot change."""
+    # Unquoted first, as people write it. PyYAML writes `a?` unquoted even in places where it cannot read it back.
     quoted = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=10**6).rstrip("\n")
     written = [flow(value), quoted] if isinstance(value, str) else [flow(value)]
     return next((edited for each in written if (edited := _set_written(text, row, value, each)) is not None), None)
@@ -28,7 +28,7 @@ def _set_written(text: str, row: Setting, value: object, written: str) -> str | 
         same = yaml_file.parse(edited) == _expected(yaml_file.parse(text), row, value)
     except (Damaged, _NotPlain):
         return None
-    return edited if same else None  # anchors, tags, odd layouts: the proof is in what it reads as
+    return edited if same else None  # the check catches anchors, tags and odd layouts
 
 
 class _NotPlain(Exception):

@@ -1,4 +1,4 @@
-"""What a bridge answers on its own routes: encoded by the bridge, decoded by the toolkit, written down once."""
+"""The answers of the bridge's own routes. The bridge encodes and the toolkit decodes them by the same definition."""
 
 PORT = 11435
-"""Where a bridge listens by default."""
+"""The port on which a bridge listens by default."""

@@ -1,4 +1,4 @@
-"""The answers of a bridge's own routes, and whether it is a bridge that answers."""
+"""The answers of a bridge's own routes, and how to recognise a bridge."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from embedstack.contract.wire import LEFT_OUT
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
-    """GET /v1/index: what documents embedded now would be an index of.
+    """GET /v1/index: the index that documents embedded now would belong to.
 
     Attributes:
-        fingerprint: 16 hexadecimal digits over the three that decide: `served`, `dimensions` and `document_prefix`.
+        fingerprint: 16 hexadecimal digits, computed from `served`, `dimensions` and `document_prefix`.
         model: its id in the catalogue.
-        style: how instruction and text are joined, as `qwen3`.
-        document_prefix: what is put before a document; "" for nothing.
+        style: how instruction and text are joined, such as `qwen3`.
+        document_prefix: the prefix of a document; "" for none.
         served: the X-Embed-Fingerprint of the vectors: model, precision, weights, style.
     """
 
@@ -29,13 +29,13 @@ class IndexFacts:
 
 @dataclass(frozen=True, slots=True)
 class DiskStats:
-    """Of GET /v1/cache: what is kept on disk.
+    """Part of GET /v1/cache: the cache on disk.
 
     Attributes:
-        state: on, read-only, full or off, and `reason` why.
-        bytes: of `most` in the files of `folder`.
-        dropped: rows that came faster than the disk took them.
-        damaged: values that were thrown away.
+        state: on, read-only, full or off; `reason` says why.
+        bytes: size of the files in `folder`; the limit is `most`.
+        dropped: rows that were not written because the disk was too slow.
+        damaged: damaged values that were deleted.
     """
 
     folder: str
@@ -52,7 +52,7 @@ class DiskStats:
 
 @dataclass(frozen=True)
 class CacheStats:
-    """GET /v1/cache: what a bridge keeps; `disk` None: there is none, as configured."""
+    """GET /v1/cache: the bridge's cache. `disk` None: no cache on disk is configured."""
 
     memory_entries: int
     memory_bytes: int
@@ -62,23 +62,23 @@ class CacheStats:
 
 @dataclass(frozen=True, kw_only=True)
 class TraceRecord:
-    """Of GET /v1/trace: a request for vectors.
+    """Part of GET /v1/trace: a request for vectors.
 
     Attributes:
-        seq: counts the bridge's requests from 1 at its start.
+        seq: number of the request, counted from 1 at the bridge's start.
         time: seconds since 1970, when its answer was ready.
-        door: the API that was asked: ollama or openai.
-        client: the key's name, else the address.
-        user: whom the client named as its user, "" for nobody.
+        door: the API of the request: ollama or openai.
+        client: the key's name, or else the address.
+        user: the user that the client named; "" for none.
         model: the name as sent.
-        source: what said the role: `body …`, `header X-Embed-Task`, `model alias`, `default`; "" where it never came
-            to that.
+        source: where the role came from: `body …`, `header X-Embed-Task`, `model alias`, `default`; "" if the request
+            failed before that.
         bytes: of the texts, in UTF-8; `answer_bytes` of the answer's body.
-        hit, joined, miss: of the texts, by where their vector came from.
+        hit, joined, miss: numbers of texts, by where their vector came from.
         queue_ms, engine_ms, encode_ms: milliseconds waiting, at an engine, and writing the answer.
-        truncated: texts that were cut; `corrected` those whose own prompt was put right, which an older bridge does not
-            tell.
-        code: of the error, "" for none.
+        truncated: number of truncated texts; `corrected`: of texts whose prompt was corrected, which an older bridge
+            does not report.
+        code: of the error; "" for none.
         input: the first characters of the texts as sent; None unless the bridge records them.
     """
 
@@ -111,7 +111,7 @@ class TraceRecord:
 
 @dataclass(frozen=True, slots=True)
 class EngineCheck:
-    """Of GET /readyz: a check of an engine, and what it measured."""
+    """Part of GET /readyz: a check of an engine, and what it measured."""
 
     check: str
     ok: bool
@@ -120,13 +120,13 @@ class EngineCheck:
 
 @dataclass(frozen=True, slots=True)
 class EngineReadiness:
-    """Of GET /readyz: an engine. What stands below `checks` is reported once it is known.
+    """Part of GET /readyz: an engine. The fields after `checks` are reported once they are known.
 
     Attributes:
-        state: the phase that it is in.
+        state: its current phase.
         reason: why it does not serve; `next`: what to do about it.
-        engine: its kind; `version` and `engine_model`: what it calls itself and the model.
-        concurrency: requests that it takes at once; `in_flight` of them it has.
+        engine: its kind; `version` and `engine_model`: its version and its name for the model.
+        concurrency: requests that it handles at once; `in_flight`: those that it is handling now.
     """
 
     name: str
@@ -144,9 +144,7 @@ class EngineReadiness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """GET /readyz: what is served, the `fingerprint` of its vectors once they are known, and what to know of the model
-    as a `note`.
-    """
+    """GET /readyz: what is served, the `fingerprint` of its vectors once it is known, and a `note` about the model."""
 
     ready: bool = False
     model: str | None = None
@@ -157,7 +155,7 @@ class Readiness:
 
 
 def is_bridge(said: object) -> bool:
-    """Whether a bridge has answered, which speaks as Ollama does: by what it says at /api/version or, where no key is
-    needed, at /readyz.
+    """Whether an answer came from a bridge, which otherwise looks like an Ollama. The answer is that of /api/version,
+    or of /readyz, which needs no key.
     """
     return isinstance(said, Mapping) and ("bridge" in said or "backends" in said)

@@ -1,7 +1,7 @@
-"""A record as JSON has it, and back.
+"""Converts records to plain values for JSON, and back.
 
-A field marked `LEFT_OUT` is not written while it is None; any other None is null. A field with a default may be missing
-in what an older bridge says, and what a newer one adds is passed over.
+A field marked `LEFT_OUT` is not written if it is None; any other None is written as null. A field with a default may be
+missing from an older bridge's answer. Unknown fields of a newer one are ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def plain(record: object) -> dict[str, Any]:
 
 
 def read(kind: type[T], said: object) -> T:
-    """ValueError, with the field, for what is not of this kind."""
+    """The record. ValueError, with the field, if `said` is not of this kind."""
     try:
         return msgspec.convert(said, kind)
     except msgspec.ValidationError as error:
@@ -44,7 +44,7 @@ def read(kind: type[T], said: object) -> T:
 
 @cache
 def _fields(kind: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """All, and those that are left out; looked up once, since a trace may have 100,000 records."""
+    """The names of all fields, and of those left out if None. Cached, since a trace may have 100,000 records."""
     names = tuple(field.name for field in fields(kind))
     return names, tuple(field.name for field in fields(kind) if "left out" in field.metadata)
 

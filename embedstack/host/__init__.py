@@ -1,1 +1,1 @@
-"""What this machine is asked, and how files and processes are made on it."""
+"""This machine: its addresses, its Ollama, and how files and processes are created on it."""

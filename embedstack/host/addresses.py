@@ -1,15 +1,15 @@
-"""Which addresses are this machine. Pure."""
+"""Which addresses mean this machine. Pure."""
 
 import ipaddress
 
 LOOPBACK = "127.0.0.1"
-EVERYWHERE = "0.0.0.0"  # noqa: S104 -- only what is asked to be exposed listens there
+EVERYWHERE = "0.0.0.0"  # noqa: S104 -- only services that the user exposes listen there
 FROM_CONTAINERS = "host.docker.internal"
-"""This machine, as a container names it."""
+"""The name of this machine inside a container."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address, brackets or not, is this machine's alone."""
+    """Whether a name or an address, with or without brackets, can be reached only from this machine."""
     bare = host.strip("[]").lower()
     if bare == "localhost" or bare.endswith(".localhost"):
         return True
@@ -18,7 +18,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_here(host: str) -> bool:
-    """Whether one who connects to `host` reaches this machine: at an address that means "all", too."""
+    """Whether a connection to `host` reaches this machine. That includes addresses that mean "all"."""
     address = _address(host.strip("[]"))
     return is_loopback(host) or (address is not None and address.is_unspecified)
 
@@ -28,5 +28,5 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None  # 3.13 looks inside, 3.11 not
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None  # 3.13 does this itself
     return mapped or address

@@ -8,7 +8,9 @@ from pathlib import Path
 
 
 def create(path: Path, content: bytes) -> bytes:
-    """What is in the file: `content` where there was none; of several who create it, the first one's. OSError."""
+    """Create the file with `content` unless it exists. Returns what it then contains: if several processes create it,
+    the content of the first. OSError.
+    """
     with _partial(path, content, 0o600) as partial:
         try:
             os.link(partial, path)
@@ -21,16 +23,16 @@ def create(path: Path, content: bytes) -> bytes:
 
 
 def write(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace the file in one step: anyone who reads it has the old content or the new, never a part. OSError."""
+    """Replace the file in one step: readers see the old content or the new, never a part. OSError."""
     with _partial(path, content, mode) as partial:
         partial.replace(path)
 
 
 @contextlib.contextmanager
 def _partial(path: Path, content: bytes, mode: int) -> Iterator[Path]:
-    """The content under another name beside `path`, on disk; what the block leaves there is removed."""
+    """The content on disk, under another name beside `path`. If the block leaves that file there, it is removed."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600 from its first moment
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
     partial = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:

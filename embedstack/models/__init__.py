@@ -1,1 +1,1 @@
-"""What is known about the models: their files, prompts, header facts and reference vectors."""
+"""Facts about the models: their files, prompts, headers and reference vectors."""

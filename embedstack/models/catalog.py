@@ -1,6 +1,6 @@
-"""The model catalogue: catalog.yaml and, if wanted, a file of the user's own.
+"""The model catalogue: catalog.yaml and, optionally, a file of the user's own.
 
-Every figure has its source in catalog.yaml. A figure that is not known is None and has a reason beside it.
+Every figure has its source in catalog.yaml. An unknown figure is None, with a reason.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ __all__ = [
 
 
 DATA = Path(embedstack.__file__).parent / "modelfiles"
-"""The catalogue, the template of a Modelfile, and what the demo model is made of."""
+"""The folder of the catalogue, the Modelfile template, and the demo model's data."""
 
 
 class Named(NamedTuple):
-    """What a name means; `precision` None where it leaves the precision open."""
+    """What a name means. `precision` None: the name does not specify one."""
 
     model: Model
     precision: str | None
@@ -72,7 +72,7 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     models: dict[str, Model]
 
     def find(self, name: str) -> Named:
-        """The model that a name means, at any precision; NotInCatalog with the nearest known name when none does."""
+        """The model that a name means, at any precision. NotInCatalog, with the nearest known name, if unknown."""
         known = {canonical(given): named for given, named in self._names()}
         try:
             return known[canonical(name)]
@@ -83,14 +83,14 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         for model in self.models.values():
             for file in model.files:
                 yield from ((name, Named(model, None)) for name in model.names_for(file.quantisation))
-            for file in model.files:  # after the open names, so that a tag of one precision says so
+            for file in model.files:  # after the general names, so that a tag of one precision wins
                 yield from ((name, Named(model, file.quantisation)) for name in file.names)
 
 
 def load(extra: Path | None = None) -> Catalog:
-    """The shipped catalogue, with the models, tasks and styles of `extra` added or replacing ours.
+    """The shipped catalogue. The models, tasks and styles of `extra` are added, or replace ours.
 
-    WrongCatalog naming file, key and value when either file is not valid.
+    WrongCatalog, which names file, key and value, if either file is invalid.
     """
     tasks, shipped = _shipped()
     if extra is None:
@@ -108,7 +108,7 @@ def load(extra: Path | None = None) -> Catalog:
 
 @cache
 def _shipped() -> tuple[Mapping[str, Any], Catalog]:
-    """Our tasks as they are written, which every model inherits, and the catalogue. Reading it takes 50 ms."""
+    """Our tasks as written, which every model inherits, and the catalogue. Reading takes 50 ms."""
     name = "catalog.yaml"
     document = _read(DATA / name, name)
     catalog = _build(document, {}, DATA, name)
@@ -117,7 +117,7 @@ def _shipped() -> tuple[Mapping[str, Any], Catalog]:
 
 
 def _check_whole(catalog: Catalog, name: str) -> None:
-    """What no part can see by itself: a style that is not there, a name that means two models, scores of more
+    """Check what concerns several parts: a style that does not exist, a name that means two models, scores with more
     dimensions than the model has.
     """
     owners: dict[str, str] = {}
@@ -136,14 +136,14 @@ def _check_whole(catalog: Catalog, name: str) -> None:
 
 
 def _read(file: Path, name: str) -> dict[str, Any]:
-    """A file's mapping, without the keys that only hold YAML anchors. `name` is what errors call it."""
+    """A file's mapping, without the keys that only contain YAML anchors. `name`: the file's name in errors."""
     try:
         document = yaml_file.read(file)
     except OSError as error:
         raise WrongCatalog(f"{name}: cannot be read: {error.strerror}") from error
     except DamagedFile as error:
         raise WrongCatalog(f"{name}: {error.detail}") from error
-    except ValueError as error:  # a name that no file can have
+    except ValueError as error:  # an impossible file name
         raise WrongCatalog(f"{name}: cannot be read: {error}") from error
     if not isinstance(document, dict):
         raise WrongCatalog(f"{name}: expected a mapping, got {validation.show(document)}")
@@ -151,7 +151,7 @@ def _read(file: Path, name: str) -> dict[str, Any]:
 
 
 def _build(document: dict[str, Any], tasks: Mapping[str, Any], folder: Path, name: str) -> Catalog:
-    """The catalogue of one file; its models inherit `tasks` and the file's own."""
+    """The catalogue of one file; its models inherit `tasks` and the file's own tasks."""
     everyone = {**tasks, **_mapping(document.get("tasks"))}
     models = {
         key: _complete(key, model, everyone, folder, name) if isinstance(model, dict) else model
@@ -165,7 +165,7 @@ def _build(document: dict[str, Any], tasks: Mapping[str, Any], folder: Path, nam
 
 
 def _complete(key: str, model: dict[str, Any], tasks: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
-    """A model with its id, with everyone's tasks, and with the reference that it may name by file."""
+    """The model with its id, the inherited tasks, and its reference, which may be in a file of its own."""
     whole = {**model, "id": key, "tasks": {**tasks, **_mapping(model.get("tasks"))}}
     if isinstance(reference := model.get("reference"), str):
         whole["reference"] = _read(folder / reference, f"{name}: models.{key}.reference: {reference}")

@@ -1,5 +1,5 @@
-"""One reader for each kind of file that lies on a disk and may be damaged there: JSON, YAML, keys.
+"""One reader for each kind of file on disk, which may be damaged: JSON, YAML, keys.
 
-Whatever is wrong with a file, a reader raises `DamagedFile`, which names the file, the place in it and what is wrong
-there, or an OSError where the system does not let it be read. Nothing else, whatever the bytes are.
+Whatever its bytes are, a reader raises only `DamagedFile`, which names the file, the place and the problem, or an
+OSError if the system cannot read the file.
 """

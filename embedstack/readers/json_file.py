@@ -1,4 +1,4 @@
-"""JSON, decoded into the type that it should be of."""
+"""JSON, decoded into its expected type."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def read(path: Path, kind: type[T], most: int = content.MOST_BYTES) -> T:
 
 
 def read_again(path: Path, kind: type[T], consequence: str) -> T | None:
-    """The same of a file that can be made again: None where there is none, and where it is damaged, which is set aside
-    and logged with its `consequence`. OSError where the system does not let it be read.
+    """The same for a file that can be made again. None if it does not exist or is damaged; a damaged file is set aside,
+    and logged with its `consequence`. OSError if the system cannot read it.
     """
     try:
         return read(path, kind)
@@ -39,7 +39,7 @@ def read_again(path: Path, kind: type[T], consequence: str) -> T | None:
 
 
 def decode(data: bytes | str, kind: type[T]) -> T:
-    """`data` as a `kind`; Damaged, with the place where it is known, for whatever else it is."""
+    """`data` as a `kind`. Damaged, with the place if it is known, for anything else."""
     if isinstance(data, str):
         data = data.encode("utf-8", "surrogatepass")  # refused below, like any other byte that is not UTF-8
     try:

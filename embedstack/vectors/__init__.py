@@ -1,1 +1,1 @@
-"""What is done with vectors, once they are right."""
+"""Checks of vectors, and what is done with correct ones."""

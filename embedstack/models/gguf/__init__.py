@@ -1,1 +1,1 @@
-"""What a GGUF says of itself."""
+"""Reads GGUF headers."""
