@@ -20,6 +20,11 @@ class NearDuplicate:
     original: str
     others: tuple[tuple[str, str], ...]
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The original first."""
+        return self.original, *(text for _, text in self.others)
+
 
 def near_duplicates() -> tuple[NearDuplicate, ...]:
     reported = yaml.safe_load((FOLDER / "near_duplicates.yaml").read_text(encoding="utf-8"))

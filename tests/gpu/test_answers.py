@@ -69,12 +69,13 @@ def test_questions_find_their_paragraph_in_the_handbook(server: EmbeddingServer)
     assert {q: chunk for q, chunk in first.items() if not any(said in chunk for said in QUESTIONS[q])} == {}
 
 
-def test_near_duplicates_have_vectors_of_their_own(server: EmbeddingServer) -> None:
-    """One word, one number, one mark: no two are the same."""
-    texts = [text for group in near_duplicates() for text in (group.original, *(other for _, other in group.others))]
+def test_near_duplicates_have_vectors_of_their_own(server: EmbeddingServer, model: Model) -> None:
+    """They differ in one word, number or mark, or in its place: only the demo model, a bag of words, ignores order."""
+    texts = [text for group in near_duplicates() for text in group.texts]
     vectors = embed(server, texts, "document")
+    by_its_text = [text if model.hub_id else "".join(sorted(text)) for text in texts]
 
-    assert len(np.unique(vectors, axis=0)) == len(texts)
+    assert len(np.unique(vectors, axis=0)) >= len(set(by_its_text)) >= len(texts) - 1
 
 
 def test_many_at_once_are_what_each_is_alone(server: EmbeddingServer) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import requests
 
-from embedstack.bridge.backends.child import Child
+from embedstack.bridge.backends.child import Child, Launch
 from tests.bridge_process import Bridge, bridge
 from tests.engines.process import children
 from tests.engines.run import runner_pids
@@ -99,7 +99,7 @@ def test_a_child_whose_program_is_away_for_a_while_comes_back(tmp_path: Path) ->
         program.chmod(0o755)
 
     async def go() -> None:
-        child = Child([str(program)], start_timeout=WITHIN)
+        child = Child(lambda: Launch([str(program)]), start_timeout=WITHIN)
         await child.start()
         try:
             first = child.pid

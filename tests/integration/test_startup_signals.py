@@ -63,7 +63,7 @@ MOMENTS: dict[str, Callable[[Starting], object]] = {
     "numpy": lambda one: one.has_loaded("numpy"),
     "started": lambda one: "Started server process" in one.log(),
     "engine starting": lambda one: one.children(),
-    "engine loading": lambda one: any("llama_child" in " ".join(child.cmdline()) for child in one.children()),
+    "engine loading": lambda one: any("embedstack.bridge.llama" in child.cmdline() for child in one.children()),
     "gate": lambda one: "Application startup complete" in one.log(),
     "ready": lambda one: one.is_ready(),
 }

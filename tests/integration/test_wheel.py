@@ -248,7 +248,7 @@ def test_the_bridge_names_the_extra_that_its_own_engine_lacks(base: Environment)
     alone = base.ended("embed-bridge", "--set", "engine.kind=null")
 
     assert (asked.returncode, alone.returncode) == (2, 2)
-    assert "needs gguf and xllamacpp, which are not installed" in asked.stderr
+    assert "needs cffi, gguf, psutil and xllamacpp, which are not installed" in asked.stderr
     assert "Three ways on" in alone.stderr
     assert [one for one in (asked.stderr, alone.stderr) if "`pip install 'embedstack[embedded]'`" not in one] == []
 
