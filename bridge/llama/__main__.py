@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import socket
 import sys
 import threading
-import time
+import traceback
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import psutil
 
-from embedstack.bridge.llama.frames import HEAD, MOST, TO_ENGINE, Ask, Cancel, Computed, Serving, Unusable, encode
+from embedstack.bridge.llama.frames import HEAD, MOST, TO_ENGINE, Ask, Computed, Serving, Unusable, encode
+from embedstack.bridge.llama.lane import Lane
 from embedstack.bridge.llama.library import POOL_LAST, Aborted, LlamaContext, LlamaModel, Part, Unfit
-from embedstack.bridge.llama.work import Sizes, Work
+from embedstack.bridge.llama.work import Sizes
 
-SPARE = 512
-"""Cells of the KV cache beyond the context: a question has room beside the longest document."""
+QUESTION_CELLS = 512
+"""Tokens of all questions that are computed at once; a longer one is computed among the documents."""
 SEQUENCES = 32
-QUESTIONS = 128
-"""Tokens of a decode of questions: some ten that came together."""
-SLICE, GPU_SLICE = 32, 512
-"""Tokens of a decode of documents: the most that is computed again after a question (docs/performance.md)."""
-_NEARLY = 0.75
-"""The share of a slice after which a question waits for its end: less is lost than the question gains."""
+SLICE, GPU_SLICE = 128, 512
+"""Tokens of a decode (docs/performance.md)."""
 _ALIKE = 0.9999
 _SAMPLE = "The company's holiday policy: 年假有几天?"
 
@@ -45,85 +41,26 @@ class Options(msgspec.Struct, frozen=True):
     gpu_layers: int | None = None
 
 
-class SliceClock:
-    """How far the slice of documents is that is being computed, by how long the last ones took."""
-
-    def __init__(self) -> None:
-        self._began = 0.0
-        self._usual = 0.0  # seconds; of the slower ones, since a last slice may be short
-
-    def begins(self) -> None:
-        self._began = time.monotonic()
-
-    def ends(self) -> None:
-        took = time.monotonic() - self._began
-        self._usual = max(took, 0.9 * self._usual + 0.1 * took)
-
-    def done(self) -> float:
-        """Of what it usually takes: 0 at its beginning, about 1 at its end."""
-        return (time.monotonic() - self._began) / self._usual if self._usual else 0.0
-
-
 class LlamaEngine:
-    """A model, its context, and what is to be computed with them."""
+    """A model, and a lane for each kind of text: documents stop wherever they are while there is a question."""
 
     def __init__(self, options: Options, connection: socket.socket) -> None:
-        self._model = model = LlamaModel(Path(options.gguf), gpu_layers=options.gpu_layers)
+        model = LlamaModel(Path(options.gguf), gpu_layers=options.gpu_layers)
         _check_kind(model)
+        self._connection, self._sending = connection, threading.Lock()
         size = GPU_SLICE if model.gpu else SLICE
-        sizes = Sizes(options.context, SEQUENCES, size, max(size, QUESTIONS))
-        self._context = LlamaContext(
-            model,
-            cells=options.context + SPARE,
-            sequences=SEQUENCES,
-            batch=sizes.questions,
-            threads=options.threads or psutil.cpu_count(logical=False) or 1,
-        )
-        _check_states(model, self._context)
-        self._connection = connection
-        self._inbox: queue.SimpleQueue[Ask | Cancel] = queue.SimpleQueue()
-        self._documents_run = False
-        self._clock = SliceClock()
-        self._work = Work(
-            self._context,
-            model.tokens,
-            prompt_tokens=model.prompt_tokens,
-            dimensions=model.dimensions,
-            sizes=sizes,
-            send=self._send,
-        )
+        threads = options.threads or psutil.cpu_count(logical=False) or 1
+        for_documents = Sizes(options.context, SEQUENCES, size)
+        for_questions = Sizes(min(options.context, QUESTION_CELLS), SEQUENCES, size)
+        self._documents = Lane(model, for_documents, threads=threads, send=self._send)
+        self._questions = Lane(model, for_questions, threads=threads, send=self._send, yields=self._documents)
+        _check_states(model, self._questions.context)
         self.serving = Serving(options.context, model.dimensions, model.gpu, size)
 
     def run(self) -> None:
         """For ever; the process ends when the bridge closes its end."""
-        threading.Thread(target=self._listen, daemon=True).start()
-        while True:
-            # Before the inbox is looked at: what comes after that sets the flag again.
-            self._context.resume()
-            self._hear()
-            self._documents_run = not self._work.has_questions
-            self._clock.begins()
-            try:
-                self._work.step()
-            except Aborted:
-                continue
-            if self._documents_run:
-                self._clock.ends()
-
-    def _hear(self) -> None:
-        """Take all that has come; wait for something where there is nothing to do."""
-        while True:
-            try:
-                frame = self._inbox.get(block=self._work.is_idle)
-            except queue.Empty:
-                return
-            if isinstance(frame, Ask):
-                self._work.take(frame)
-            else:
-                self._work.cancel(frame)
-
-    def _listen(self) -> None:
-        """In a thread of its own: a question has to be heard while a document is computed."""
+        self._documents.start(ended=_end)
+        self._questions.start(ended=_end)
         # A bridge that was killed with answers unread resets the connection instead of ending it.
         with contextlib.suppress(OSError, msgspec.DecodeError), self._connection.makefile("rb") as stream:
             while len(head := stream.read(HEAD.size)) == HEAD.size:
@@ -131,22 +68,24 @@ class LlamaEngine:
                 body = stream.read(size) if size <= MOST else b""
                 if len(body) != size:
                     break
-                self._heard(TO_ENGINE.decode(body))
+                frame = TO_ENGINE.decode(body)
+                # A question that is too long goes from one lane to the other, and what cancels it must not overtake it.
+                to_documents = isinstance(frame, Ask) and not frame.urgent
+                (self._documents if to_documents else self._questions).put(frame)
         os._exit(0)  # nobody waits for what is being computed
-
-    def _heard(self, frame: Ask | Cancel) -> None:
-        self._inbox.put(frame)
-        if isinstance(frame, Cancel):
-            if self._work.only(frame.call, frame.indexes):
-                self._context.abort()
-        elif frame.urgent and self._documents_run and self._clock.done() < _NEARLY:
-            self._context.abort()
 
     def _send(self, answer: Computed) -> None:
         try:
-            self._connection.sendall(encode(answer))
+            with self._sending:
+                self._connection.sendall(encode(answer))
         except OSError:
             os._exit(0)  # the bridge has gone
+
+
+def _end(error: BaseException) -> None:
+    """A lane has ended, which it never should: the bridge starts another engine."""
+    traceback.print_exception(error)
+    os._exit(1)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ is what a model with last-token pooling calls its vector. It never computes what
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
@@ -46,7 +47,7 @@ class Unfit(Exception):
 
 
 class Aborted(Exception):
-    """A decode ended early because `LlamaContext.abort` was called. What it had written was removed again."""
+    """`LlamaContext.abort` ended a decode early. What the decode had written was removed again."""
 
 
 class NoRoom(Exception):
@@ -137,15 +138,15 @@ class LlamaModel:
 class LlamaContext:
     """A KV cache of `cells` tokens, shared by up to `sequences` sequences, and decodes of up to `batch` tokens.
 
-    One thread decodes; `abort` may be called from another.
+    One thread decodes; another may call `pause`, `unpause`, `abort` and `clear_abort`.
     """
 
     def __init__(self, model: LlamaModel, *, cells: int, sequences: int, batch: int, threads: int) -> None:
         self._ffi, self._library, self._model = model.ffi, model.library, model
-        # Nothing of Python's runs at every node of the graph, where the GIL would have to be waited for: strlen takes a
-        # pointer and returns something else than 0 while there is a byte other than 0 at it.
-        self._flag = self._ffi.new("char[2]")
-        strlen = self._ffi.cast("ggml_abort_callback", self._library.strlen)
+        self._unpaused, self._aborted = threading.Event(), False
+        self._unpaused.set()
+        # llama.cpp asks after each node of the graph, some 900 times a decode. Its other threads sleep meanwhile.
+        self._asked = self._ffi.callback("ggml_abort_callback", self._wait)
         self._seen: list[Vectors] = []
         self._stops = True  # the graph ends where the state is known
         self._observe = self._ffi.callback("ggml_backend_sched_eval_callback", self._state_of)
@@ -157,7 +158,7 @@ class LlamaContext:
         # On a processor flash attention sums values in f16 wherever fewer than 64 tokens are decoded: a text of 600 in
         # slices of 32 then has cosine 0.99996 to itself in one piece, and 1.0000000 without it.
         wanted.flash_attn_type = _AUTO if model.gpu else _OFF
-        wanted.abort_callback, wanted.abort_callback_data = strlen, self._flag
+        wanted.abort_callback = self._asked
         wanted.cb_eval = self._observe
         self._context = self._library.llama_init_from_model(model.handle, wanted)
         if self._context == self._ffi.NULL:
@@ -166,18 +167,31 @@ class LlamaContext:
         self._memory = self._library.llama_get_memory(self._context)
         self._batch = _Batch(self._ffi, batch)
 
+    def pause(self) -> None:
+        """Let the decode that runs stop where it is, after the node that is being computed, until `unpause`."""
+        self._unpaused.clear()
+
+    def unpause(self) -> None:
+        """Let it go on; nothing of it is lost."""
+        self._unpaused.set()
+
     def abort(self) -> None:
         """End the decode that runs, or the next one, with Aborted."""
-        self._flag[0] = b"\x01"
+        self._aborted = True
 
-    def resume(self) -> None:
+    def clear_abort(self) -> None:
         """From now on decodes run to their ends."""
-        self._flag[0] = b"\x00"
+        self._aborted = False
+
+    def _wait(self, _data: Any) -> bool:
+        self._unpaused.wait()
+        return self._aborted
 
     def decode(self, parts: Sequence[Part]) -> list[Vectors]:
         """The state (d,) float32, not normalised to length 1, at the end of each part that `ends`, in their order.
         Aborted, NoRoom; RuntimeError where llama.cpp fails.
         """
+        self._unpaused.wait()  # a GPU asks nothing on the way
         self._seen.clear()
         code = self._library.llama_decode(self._context, self._batch.of(parts))
         if code == 0:

@@ -1,4 +1,4 @@
-"""What is decoded next: questions before documents, several short texts at once, a long one slice by slice."""
+"""What a context decodes next: several short texts at once, a long one slice by slice."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ State = npt.NDArray[np.uint8]
 
 SHORTEST = 4
 """Tokens; a shorter prefix costs as much to restore as to decode."""
-MOST_BYTES = 64 * 1024 * 1024
-"""For all states together: some ten instructions of the 4B model."""
+MOST_BYTES = 32 * 1024 * 1024
+"""For all states of one context: some ten instructions of the 4B model."""
 _MOST_PROMPTS = 1_000
 
 
@@ -84,10 +84,6 @@ class Prefixes:
         return known
 
 
-MOST_RESTARTS = 2
-"""How often a document that has begun gives its cells to a question that finds no room; then the question waits."""
-
-
 class Decoder(Protocol):
     """`library.LlamaContext`."""
 
@@ -101,20 +97,19 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """`context`: tokens of one text, and of all documents that have begun; `sequences`: texts that have begun; `slice`
-    and `questions`: tokens of one decode, of documents and of questions.
+    """`cells`: tokens of the KV cache, and so of one text; `sequences`: texts that may have begun; `slice`: tokens of
+    one decode.
     """
 
-    context: int
+    cells: int
     sequences: int
     slice: int
-    questions: int
 
 
 @dataclass(slots=True, eq=False)
 class Text:
-    """`done` of its `tokens` are in the KV cache, under `sequence`; `shared` of them are its prompt's. `alone`: nothing
-    else may be there with it, since one of those that were made something else than numbers.
+    """`done` of its `tokens` are in the KV cache, under `sequence`; `shared` of them are its prompt's. `alone`: no text
+    may be in the cache with it, because it or one of its neighbours turned into something other than numbers.
     """
 
     call: Pending
@@ -124,7 +119,6 @@ class Text:
     shared: int
     sequence: int = -1
     done: int = 0
-    restarts: int = 0
     alone: bool = False
 
     @property
@@ -145,9 +139,11 @@ class Pending:
 
 
 class Work:
-    """`tokens` gives a text's ids; `send` is called with each answer. One thread calls `step`, `take` and `cancel`.
+    """The texts of one context. `tokens` gives a text's ids; `send` is called with each answer. `too_long` is called,
+    where it is given, with an Ask that has a text of more tokens than there are cells; else that text alone fails.
 
-    A document that is alone is cut at the same places each time: a text that is alone gives the same bits each time.
+    One thread calls `take`, `cancel` and `step`. A text that is alone is cut at the same places each time, and so it
+    has the same bits each time.
     """
 
     def __init__(
@@ -159,49 +155,45 @@ class Work:
         dimensions: int,
         sizes: Sizes,
         send: Callable[[Computed], None],
+        too_long: Callable[[Ask], None] | None = None,
     ) -> None:
         self._decoder = decoder
         self._tokens = tokens
         self._dimensions = dimensions
         self._sizes = sizes
         self._send = send
+        self._too_long = too_long
         self._prefixes = Prefixes(prompt_tokens, self._compute)
         self._calls: dict[int, Pending] = {}
-        self._questions: deque[Text] = deque()
-        self._documents: deque[Text] = deque()
-        self._asked: list[Text] = []  # questions that have begun
-        self._begun: list[Text] = []  # documents that have begun
+        self._waiting: deque[Text] = deque()
+        self._begun: list[Text] = []
         self._free = list(range(sizes.sequences - 1, 0, -1))  # 0 is for prompts
         self._resident, self._resident_size = "", 0  # the prompt whose keys and values sequence 0 has
         self._resident_first = False  # in the first cells
-        self._questions_wait = False
-
-    @property
-    def has_questions(self) -> bool:
-        return bool(self._asked or self._questions) and not (self._questions_wait and self._begun)
 
     @property
     def is_idle(self) -> bool:
-        return not (self._questions or self._documents or self._asked or self._begun)
+        return not (self._waiting or self._begun)
 
     def only(self, call: int, indexes: Collection[int]) -> bool:
-        """Whether all that has begun are these texts of a call. May be asked from another thread."""
-        begun = [*self._begun, *self._asked]
+        """Whether all texts that have begun are these texts of a call. Another thread may ask."""
+        begun = list(self._begun)
         return bool(begun) and all(text.call.id == call and text.index in indexes for text in begun)
 
     def take(self, ask: Ask) -> None:
         """Texts to compute."""
-        count = len(ask.texts)
-        call = Pending(ask.call, np.zeros((count, self._dimensions), np.float32), [0] * count, count)
+        ids = [self._tokens(text) for text in ask.texts]
+        if self._too_long and any(len(one) > self._sizes.cells for one in ids):
+            self._too_long(ask)
+            return
+        count = len(ids)
+        call = Pending(ask.call, np.zeros((count, self._dimensions), np.float32), [len(one) for one in ids], count)
         self._calls[ask.call] = call
-        lane = self._questions if ask.urgent else self._documents
-        for index, (text, prompt) in enumerate(zip(ask.texts, ask.prompts, strict=True)):
-            ids = self._tokens(text)
-            call.tokens[index] = len(ids)
-            if not 0 < len(ids) <= self._sizes.context:
-                self._fail(call, index, f"it has {len(ids)} tokens, and 1 to {self._sizes.context} fit")
-                continue
-            lane.append(Text(call, index, ids, prompt, self._prefixes.shared(prompt, ids)))
+        for index, (tokens, prompt) in enumerate(zip(ids, ask.prompts, strict=True)):
+            if 0 < len(tokens) <= self._sizes.cells:
+                self._waiting.append(Text(call, index, tokens, prompt, self._prefixes.shared(prompt, tokens)))
+            else:
+                self._fail(call, index, f"it has {len(tokens)} tokens, and 1 to {self._sizes.cells} fit")
         self._finish(call)
 
     def cancel(self, cancel: Cancel) -> None:
@@ -210,45 +202,33 @@ class Work:
         if call is None:
             return
         gone = set(cancel.indexes)
-        for lane in (self._questions, self._documents):
-            for text in [one for one in lane if one.call is call and one.index in gone]:
-                lane.remove(text)
-                self._cancelled(text)
-        for begun in (self._asked, self._begun):
-            for text in [one for one in begun if one.call is call and one.index in gone]:
-                begun.remove(text)
+        for text in [one for one in (*self._begun, *self._waiting) if one.call is call and one.index in gone]:
+            if text in self._begun:
+                self._begun.remove(text)
                 self._release(text)
-                self._cancelled(text)
+            else:
+                self._waiting.remove(text)
+            call.cancelled.add(text.index)
+            call.missing -= 1
         self._finish(call)
 
     def step(self) -> None:
-        """One decode. Aborted where a question came meanwhile: then nothing has changed."""
-        self._questions_wait = self._questions_wait and bool(self._begun)
-        if self.has_questions and self._begun and self._apart:
-            self._make_room(self._asked, self._questions, urgent=True)
-        if self.has_questions:
-            self._step(self._asked, self._questions, self._sizes.questions, urgent=True)
-        elif self._begun or self._documents:
-            self._step(self._begun, self._documents, self._sizes.slice, urgent=False)
-
-    def _step(self, begun: list[Text], waiting: deque[Text], budget: int, *, urgent: bool) -> None:
+        """One decode, where there is something to decode. Aborted: nothing has changed."""
         try:
-            self._begin(begun, waiting, budget, urgent=urgent)
-            parts, texts = _parts(begun, budget)
-            if not parts:
-                return
-            found = self._decoder.decode(parts)
+            self._begin()
+            parts, texts = _parts(self._begun, self._sizes.slice)
+            found = self._decoder.decode(parts) if parts else []
         except NoRoom:
-            self._make_room(begun, waiting, urgent=urgent)
+            self._make_room()
             return
-        if not all(np.isfinite(row).all() for row in found) and len(self._asked) + len(self._begun) > 1:
+        if not all(np.isfinite(row).all() for row in found) and len(self._begun) > 1:
             self._try_alone()
             return
         rows = iter(found)
         for part, text in zip(parts, texts, strict=True):
             text.done += len(part.tokens)
             if part.ends:
-                begun.remove(text)
+                self._begun.remove(text)
                 self._release(text)
                 row = next(rows)
                 if not np.isfinite(row).all():
@@ -257,14 +237,12 @@ class Work:
                 text.call.missing -= 1
                 self._finish(text.call)
 
-    def _begin(self, begun: list[Text], waiting: deque[Text], budget: int, *, urgent: bool) -> None:
+    def _begin(self) -> None:
         """Let texts begin, as many as the next decode has room for."""
-        room = budget - sum(text.rest for text in begun)
-        while waiting and self._free and (room > 0 or not begun):
-            text = waiting[0]
-            if (self._begun or self._asked) and (text.alone or self._apart):
-                return
-            if not urgent and begun and self._held + len(text.tokens) > self._sizes.context:
+        room = self._sizes.slice - sum(text.rest for text in self._begun)
+        while self._waiting and self._free and (room > 0 or not self._begun):
+            text = self._waiting[0]
+            if self._begun and (text.alone or any(one.alone for one in self._begun) or not self._has_cells(text)):
                 return
             text.sequence = self._free.pop()
             try:
@@ -272,38 +250,34 @@ class Work:
             except (Aborted, NoRoom):
                 self._release(text)
                 raise
-            begun.append(waiting.popleft())
+            self._begun.append(self._waiting.popleft())
             room -= text.rest
 
-    @property
-    def _apart(self) -> bool:
-        """Whether a text that has begun, or the next question, has to be alone."""
-        return any(text.alone for text in (*self._begun, *self._asked, *list(self._questions)[:1]))
+    def _has_cells(self, text: Text) -> bool:
+        """Whether a text fits beside those that have begun. The resident prompt's cells are shared, others' are not."""
+        texts = (*self._begun, text)
+        own = sum(len(one.tokens) - (one.shared if one.prompt == self._resident else 0) for one in texts)
+        return self._resident_size + own <= self._sizes.cells
 
     def _try_alone(self) -> None:
-        """A text made something else than numbers. Without flash attention that spreads: a cell that another text has
-        nothing to do with counts 0 times what it holds. So all that was there with it is computed again, one by one.
+        """A text turned into something other than numbers. Without flash attention that spreads: a cell of another text
+        counts 0 times its value, and 0 times NaN is NaN. So all texts that were in the cache are computed one by one.
         """
         self._wipe()
-        for begun, waiting in ((self._asked, self._questions), (self._begun, self._documents)):
-            for text in begun:
-                text.alone = True
-            self._return(begun, waiting)
+        for text in self._begun:
+            text.alone = True
+        self._return(self._begun)
 
     def _wipe(self) -> None:
-        """Nothing remains in the cells, where NaN would go on spreading."""
+        """Empty the cells, where NaN would go on spreading."""
         self._drop_resident()
         self._decoder.clear()
-
-    @property
-    def _held(self) -> int:
-        return sum(len(text.tokens) for text in self._begun)
 
     def _share(self, text: Text) -> None:
         """Give a text its prompt's keys and values. They stay in sequence 0 for the next text, unless that is alone and
         would find them in other cells than it did before.
         """
-        alone = not (self._begun or self._asked)
+        alone = not self._begun
         if self._resident and (alone and not (text.shared and self._resident_first)):
             self._drop_resident()
         if not text.shared:
@@ -321,11 +295,11 @@ class Work:
     def _drop_resident(self) -> None:
         if self._resident:
             self._decoder.forget(0)
-        self._resident = ""
+        self._resident, self._resident_size = "", 0
 
     def _compute(self, ids: Tokens) -> State:
-        """A prompt's keys and values; it is decoded for itself, in sequence 0. Aborted, NoRoom."""
-        size = self._sizes.questions
+        """A prompt's keys and values; it is decoded by itself, in sequence 0. Aborted, NoRoom."""
+        size = self._sizes.slice
         try:
             for start in range(0, len(ids), size):
                 self._decoder.decode([Part(0, ids[start : start + size], start, ends=False)])
@@ -333,42 +307,28 @@ class Work:
         finally:
             self._decoder.forget(0)
 
-    def _make_room(self, begun: list[Text], waiting: deque[Text], *, urgent: bool) -> None:
-        """Texts that have begun begin again later: documents for a question, the last of several for the first."""
+    def _make_room(self) -> None:
+        """The cells do not suffice, although they were counted: all but the first text begin again later."""
         self._drop_resident()
-        if urgent and self._begun:
-            if any(text.restarts >= MOST_RESTARTS for text in self._begun):
-                self._questions_wait = True
-                self._return(self._asked, self._questions)
-                return
-            for text in self._begun:
-                text.restarts += 1
-            self._return(self._begun, self._documents)
-        elif len(begun) > 1:
-            last = begun[1:]
-            del begun[1:]
-            self._return(last, waiting)
-        else:
-            text = begun.pop() if begun else waiting.popleft()
-            if text.sequence >= 0:
-                self._release(text)
-            self._fail(text.call, text.index, "the KV cache has no room for it")
-            self._finish(text.call)
-
-    def _return(self, texts: list[Text], waiting: deque[Text]) -> None:
-        for text in reversed(texts):
+        if len(self._begun) > 1:
+            self._return(self._begun[1:])
+            return
+        text = self._begun.pop() if self._begun else self._waiting.popleft()
+        if text.sequence >= 0:
             self._release(text)
-            waiting.appendleft(text)
-        texts.clear()
+        self._fail(text.call, text.index, "the KV cache has no room for it")
+        self._finish(text.call)
+
+    def _return(self, texts: Sequence[Text]) -> None:
+        for text in reversed(texts):
+            self._begun.remove(text)
+            self._release(text)
+            self._waiting.appendleft(text)
 
     def _release(self, text: Text) -> None:
         self._decoder.forget(text.sequence)
         self._free.append(text.sequence)
         text.sequence, text.done = -1, 0
-
-    def _cancelled(self, text: Text) -> None:
-        text.call.cancelled.add(text.index)
-        text.call.missing -= 1
 
     def _fail(self, call: Pending, index: int, reason: str) -> None:
         call.failed.append((index, reason))

