@@ -6,11 +6,9 @@ JSON, `frames.Serving` when the model is loaded or `frames.Unusable`, and ends w
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import sys
-import threading
 import traceback
 from pathlib import Path
 
@@ -18,8 +16,8 @@ import msgspec
 import numpy as np
 import psutil
 
-from embedstack.bridge.llama.frames import HEAD, MOST, TO_ENGINE, Ask, Computed, Serving, Unusable, encode
-from embedstack.bridge.llama.lane import Lane
+from embedstack.bridge.llama.frames import BridgeSocket, Gone, Serving, Unusable
+from embedstack.bridge.llama.lane import Documents, Questions
 from embedstack.bridge.llama.library import POOL_LAST, Aborted, LlamaContext, LlamaModel, Part, Unfit
 from embedstack.bridge.llama.work import Sizes
 
@@ -42,48 +40,34 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class LlamaEngine:
-    """A model, and a lane for each kind of text: documents stop wherever they are while there is a question."""
+    """A model, and a lane for each kind of text."""
 
     def __init__(self, options: Options, connection: socket.socket) -> None:
         model = LlamaModel(Path(options.gguf), gpu_layers=options.gpu_layers)
         _check_kind(model)
-        self._connection, self._sending = connection, threading.Lock()
         size = GPU_SLICE if model.gpu else SLICE
         threads = options.threads or psutil.cpu_count(logical=False) or 1
         for_documents = Sizes(options.context, SEQUENCES, size)
         for_questions = Sizes(min(options.context, QUESTION_CELLS), SEQUENCES, size)
-        self._documents = Lane(model, for_documents, threads=threads, send=self._send)
-        self._questions = Lane(model, for_questions, threads=threads, send=self._send, yields=self._documents)
+        bridge = BridgeSocket(connection)
+        self._documents = Documents(model, for_documents, threads=threads, send=bridge.send)
+        self._questions = Questions(model, for_questions, threads=threads, bridge=bridge, documents=self._documents)
         _check_states(model, self._questions.context)
         self.serving = Serving(options.context, model.dimensions, model.gpu, size)
 
     def run(self) -> None:
-        """For ever; the process ends when the bridge closes its end."""
+        """Until the bridge closes its end; the process ends with it."""
         self._documents.start(ended=_end)
-        self._questions.start(ended=_end)
-        # A bridge that was killed with answers unread resets the connection instead of ending it.
-        with contextlib.suppress(OSError, msgspec.DecodeError), self._connection.makefile("rb") as stream:
-            while len(head := stream.read(HEAD.size)) == HEAD.size:
-                size = HEAD.unpack(head)[0]
-                body = stream.read(size) if size <= MOST else b""
-                if len(body) != size:
-                    break
-                frame = TO_ENGINE.decode(body)
-                # A question that is too long goes from one lane to the other, and what cancels it must not overtake it.
-                to_documents = isinstance(frame, Ask) and not frame.urgent
-                (self._documents if to_documents else self._questions).put(frame)
-        os._exit(0)  # nobody waits for what is being computed
-
-    def _send(self, answer: Computed) -> None:
         try:
-            with self._sending:
-                self._connection.sendall(encode(answer))
-        except OSError:
-            os._exit(0)  # the bridge has gone
+            self._questions.serve()
+        except BaseException as error:  # noqa: BLE001 -- it ends the process
+            _end(error)
 
 
 def _end(error: BaseException) -> None:
-    """A lane has ended, which it never should: the bridge starts another engine."""
+    """End the process at once: nobody waits for what is being computed, or the bridge starts another engine."""
+    if isinstance(error, Gone):
+        os._exit(0)
     traceback.print_exception(error)
     os._exit(1)
 

@@ -1,53 +1,38 @@
-"""A context and its texts in a thread of their own: one lane for questions, one for documents."""
+"""Questions and documents: each kind has a context and a thread of its own, and documents stop for questions."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from embedstack.bridge.llama.frames import Ask, Cancel, Computed
 from embedstack.bridge.llama.library import Aborted, LlamaContext, LlamaModel
 from embedstack.bridge.llama.work import Sizes, Work
 
 
-class Lane:
-    """Computes what is put into it.
+class Asker(Protocol):
+    """`frames.BridgeSocket`."""
 
-    With `yields`, another lane, every text here has the right of way: the other lane's decode stops where it is until
-    there is nothing to do here, and loses nothing. A text that is too long for the cells here goes there.
-    """
+    def receive(self, *, wait: bool) -> Ask | Cancel | None: ...
+    def send(self, answer: Computed) -> None: ...
 
-    def __init__(
-        self,
-        model: LlamaModel,
-        sizes: Sizes,
-        *,
-        threads: int,
-        send: Callable[[Computed], None],
-        yields: Lane | None = None,
-    ) -> None:
-        self.context = LlamaContext(
-            model, cells=sizes.cells, sequences=sizes.sequences, batch=sizes.slice, threads=threads
-        )
-        self._yields = yields
+
+class Documents:
+    """Computes what is put into it, in a thread of its own."""
+
+    def __init__(self, model: LlamaModel, sizes: Sizes, *, threads: int, send: Callable[[Computed], None]) -> None:
+        self.context = _context(model, sizes, threads)
         self._inbox: queue.SimpleQueue[Ask | Cancel] = queue.SimpleQueue()
-        self._work = Work(
-            self.context,
-            model.tokens,
-            prompt_tokens=model.prompt_tokens,
-            dimensions=model.dimensions,
-            sizes=sizes,
-            send=send,
-            too_long=yields.put if yields else None,
-        )
+        self._work = _work(self.context, model, sizes, send)
 
     def start(self, *, ended: Callable[[BaseException], None]) -> None:
-        """In a thread of its own, for ever; `ended` is called with what ends it."""
+        """For ever; `ended` is called with what ends it."""
         threading.Thread(target=self._run, args=(ended,), daemon=True).start()
 
     def put(self, frame: Ask | Cancel) -> None:
-        """Any thread may call this."""
+        """Any thread may call this. A text that is cancelled while it is computed ends at once."""
         self._inbox.put(frame)
         if isinstance(frame, Cancel) and self._work.only(frame.call, frame.indexes):
             self.context.abort()
@@ -55,22 +40,15 @@ class Lane:
     def _run(self, ended: Callable[[BaseException], None]) -> None:
         try:
             while True:
-                self._turn()
+                # Before the inbox is looked at: a text that is cancelled after that sets it again.
+                self.context.clear_abort()
+                self._hear()
+                try:
+                    self._work.step()
+                except Aborted:
+                    continue
         except BaseException as error:  # noqa: BLE001 -- the caller decides
             ended(error)
-
-    def _turn(self) -> None:
-        # Before the inbox is looked at: a text that is cancelled after that sets it again.
-        self.context.clear_abort()
-        if self._yields and self._work.is_idle:
-            self._yields.context.unpause()
-        self._hear()
-        if self._yields and not self._work.is_idle:
-            self._yields.context.pause()
-        try:
-            self._work.step()
-        except Aborted:
-            return
 
     def _hear(self) -> None:
         """Take all that has come; wait for something where there is nothing to do."""
@@ -81,7 +59,60 @@ class Lane:
                 return
             if isinstance(frame, Ask):
                 self._work.take(frame)
-                continue
+            else:
+                self._work.cancel(frame)
+
+
+class Questions:
+    """Hears the bridge, hands documents on, and computes questions. As long as there is one, `documents` stand still
+    wherever they are, and nothing of them is lost. A question of more tokens than there are cells goes there too.
+    """
+
+    def __init__(self, model: LlamaModel, sizes: Sizes, *, threads: int, bridge: Asker, documents: Documents) -> None:
+        self.context = _context(model, sizes, threads)
+        self._bridge = bridge
+        self._documents = documents
+        self._work = _work(self.context, model, sizes, bridge.send, documents.put)
+
+    def serve(self) -> None:
+        """Until receiving or sending raises: `frames.Gone`."""
+        while True:
+            if self._work.is_idle:
+                self._documents.context.unpause()
+            frame = self._bridge.receive(wait=self._work.is_idle)
+            while frame:
+                self._take(frame)
+                frame = self._bridge.receive(wait=False)
+            if not self._work.is_idle:
+                self._documents.context.pause()
+                self._work.step()
+
+    def _take(self, frame: Ask | Cancel) -> None:
+        if isinstance(frame, Cancel):
             self._work.cancel(frame)
-            if self._yields:
-                self._yields.put(frame)  # the text may have gone there
+        elif frame.urgent:
+            self._work.take(frame)
+            return
+        self._documents.put(frame)
+
+
+def _context(model: LlamaModel, sizes: Sizes, threads: int) -> LlamaContext:
+    return LlamaContext(model, cells=sizes.cells, sequences=sizes.sequences, batch=sizes.slice, threads=threads)
+
+
+def _work(
+    context: LlamaContext,
+    model: LlamaModel,
+    sizes: Sizes,
+    send: Callable[[Computed], None],
+    too_long: Callable[[Ask], None] | None = None,
+) -> Work:
+    return Work(
+        context,
+        model.tokens,
+        prompt_tokens=model.prompt_tokens,
+        dimensions=model.dimensions,
+        sizes=sizes,
+        send=send,
+        too_long=too_long,
+    )

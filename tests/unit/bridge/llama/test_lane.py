@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 
 from embedstack.bridge.llama.frames import Ask, Cancel, Computed
-from embedstack.bridge.llama.lane import Lane
-from embedstack.bridge.llama.library import LlamaModel
+from embedstack.bridge.llama.lane import Documents, Questions
+from embedstack.bridge.llama.library import LlamaModel, Part
 from embedstack.bridge.llama.work import Sizes
 from embedstack.models.demo.build import DemoFiles
 from embedstack.vectors.mrl import Vectors
@@ -26,24 +27,40 @@ class Lanes:
     def __init__(self, model: LlamaModel) -> None:
         self.calls: list[int] = []
         self.errors: list[BaseException] = []
+        self._asked = 0
+        self._frames: queue.SimpleQueue[Ask | Cancel] = queue.SimpleQueue()
         self._sent: dict[int, Computed] = {}
         self._changed = threading.Condition()
-        self.documents = Lane(model, Sizes(4096, 16, 128), threads=1, send=self._send)
-        self.questions = Lane(model, Sizes(128, 16, 128), threads=1, send=self._send, yields=self.documents)
-        for lane in (self.documents, self.questions):
-            lane.start(ended=self.errors.append)
+        self.documents = Documents(model, Sizes(4096, 16, 128), threads=1, send=self.send)
+        self.questions = Questions(model, Sizes(512, 16, 128), threads=1, bridge=self, documents=self.documents)
+        self.documents.start(ended=self.errors.append)
+        threading.Thread(target=self._serve, daemon=True).start()
 
-    def _send(self, answer: Computed) -> None:
+    def _serve(self) -> None:
+        try:
+            self.questions.serve()
+        except RuntimeError as error:
+            self.errors.append(error)
+
+    def receive(self, *, wait: bool) -> Ask | Cancel | None:
+        try:
+            return self._frames.get(block=wait)
+        except queue.Empty:
+            return None
+
+    def send(self, answer: Computed) -> None:
         with self._changed:
             self._sent[answer.call] = answer
             self.calls.append(answer.call)
             self._changed.notify_all()
 
     def ask(self, text: str, *, urgent: bool = False) -> int:
-        call = 1 + max((*self.calls, getattr(self, "_last", 0)))
-        self._last = call
-        (self.questions if urgent else self.documents).put(Ask(call, [text], [""], urgent))
-        return call
+        self._asked += 1
+        self._frames.put(Ask(self._asked, [text], [""], urgent))
+        return self._asked
+
+    def cancel(self, call: int) -> None:
+        self._frames.put(Cancel(call, [0]))
 
     def answer(self, call: int) -> Computed:
         with self._changed:
@@ -92,7 +109,7 @@ def test_a_long_question_is_computed_among_the_documents(lanes: Lanes) -> None:
     assert (asked == lanes.vector(lanes.ask(FOR_DOCUMENTS))).all()
 
     gone = lanes.ask(LONG, urgent=True)
-    lanes.questions.put(Cancel(gone, [0]))
+    lanes.cancel(gone)
     assert list(lanes.answer(gone).cancelled) == [0]
 
 
@@ -101,9 +118,24 @@ def test_a_document_that_is_cancelled_ends_in_the_middle(lanes: Lanes) -> None:
     alone = lanes.vector(lanes.ask("short"))
     for _ in range(5):
         gone = lanes.ask(LONG)
-        lanes.questions.put(Cancel(gone, [0]))
+        lanes.cancel(gone)
         assert list(lanes.answer(gone).cancelled) == [0]
         assert (lanes.vector(lanes.ask("short")) == alone).all()
+
+
+def test_documents_go_on_when_the_last_question_is_cancelled(lanes: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancelled between two of its own decodes, while the documents stand still."""
+    decode = lanes.questions.context.decode
+
+    def cancelled_after(parts: Sequence[Part]) -> list[Vectors]:
+        lanes.cancel(question)
+        return decode(parts)
+
+    document = lanes.ask(LONG)
+    monkeypatch.setattr(lanes.questions.context, "decode", cancelled_after)
+    question = lanes.ask("word " * 100, urgent=True)
+    assert lanes.answer(question).cancelled == [0]
+    assert lanes.answer(document).failed == []
 
 
 def test_what_ends_a_lane_is_told(demo: DemoFiles, monkeypatch: pytest.MonkeyPatch) -> None:
